@@ -1,0 +1,179 @@
+//! What is in memory and what is in the store: checkpoints, recovery, loading and evicting chunks.
+
+use super::{
+    Changes, Chunk, Land, PageError, PageKey, Totals,
+    ledger::{Channel, Purse, plus},
+    page::{Page, PageFault},
+};
+use crate::{Acorns, ChunkId, RuleBook, WorldSeed};
+use serde::{Deserialize, Serialize};
+
+/// Whether a chunk can be read and changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is in memory, or nobody ever touched it.
+    Ready,
+    /// It is in the store: load it first.
+    Stored,
+}
+
+/// The page of [`PageKey::Head`]: what no other page tells.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    granted: Acorns,
+    received: Acorns,
+    harvested: Acorns,
+    settled: Acorns,
+}
+
+impl Land {
+    /// The land that a checkpoint holds: its pages in any order (chunks that come along are in memory at once), and the
+    /// chunks that are only in the store.
+    pub fn restore<B: AsRef<[u8]>>(
+        seed: WorldSeed,
+        rules: RuleBook,
+        pages: impl IntoIterator<Item = (PageKey, B)>,
+        stored: impl IntoIterator<Item = ChunkId>,
+    ) -> Result<Self, PageError> {
+        let mut land = Self::new(seed, rules);
+        let mut headed = false;
+        for (key, page) in pages {
+            let page = page.as_ref();
+            let new = match key {
+                PageKey::Head => {
+                    land.restore_head(page).map_err(refused(key))?;
+                    !std::mem::replace(&mut headed, true)
+                }
+                PageKey::Chunk(id) => {
+                    let chunk = Chunk::from_page(id, page, &land.rules).map_err(refused(key))?;
+                    land.chunks.insert(id, chunk).is_none()
+                }
+                PageKey::Player(player) => {
+                    let purse: Purse = Page::decode(page).map_err(refused(key))?;
+                    if !purse.in_order() {
+                        return Err(refused(key)(PageFault::Invalid("payments out of order")));
+                    }
+                    land.totals.wallets = plus(land.totals.wallets, purse.wallet);
+                    land.purses.restore(player, purse)
+                }
+                PageKey::Channel(from, player) => {
+                    let channel: Channel = Page::decode(page).map_err(refused(key))?;
+                    if channel.seq == 0 || channel.in_flight == Acorns::ZERO && channel.accruing != Acorns::ZERO {
+                        return Err(refused(key)(PageFault::Invalid("acorns outside any payment")));
+                    }
+                    land.totals.in_flight = plus(land.totals.in_flight, channel.in_flight);
+                    land.totals.accruing = plus(land.totals.accruing, channel.accruing);
+                    land.hold(player, |holding| holding.pending = plus(holding.pending, channel.owed()));
+                    land.outbox.restore(from, player, channel)
+                }
+                PageKey::Holding(player) => {
+                    let fields: u64 = Page::decode(page).map_err(refused(key))?;
+                    let sum = land.owned_fields.checked_add(fields).filter(|_| fields > 0);
+                    land.owned_fields =
+                        sum.ok_or_else(|| refused(key)(PageFault::Invalid("an impossible number of fields")))?;
+                    let before = land.holdings.get(&player).map_or(0, |holding| holding.fields);
+                    land.hold(player, |holding| holding.fields = fields);
+                    before == 0
+                }
+            };
+            if !new {
+                return Err(PageError::Twice(key));
+            }
+        }
+        land.stored = stored.into_iter().filter(|id| !land.chunks.contains_key(id)).collect();
+        land.totals.check()?;
+        land.changes = Changes::default();
+        Ok(land)
+    }
+
+    /// Whether a chunk can be read and changed.
+    pub fn readiness(&self, chunk: ChunkId) -> Readiness {
+        if self.stored.contains(&chunk) { Readiness::Stored } else { Readiness::Ready }
+    }
+
+    /// Brings a stored chunk into memory. A page that comes twice, or late, changes nothing.
+    pub fn load_chunk(&mut self, chunk: ChunkId, page: &[u8]) -> Result<(), PageError> {
+        if self.chunks.contains_key(&chunk) {
+            return Ok(());
+        }
+        if !self.stored.contains(&chunk) {
+            return Err(PageError::NotStored(chunk));
+        }
+        let loaded = Chunk::from_page(chunk, page, &self.rules).map_err(refused(PageKey::Chunk(chunk)))?;
+        self.stored.remove(&chunk);
+        self.chunks.insert(chunk, loaded);
+        Ok(())
+    }
+
+    /// Drops a chunk from memory, if it is there and nothing in it changed since [`Land::take_changes`]; says whether.
+    ///
+    /// Only when those changes are durable, since the store's page is all that is left.
+    pub fn evict(&mut self, chunk: ChunkId) -> bool {
+        let clean = !self.changes.chunks.contains(&chunk);
+        let evicted = clean && self.chunks.remove(&chunk).is_some();
+        if evicted {
+            self.stored.insert(chunk);
+        }
+        evicted
+    }
+
+    /// The chunks in memory.
+    pub fn resident(&self) -> impl Iterator<Item = ChunkId> {
+        self.chunks.keys().copied()
+    }
+
+    /// Everything that has changed since the last call, by key; `None` is a page to delete.
+    pub fn take_changes(&mut self) -> Vec<(PageKey, Option<Vec<u8>>)> {
+        let Changes { head, chunks, players, channels, holdings } = std::mem::take(&mut self.changes);
+        let mut pages = Vec::with_capacity(1 + chunks.len() + players.len() + channels.len() + holdings.len());
+        if head {
+            let Totals { granted, received, harvested, settled, .. } = self.totals;
+            pages.push((PageKey::Head, Some(Page::encode(&Head { granted, received, harvested, settled }))));
+        }
+        for id in chunks {
+            let chunk = self.chunks.get(&id).expect("a changed chunk is never evicted");
+            pages.push((PageKey::Chunk(id), Some(chunk.to_page())));
+        }
+        for player in players {
+            pages.push((PageKey::Player(player), self.purses.get(&player).map(Page::encode)));
+        }
+        for (from, player) in channels {
+            pages.push((PageKey::Channel(from, player), self.outbox.channel(from, player).map(Page::encode)));
+        }
+        for player in holdings {
+            let (fields, _) = self.holdings(&player);
+            pages.push((PageKey::Holding(player), (fields > 0).then(|| Page::encode(&fields))));
+        }
+        pages
+    }
+
+    /// About how much memory it takes, in bytes: for reports, and to decide when to evict.
+    pub fn heap_bytes(&self) -> usize {
+        /// What a map's node costs beyond its entries, per entry, when it is three quarters full.
+        const NODE: usize = 16;
+        let chunks: usize = self.chunks.values().map(Chunk::heap_bytes).sum();
+        chunks
+            + self.chunks.len() * (size_of::<(ChunkId, Chunk)>() * 4 / 3 + NODE)
+            + self.stored.len() * (size_of::<ChunkId>() + NODE)
+            + self.purses.entries() * (size_of::<(super::PlayerName, Purse)>() * 4 / 3 + NODE)
+            + self.outbox.entries() * (size_of::<(super::PlayerName, Channel)>() * 4 / 3 + NODE)
+            + self.holdings.len() * (size_of::<(super::PlayerName, super::Holding)>() * 4 / 3 + NODE)
+    }
+
+    /// A chunk that somebody touched.
+    pub(super) fn chunk(&self, id: ChunkId) -> Option<&Chunk> {
+        let chunk = self.chunks.get(&id);
+        assert!(chunk.is_some() || self.readiness(id) == Readiness::Ready, "{id:?} must be loaded before it is read");
+        chunk
+    }
+
+    fn restore_head(&mut self, page: &[u8]) -> Result<(), PageFault> {
+        let Head { granted, received, harvested, settled } = Page::decode(page)?;
+        self.totals = Totals { granted, received, harvested, settled, ..self.totals };
+        Ok(())
+    }
+}
+
+fn refused(key: PageKey) -> impl Fn(PageFault) -> PageError {
+    move |fault| PageError::Refused { key, fault }
+}
