@@ -1,0 +1,108 @@
+//! Nodes, ballots and slots.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// A node of the cluster; shown as `n1`, `n2`, ...
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u32);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("n{}", self.0))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// Not of the form `n1`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a node: nodes are called n1, n2, ...")]
+pub struct NotANode(pub String);
+
+impl FromStr for NodeId {
+    type Err = NotANode;
+
+    fn from_str(text: &str) -> Result<Self, NotANode> {
+        let number = text.strip_prefix('n').and_then(|digits| digits.parse().ok()).filter(|&n| n > 0);
+        number.map(Self).ok_or_else(|| NotANode(text.to_owned()))
+    }
+}
+
+/// A proposal number: a round and the node that owns it, so that no two nodes ever use the same one. Ordered by round,
+/// then by node. The zero ballot belongs to nobody and is below all others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ballot {
+    /// Grows with every attempt to lead.
+    pub round: u64,
+    /// Whose it is.
+    pub node: NodeId,
+}
+
+impl Ballot {
+    /// Below every ballot that is ever proposed.
+    pub const ZERO: Self = Self { round: 0, node: NodeId(0) };
+
+    /// The lowest ballot of `node` above `self`.
+    #[must_use]
+    pub fn next_for(self, node: NodeId) -> Self {
+        Self { round: self.round + 1, node }
+    }
+}
+
+impl Default for Ballot {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Display for Ballot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.round, self.node)
+    }
+}
+
+impl fmt::Debug for Ballot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A position in the log. The first is 1; 0 stands before all of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Slot(pub u64);
+
+impl Slot {
+    /// Before the first.
+    pub const ZERO: Self = Self(0);
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The one before this (0 stays 0).
+    #[must_use]
+    pub fn prev(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}

@@ -1,0 +1,163 @@
+//! What replicas of one shard say to each other.
+//!
+//! | message | from, to | says |
+//! |---|---|---|
+//! | [`Message::Canvass`] | would-be candidate, voters | would you join a ballot of mine? (changes nothing) |
+//! | [`Message::Canvassed`] | voter, asker | yes, or no: I follow that leader |
+//! | [`Message::Prepare`] | candidate, voters | phase 1a for all slots above `chosen` |
+//! | [`Message::Promise`] | voter, candidate | phase 1b |
+//! | [`Message::Accept`] | leader, voters | phase 2a for a run of slots |
+//! | [`Message::Ack`] | voter, leader | phase 2b, cumulative |
+//! | [`Message::Refuse`] | voter, anyone | I have promised a higher ballot |
+//! | [`Message::Watermark`] | leader, voters | so far is chosen |
+//! | [`Message::Fetch`], [`Message::Learn`] | replica, replica | catch-up: give me what is chosen after `after`; here it is |
+//! | [`Message::Confirm`], [`Message::Confirmed`] | leader, voters | is my ballot still the highest you know? yes |
+
+use crate::{Ballot, Slot};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What a slot may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Value {
+    /// Nothing: fills a gap that a former leader left, or proves that a new one leads.
+    Noop,
+    /// The embedder's bytes; Paxos never looks inside.
+    Command(Bytes),
+}
+
+impl Value {
+    /// How many bytes it carries.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Noop => 0,
+            Self::Command(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether it carries none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A slot that a voter has accepted, as phase 1 reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Where.
+    pub slot: Slot,
+    /// Under which ballot.
+    pub ballot: Ballot,
+    /// What.
+    pub value: Value,
+}
+
+/// One message between two replicas of a shard. The transport knows the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Would you promise a ballot of mine? Answering changes nothing, so that a node nobody needs raises no ballot.
+    Canvass {
+        /// The ballot it would use, unless it hears of a higher one.
+        ballot: Ballot,
+    },
+    /// The answer to [`Message::Canvass`].
+    Canvassed {
+        /// The ballot that was asked about.
+        ballot: Ballot,
+        /// The highest this voter has promised.
+        promised: Ballot,
+        /// `None`: yes. Otherwise the ballot of a living leader that this voter follows.
+        leader: Option<Ballot>,
+    },
+    /// Phase 1a: promise me this, and report what you have accepted after `chosen`.
+    Prepare {
+        /// The candidate's ballot.
+        ballot: Ballot,
+        /// The candidate knows and holds all slots up to here.
+        chosen: Slot,
+    },
+    /// Phase 1b. Sent once the promise is durable.
+    Promise {
+        /// The ballot promised.
+        ballot: Ballot,
+        /// This voter knows and holds everything up to here, so a candidate must not propose there.
+        chosen: Slot,
+        /// The log before this slot is gone.
+        first: Slot,
+        /// Everything accepted above both watermarks, by slot.
+        accepted: Vec<Accepted>,
+    },
+    /// Phase 2a for the slots `at`, `at + 1`, ...
+    Accept {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The first slot this ballot proposed anything at.
+        start: Slot,
+        /// The slot of the first value.
+        at: Slot,
+        /// What is proposed, slot by slot.
+        values: Vec<Value>,
+        /// The leader's watermark.
+        chosen: Slot,
+        /// Every voter holds everything up to here durably: nobody will ever ask for it again.
+        kept: Slot,
+    },
+    /// Phase 2b, cumulative: each slot from this ballot's first through `through` is durably accepted here *under this
+    /// ballot*, or durably known here to be chosen.
+    Ack {
+        /// The ballot.
+        ballot: Ballot,
+        /// The last slot this speaks for.
+        through: Slot,
+        /// This replica knows and holds everything chosen up to here.
+        chosen: Slot,
+        /// Something before the last message is missing here: go on after `through`.
+        gap: bool,
+    },
+    /// I have promised `promised`, which is higher than yours.
+    Refuse {
+        /// The ballot refused.
+        ballot: Ballot,
+        /// The ballot promised.
+        promised: Ballot,
+    },
+    /// So far is chosen. A replica counts only what it accepted under this very ballot, and fetches the rest.
+    Watermark {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The first slot this ballot proposed anything at.
+        start: Slot,
+        /// All slots up to here are chosen.
+        chosen: Slot,
+        /// As in [`Message::Accept`].
+        kept: Slot,
+    },
+    /// Catch-up: what is chosen after this slot?
+    Fetch {
+        /// The asker holds everything up to here.
+        after: Slot,
+    },
+    /// Chosen values for `at`, `at + 1`, ...
+    Learn {
+        /// The slot of the first value.
+        at: Slot,
+        /// What was chosen, slot by slot.
+        values: Vec<Value>,
+        /// The sender knows everything chosen up to here: ask on if this is further.
+        chosen: Slot,
+    },
+    /// Is this still the highest ballot you have promised?
+    Confirm {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Counts this leader's questions.
+        round: u64,
+    },
+    /// It is.
+    Confirmed {
+        /// The ballot.
+        ballot: Ballot,
+        /// The question answered.
+        round: u64,
+    },
+}

@@ -1,0 +1,206 @@
+//! The acceptor's and the learner's half: promises, votes, watermarks and catch-up.
+
+use super::{Catchup, Entry, Following, Replica, Role};
+use crate::{Accepted, Ballot, Message, NodeId, Record, Slot, Value};
+
+/// A catch-up message carries about this many bytes.
+const LEARN_BYTES: usize = 256 << 10;
+
+/// What a leader says of the whole log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    /// All slots up to here are chosen.
+    pub chosen: Slot,
+    /// Every voter holds everything up to here.
+    pub kept: Slot,
+}
+
+impl Replica {
+    pub(super) fn on_prepare(&mut self, from: NodeId, ballot: Ballot, chosen: Slot) {
+        if ballot.node != from || ballot < self.promised {
+            return self.refuse(from, ballot);
+        }
+        if ballot > self.promised {
+            self.promise(ballot);
+            self.persist(Record::Promise { ballot });
+        }
+        let above = chosen.max(self.chosen);
+        let accepted = self.accepted_after(above);
+        let promise = Message::Promise { ballot, chosen: self.chosen, first: self.first, accepted };
+        self.send_after(from, promise);
+    }
+
+    pub(super) fn on_accept(
+        &mut self,
+        from: NodeId,
+        ballot: Ballot,
+        start: Slot,
+        at: Slot,
+        values: Vec<Value>,
+        marks: Marks,
+    ) {
+        let Some(following) = self.follow(from, ballot, start) else { return };
+        let gap = at > following.through.next();
+        if !gap {
+            for (slot, value) in (at.0..).map(Slot).zip(values) {
+                self.accept(slot, ballot, value);
+            }
+        }
+        self.learn_watermark(from, marks);
+        self.acknowledge(gap);
+    }
+
+    pub(super) fn on_watermark(&mut self, from: NodeId, ballot: Ballot, start: Slot, marks: Marks) {
+        if self.follow(from, ballot, start).is_some() {
+            self.learn_watermark(from, marks);
+            self.acknowledge(false);
+        }
+    }
+
+    pub(super) fn on_fetch(&mut self, from: NodeId, after: Slot) {
+        if after >= self.chosen {
+            return;
+        }
+        match self.tail.run(after.next(), self.chosen, LEARN_BYTES) {
+            Some(values) => {
+                let chosen = self.chosen;
+                self.send(from, Message::Learn { at: after.next(), values, chosen });
+            }
+            None => self.effects.push_back(super::Effect::ReadLog { to: from, after }),
+        }
+    }
+
+    pub(super) fn on_learn(&mut self, from: NodeId, at: Slot, values: Vec<Value>, chosen: Slot) {
+        // A leader has all it may count chosen; what lies beyond its own proposals is a successor's.
+        if at > self.chosen.next() || self.is_leader() {
+            return;
+        }
+        let before = self.chosen;
+        for (slot, value) in (at.0..).map(Slot).zip(values) {
+            if slot <= self.chosen {
+                self.assert_same(slot, &value);
+                continue;
+            }
+            self.persist(Record::Learn { slot, value: value.clone() });
+            self.tail.insert(slot, Entry { ballot: Ballot::ZERO, value });
+            self.advance_chosen(slot);
+        }
+        if self.chosen == before {
+            // A repetition: somebody else is asking on.
+            return;
+        }
+        if chosen > self.chosen {
+            self.catchup = None;
+            self.fetch(from, chosen);
+        }
+        if self.following.is_some() {
+            self.acknowledge(false);
+        }
+        self.count_promises();
+    }
+
+    pub(super) fn on_confirm(&mut self, from: NodeId, ballot: Ballot, round: u64) {
+        if ballot >= self.promised && ballot.node == from {
+            self.send(from, Message::Confirmed { ballot, round });
+        } else {
+            self.refuse(from, ballot);
+        }
+    }
+
+    /// Joins `ballot`: nothing lower is promised or accepted from here on.
+    pub(super) fn promise(&mut self, ballot: Ballot) {
+        assert!(ballot > self.promised, "promised {} already, not {ballot}", self.promised);
+        self.promised = ballot;
+        self.highest = self.highest.max(ballot);
+        self.role = Role::Follower;
+    }
+
+    /// Everything accepted above `slot`, as phase 1 reports it.
+    pub(super) fn accepted_after(&self, slot: Slot) -> Vec<Accepted> {
+        self.tail
+            .after(slot)
+            .map(|(slot, entry)| Accepted { slot, ballot: entry.ballot, value: entry.value.clone() })
+            .collect()
+    }
+
+    /// Asks `from` for what is chosen up to `target`, unless somebody was asked already.
+    pub(super) fn fetch(&mut self, from: NodeId, target: Slot) {
+        if target > self.chosen && self.catchup.is_none_or(|catchup| catchup.target < target) {
+            let under_way = self.catchup.is_some();
+            self.catchup = Some(Catchup { from, target });
+            if !under_way {
+                let after = self.chosen;
+                self.send(from, Message::Fetch { after });
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, to: NodeId, ballot: Ballot) {
+        let promised = self.promised;
+        self.send(to, Message::Refuse { ballot, promised });
+    }
+
+    /// Follows `ballot` if it may: the highest promised, or higher. What was accepted under it before a restart counts.
+    fn follow(&mut self, from: NodeId, ballot: Ballot, start: Slot) -> Option<Following> {
+        if ballot < self.promised || ballot.node != from || from == self.me {
+            self.refuse(from, ballot);
+            return None;
+        }
+        if ballot > self.promised {
+            // The promise becomes durable with the first accept, or with this record where none comes.
+            self.promise(ballot);
+            self.persist(Record::Promise { ballot });
+        } else if self.is_campaigning() {
+            self.role = Role::Follower;
+        }
+        if self.following.is_none_or(|following| following.ballot != ballot) {
+            let mut through = start.prev().max(self.chosen);
+            while self.tail.get(through.next()).is_some_and(|entry| entry.ballot == ballot) {
+                through = through.next();
+            }
+            self.following = Some(Following { ballot, start, through });
+        }
+        self.following
+    }
+
+    /// Votes for `value` at `slot`, unless that is history or a repetition.
+    fn accept(&mut self, slot: Slot, ballot: Ballot, value: Value) {
+        let following = self.following.as_mut().expect("follows the ballot it accepts");
+        if slot <= following.through {
+            return self.assert_same(slot, &value);
+        }
+        following.through = slot;
+        let chosen = self.chosen;
+        self.persist(Record::Accept { slot, ballot, value: value.clone(), chosen });
+        self.tail.insert(slot, Entry { ballot, value });
+    }
+
+    /// One value per slot and ballot; a chosen slot never changes. (`slot` is chosen here, or accepted here under the
+    /// ballot that repeats it.)
+    fn assert_same(&self, slot: Slot, value: &Value) {
+        if let Some(entry) = self.tail.get(slot) {
+            assert!(entry.value == *value, "two values for slot {slot}: agreement is broken");
+        }
+    }
+
+    /// What a leader says is chosen counts here as far as it was accepted here under its ballot.
+    fn learn_watermark(&mut self, from: NodeId, Marks { chosen, kept }: Marks) {
+        let following = self.following.expect("follows whoever tells it a watermark");
+        if following.start <= self.chosen.next() {
+            self.advance_chosen(chosen.min(following.through));
+        }
+        self.advance_kept(kept);
+        if chosen > self.chosen {
+            self.fetch(from, chosen);
+        }
+    }
+
+    /// Tells the leader how far this voter is, once that is durable.
+    fn acknowledge(&mut self, gap: bool) {
+        let Following { ballot, through, .. } = self.following.expect("acknowledges whom it follows");
+        if ballot == self.promised {
+            let ack = Message::Ack { ballot, through, chosen: self.chosen, gap };
+            self.send_after(ballot.node, ack);
+        }
+    }
+}

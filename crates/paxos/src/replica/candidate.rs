@@ -1,0 +1,197 @@
+//! Elections: canvass, phase 1, and what a new leader proposes first.
+
+use super::{NotLeader, Office, Replica, Role, Token};
+use crate::{Accepted, Ballot, Message, NodeId, QuorumSystem, Record, Slot, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Asking around before raising the ballot.
+#[derive(Debug)]
+pub(super) struct Canvass {
+    ballot: Ballot,
+    yes: BTreeSet<NodeId>,
+}
+
+/// Phase 1 under way.
+#[derive(Debug)]
+pub(super) struct Candidacy {
+    ballot: Ballot,
+    /// Our own promise counts from here.
+    durable_at: Token,
+    promises: BTreeMap<NodeId, PromiseSeen>,
+}
+
+#[derive(Debug)]
+struct PromiseSeen {
+    chosen: Slot,
+    accepted: Vec<Accepted>,
+}
+
+impl Replica {
+    /// Stands for election, unless it leads already: asks the voters whether they would join, and only then raises the
+    /// ballot. Asking again starts over.
+    pub fn campaign(&mut self) {
+        if self.is_leader() || !self.quorum.contains(self.me) {
+            return;
+        }
+        let ballot = self.highest.next_for(self.me);
+        self.role = Role::Canvassing(Canvass { ballot, yes: BTreeSet::from([self.me]) });
+        for peer in self.peers() {
+            self.send(peer, Message::Canvass { ballot });
+        }
+        self.count_canvass();
+        self.check();
+    }
+
+    /// Leaves the office without naming a successor (the host saw that it has no quorum).
+    pub fn resign(&mut self) -> Result<(), NotLeader> {
+        if !self.is_leader() {
+            return Err(NotLeader);
+        }
+        self.role = Role::Follower;
+        self.following = None;
+        Ok(())
+    }
+
+    /// `node` has started anew (its boot count changed): whatever it led, it leads no more.
+    pub fn forget_leader(&mut self, node: NodeId) {
+        if self.following.is_some_and(|following| following.ballot.node == node) {
+            self.following = None;
+        }
+    }
+
+    pub(super) fn on_canvass(&mut self, from: NodeId, ballot: Ballot, healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool) {
+        let leader = self.leader().filter(|leader| leader.node != from && healthy(leader.node, &self.quorum));
+        let promised = self.promised;
+        self.send(from, Message::Canvassed { ballot, promised, leader });
+        if leader.is_some_and(|leader| leader.node == self.me) {
+            // It does not know us: perhaps it has just started, and an idle leader would never say a word.
+            self.introduce(from);
+        }
+    }
+
+    pub(super) fn on_canvassed(&mut self, from: NodeId, ballot: Ballot, promised: Ballot, leader: Option<Ballot>) {
+        self.highest = self.highest.max(promised);
+        let Role::Canvassing(canvass) = &mut self.role else { return };
+        if canvass.ballot != ballot {
+            return;
+        }
+        if leader.is_none() {
+            canvass.yes.insert(from);
+            self.count_canvass();
+        }
+    }
+
+    pub(super) fn on_promise(&mut self, from: NodeId, ballot: Ballot, chosen: Slot, accepted: Vec<Accepted>) {
+        let Role::Candidate(candidacy) = &mut self.role else { return };
+        if candidacy.ballot == ballot {
+            candidacy.promises.insert(from, PromiseSeen { chosen, accepted });
+            self.count_promises();
+        }
+    }
+
+    pub(super) fn on_refuse(&mut self, ballot: Ballot, promised: Ballot) {
+        self.highest = self.highest.max(promised);
+        let ours = match &self.role {
+            Role::Candidate(candidacy) => candidacy.ballot,
+            Role::Leader(office) => office.ballot,
+            Role::Follower | Role::Canvassing(_) => return,
+        };
+        if ballot == ours && promised > ours {
+            self.role = Role::Follower;
+            self.following = None;
+        }
+    }
+
+    /// Sends again what a lost message may have kept from the voters.
+    pub(super) fn retry_candidacy(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        let (ballot, missing): (Ballot, Vec<NodeId>) = match &self.role {
+            Role::Canvassing(canvass) => {
+                let ballot = canvass.ballot;
+                for peer in self.peers() {
+                    if alive(peer) {
+                        self.send(peer, Message::Canvass { ballot });
+                    }
+                }
+                return;
+            }
+            Role::Candidate(candidacy) => {
+                let missing = self.peers().into_iter().filter(|peer| !candidacy.promises.contains_key(peer));
+                (candidacy.ballot, missing.collect())
+            }
+            Role::Follower | Role::Leader(_) => return,
+        };
+        let chosen = self.chosen;
+        for peer in missing.into_iter().filter(|&peer| alive(peer)) {
+            self.send_after(peer, Message::Prepare { ballot, chosen });
+        }
+    }
+
+    fn count_canvass(&mut self) {
+        let Role::Canvassing(canvass) = &self.role else { return };
+        if !self.quorum.is_prepare_quorum(&canvass.yes) {
+            return;
+        }
+        let ballot = self.highest.next_for(self.me);
+        self.promise(ballot);
+        let durable_at = self.persist(Record::Promise { ballot });
+        self.following = None;
+        self.role = Role::Candidate(Candidacy { ballot, durable_at, promises: BTreeMap::new() });
+        let chosen = self.chosen;
+        for peer in self.peers() {
+            self.send_after(peer, Message::Prepare { ballot, chosen });
+        }
+    }
+
+    /// Takes office once a prepare quorum has promised and everything it knows chosen is here.
+    pub(super) fn count_promises(&mut self) {
+        let Role::Candidate(candidacy) = &self.role else { return };
+        let mut promised: BTreeSet<NodeId> = candidacy.promises.keys().copied().collect();
+        if self.durable >= candidacy.durable_at {
+            promised.insert(self.me);
+        }
+        if !self.quorum.is_prepare_quorum(&promised) {
+            return;
+        }
+        let furthest = candidacy.promises.iter().max_by_key(|(_, promise)| promise.chosen);
+        if let Some((&node, promise)) = furthest
+            && promise.chosen > self.chosen
+        {
+            let target = promise.chosen;
+            return self.fetch(node, target);
+        }
+        let (ballot, start) = (candidacy.ballot, self.chosen.next());
+        let open = self.open_slots(candidacy);
+        self.role = Role::Leader(Office::new(ballot, start, &self.peers()));
+        self.catchup = None;
+        // What phase 1 reported, gaps filled, and behind it a value of our own: once that is chosen, so is all before.
+        self.propose_all(open.into_iter().chain([Value::Noop]));
+        self.open_office();
+    }
+
+    /// What must be proposed again, from the first open slot on: for each slot the value accepted under the highest
+    /// ballot (Paxos Made Simple, P2c), a no-op where nobody reported one.
+    fn open_slots(&self, candidacy: &Candidacy) -> Vec<Value> {
+        let mut best: BTreeMap<Slot, Accepted> = BTreeMap::new();
+        let own = self.accepted_after(self.chosen);
+        let reported = candidacy.promises.values().flat_map(|promise| promise.accepted.iter().cloned());
+        for accepted in own.into_iter().chain(reported).filter(|accepted| accepted.slot > self.chosen) {
+            let slot = accepted.slot;
+            match best.get(&slot) {
+                Some(held) if held.ballot >= accepted.ballot => {
+                    assert!(
+                        held.ballot != accepted.ballot || held.value == accepted.value,
+                        "two values for slot {slot} under ballot {}",
+                        held.ballot
+                    );
+                }
+                _ => {
+                    best.insert(slot, accepted);
+                }
+            }
+        }
+        let Some((&last, _)) = best.last_key_value() else { return Vec::new() };
+        (self.chosen.0 + 1..=last.0)
+            .map(|slot| best.remove(&Slot(slot)).map_or(Value::Noop, |accepted| accepted.value))
+            .collect()
+    }
+}

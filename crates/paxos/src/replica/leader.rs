@@ -1,0 +1,319 @@
+//! The leader's half: proposals, votes, watermarks, sending again, and reads confirmed by a quorum.
+
+use super::{Effect, Entry, NotLeader, ReadTicket, Replica, Role, Token};
+use crate::{Ballot, Message, NodeId, Record, Slot, Value};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Sending again carries about this many bytes a message.
+const RESEND_BYTES: usize = 1 << 20;
+
+/// What a leader keeps while it leads.
+#[derive(Debug)]
+pub(super) struct Office {
+    pub ballot: Ballot,
+    /// The first slot proposed under this ballot.
+    pub start: Slot,
+    /// The next slot to propose at.
+    pub next: Slot,
+    /// The no-op behind everything phase 1 reported: until it is chosen, no read is answered.
+    proof: Slot,
+    peers: BTreeMap<NodeId, Peer>,
+    /// Our own accepts on their way to the disk.
+    unsynced: VecDeque<(Token, Slot)>,
+    /// Our own vote: durable through here.
+    synced: Slot,
+    reads: Reads,
+}
+
+/// What a leader knows of another voter.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    /// Has accepted everything from `start` through here.
+    acked: Slot,
+    /// Holds everything chosen up to here.
+    chosen: Slot,
+    /// The watermark it was last told.
+    told: Slot,
+    /// After a gap, everything after this slot was sent again (so that a run of gaps costs one repetition).
+    rewound: Option<Slot>,
+}
+
+/// Reads that wait for a quorum to confirm the ballot.
+#[derive(Debug, Default)]
+struct Reads {
+    /// The last round asked.
+    asked: u64,
+    /// The last round that was sent.
+    sent: u64,
+    confirmed: u64,
+    answers: BTreeMap<NodeId, u64>,
+}
+
+impl Office {
+    pub fn new(ballot: Ballot, start: Slot, peers: &[NodeId]) -> Self {
+        let peer = Peer { acked: start.prev(), chosen: Slot::ZERO, told: Slot::ZERO, rewound: None };
+        Self {
+            ballot,
+            start,
+            next: start,
+            proof: start,
+            peers: peers.iter().map(|&node| (node, peer)).collect(),
+            unsynced: VecDeque::new(),
+            synced: start.prev(),
+            reads: Reads::default(),
+        }
+    }
+
+    fn last(&self) -> Slot {
+        self.next.prev()
+    }
+}
+
+impl Replica {
+    /// Proposes `value` at the next slot. Its Accept leaves at once, before our own write is durable; our own vote counts
+    /// only after.
+    pub fn propose(&mut self, value: Value) -> Result<Slot, NotLeader> {
+        if !self.is_leader() {
+            return Err(NotLeader);
+        }
+        let slot = self.propose_all([value]);
+        self.check();
+        Ok(slot)
+    }
+
+    /// How many slots are proposed and not yet chosen.
+    pub fn in_flight(&self) -> u64 {
+        match &self.role {
+            Role::Leader(office) => office.last().0 - self.chosen.0,
+            _ => 0,
+        }
+    }
+
+    /// Begins a linearizable read: it may be answered once its round is confirmed and its slot applied. Nothing is sent
+    /// before [`Replica::ask_confirmation`], so that all reads of one turn share one question.
+    pub fn begin_read(&mut self) -> Result<ReadTicket, NotLeader> {
+        let chosen = self.chosen;
+        let Role::Leader(office) = &mut self.role else { return Err(NotLeader) };
+        office.reads.asked = office.reads.sent + 1;
+        Ok(ReadTicket { round: office.reads.asked, index: chosen.max(office.proof) })
+    }
+
+    /// Asks the voters to confirm the ballot, if a read began since the last question.
+    pub fn ask_confirmation(&mut self) {
+        let Role::Leader(office) = &mut self.role else { return };
+        if office.reads.asked > office.reads.sent {
+            office.reads.sent = office.reads.asked;
+            let (ballot, round) = (office.ballot, office.reads.sent);
+            for peer in self.peers() {
+                self.send(peer, Message::Confirm { ballot, round });
+            }
+            self.count_confirmations();
+        }
+    }
+
+    /// Whether some voter has not been told the watermark.
+    pub fn wants_flush(&self) -> bool {
+        matches!(&self.role, Role::Leader(office) if office.peers.values().any(|peer| peer.told < self.chosen))
+    }
+
+    /// Tells the watermark to every living voter that no Accept has told it.
+    pub fn flush_watermark(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        self.tell(|peer, chosen| peer.told < chosen, alive);
+    }
+
+    /// Whether [`Replica::handle_retry`] has anything to repeat to a living voter.
+    pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
+        match &self.role {
+            Role::Follower => self.catchup.is_some_and(|catchup| alive(catchup.from)),
+            Role::Canvassing(_) | Role::Candidate(_) => true,
+            Role::Leader(office) => {
+                office.reads.confirmed < office.reads.sent
+                    || office
+                        .peers
+                        .iter()
+                        .any(|(&node, peer)| (peer.acked < office.last() || peer.chosen < self.chosen) && alive(node))
+            }
+        }
+    }
+
+    /// Repeats what may have been lost, to the voters that are `alive`. Called now and then, not faster than a round trip.
+    pub fn handle_retry(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        if let Some(catchup) = self.catchup
+            && alive(catchup.from)
+        {
+            let after = self.chosen;
+            self.send(catchup.from, Message::Fetch { after });
+        } else {
+            // Whoever tells us a watermark next is asked instead.
+            self.catchup = None;
+        }
+        self.retry_candidacy(alive);
+        self.count_promises();
+        if let Role::Leader(office) = &mut self.role {
+            let last = office.last();
+            let mut behind = Vec::new();
+            for (&node, peer) in office.peers.iter_mut().filter(|(node, _)| alive(**node)) {
+                peer.rewound = None;
+                if peer.acked < last {
+                    behind.push((node, peer.acked));
+                }
+            }
+            for (node, acked) in behind {
+                self.resend(node, acked);
+            }
+            self.tell(|peer, chosen| peer.chosen < chosen, alive);
+            if let Role::Leader(office) = &self.role
+                && office.reads.confirmed < office.reads.sent
+            {
+                let (ballot, round) = (office.ballot, office.reads.sent);
+                for peer in self.peers().into_iter().filter(|&peer| alive(peer)) {
+                    self.send(peer, Message::Confirm { ballot, round });
+                }
+            }
+        }
+        self.check();
+    }
+
+    pub(super) fn on_ack(&mut self, from: NodeId, ballot: Ballot, through: Slot, chosen: Slot, gap: bool) {
+        let Role::Leader(office) = &mut self.role else { return };
+        if office.ballot != ballot || through > office.last() {
+            // Another ballot's acknowledgement counts for nothing here, nor does one of slots never proposed.
+            return;
+        }
+        let Some(peer) = office.peers.get_mut(&from) else { return };
+        peer.acked = peer.acked.max(through);
+        peer.chosen = peer.chosen.max(chosen);
+        let behind = gap && peer.rewound != Some(through);
+        if behind {
+            peer.rewound = Some(through);
+        }
+        self.count_votes();
+        self.update_kept();
+        if behind {
+            self.resend(from, through);
+        }
+    }
+
+    pub(super) fn on_confirmed(&mut self, from: NodeId, ballot: Ballot, round: u64) {
+        let Role::Leader(office) = &mut self.role else { return };
+        if office.ballot == ballot && office.peers.contains_key(&from) {
+            let answer = office.reads.answers.entry(from).or_default();
+            *answer = round.max(*answer);
+            self.count_confirmations();
+        }
+    }
+
+    /// Proposes one value per slot from the next on; returns the last slot.
+    pub(super) fn propose_all(&mut self, values: impl IntoIterator<Item = Value>) -> Slot {
+        let Role::Leader(office) = &self.role else { unreachable!("only a leader proposes") };
+        let (ballot, start, at) = (office.ballot, office.start, office.next);
+        let mut slot = at;
+        let mut sent = Vec::new();
+        for value in values {
+            let chosen = self.chosen;
+            let token = self.persist(Record::Accept { slot, ballot, value: value.clone(), chosen });
+            self.tail.insert(slot, Entry { ballot, value: value.clone() });
+            let Role::Leader(office) = &mut self.role else { unreachable!("nothing above changes the role") };
+            office.unsynced.push_back((token, slot));
+            sent.push(value);
+            slot = slot.next();
+            office.next = slot;
+        }
+        let (chosen, kept) = (self.chosen, self.kept);
+        let peers = self.peers();
+        if let Role::Leader(office) = &mut self.role {
+            for peer in office.peers.values_mut() {
+                peer.told = chosen;
+            }
+        }
+        for peer in peers {
+            let values = sent.clone();
+            self.send(peer, Message::Accept { ballot, start, at, values, chosen, kept });
+        }
+        slot.prev()
+    }
+
+    /// The last slot proposed so far is the proof that reads wait for.
+    pub(super) fn open_office(&mut self) {
+        if let Role::Leader(office) = &mut self.role {
+            office.proof = office.last();
+        }
+        self.count_votes();
+    }
+
+    /// Counts the votes, ours as far as it is durable.
+    pub(super) fn count_votes(&mut self) {
+        let (me, durable) = (self.me, self.durable);
+        let Role::Leader(office) = &mut self.role else { return };
+        while office.unsynced.front().is_some_and(|&(token, _)| token <= durable) {
+            if let Some((_, slot)) = office.unsynced.pop_front() {
+                office.synced = slot;
+            }
+        }
+        let chosen = self.quorum.highest_accepted(|node| {
+            if node == me { office.synced } else { office.peers.get(&node).map_or(Slot::ZERO, |peer| peer.acked) }
+        });
+        self.advance_chosen(chosen);
+        if self.quorum.voters().len() == 1 {
+            self.update_kept();
+        }
+    }
+
+    fn update_kept(&mut self) {
+        if let Role::Leader(office) = &self.role {
+            let kept = office.peers.values().map(|peer| peer.chosen).min().unwrap_or(office.synced);
+            self.advance_kept(kept.min(office.synced));
+        }
+    }
+
+    fn count_confirmations(&mut self) {
+        let me = self.me;
+        let Role::Leader(office) = &mut self.role else { return };
+        let reads = &office.reads;
+        let confirmed = self.quorum.highest_accepted(|node| {
+            Slot(if node == me { reads.sent } else { reads.answers.get(&node).copied().unwrap_or(0) })
+        });
+        if confirmed.0 > reads.confirmed {
+            office.reads.confirmed = confirmed.0;
+            self.effects.push_back(Effect::ReadsConfirmed { round: confirmed.0 });
+        }
+    }
+
+    /// Sends the open slots after `through` again. What is chosen already the voter fetches by itself.
+    fn resend(&mut self, to: NodeId, through: Slot) {
+        let Role::Leader(office) = &self.role else { return };
+        let (ballot, start, last) = (office.ballot, office.start, office.last());
+        let at = through.max(self.chosen).next();
+        let (chosen, kept) = (self.chosen, self.kept);
+        let message = match self.tail.run(at, last, RESEND_BYTES) {
+            Some(values) => Message::Accept { ballot, start, at, values, chosen, kept },
+            None => Message::Watermark { ballot, start, chosen, kept },
+        };
+        self.send(to, message);
+    }
+
+    /// Tells one voter who leads.
+    pub(super) fn introduce(&mut self, to: NodeId) {
+        let (chosen, kept) = (self.chosen, self.kept);
+        if let Role::Leader(office) = &self.role {
+            let (ballot, start) = (office.ballot, office.start);
+            self.send(to, Message::Watermark { ballot, start, chosen, kept });
+        }
+    }
+
+    fn tell(&mut self, needs: impl Fn(&Peer, Slot) -> bool, alive: &dyn Fn(NodeId) -> bool) {
+        let (chosen, kept) = (self.chosen, self.kept);
+        let Role::Leader(office) = &mut self.role else { return };
+        let (ballot, start) = (office.ballot, office.start);
+        let mut untold = Vec::new();
+        for (&node, peer) in office.peers.iter_mut().filter(|(node, _)| alive(**node)) {
+            if needs(peer, chosen) {
+                peer.told = chosen;
+                untold.push(node);
+            }
+        }
+        for node in untold {
+            self.send(node, Message::Watermark { ballot, start, chosen, kept });
+        }
+    }
+}

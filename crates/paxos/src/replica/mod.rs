@@ -1,0 +1,332 @@
+//! Multi-Paxos: one replica of a log of decisions.
+//!
+//! A replica is acceptor, learner and, at times, candidate or leader in one. It follows *Paxos Made Simple*, section 3:
+//! phase 1 runs once for all open slots, phase 2 per slot, pipelined. What it adds, and where that comes from:
+//!
+//! * **Canvass** (pre-vote; Ongaro 2014, section 9.6): nobody raises its ballot before a prepare quorum would join, and a
+//!   voter that hears a quorum-connected leader would not. So a node that comes back disturbs nobody.
+//! * **A promise tells what is chosen.** A candidate proposes nothing at or below the highest watermark its promises show:
+//!   it fetches those slots first.
+//! * **Acks are cumulative and name their ballot**: each slot from the ballot's first through `through` is durably accepted
+//!   here under this ballot, or durably known here to be chosen. (The second half cannot mislead a leader that counts acks
+//!   to find out what is chosen: what is chosen is chosen. It spares a lagging voter from voting again on history.)
+//! * **Watermarks name their ballot**: what lies below counts as chosen here only if it was accepted here under that
+//!   ballot; the rest is fetched.
+//!
+//! # Invariants (asserted after every step)
+//!
+//! * one value per (slot, ballot); a chosen slot never changes its value;
+//! * every accepted ballot is at most the promised one;
+//! * delivered <= chosen; kept <= chosen;
+//! * a leader's start is at most its chosen + 1, and everything from there to its last slot is accepted under its ballot.
+
+mod acceptor;
+mod candidate;
+mod leader;
+mod tail;
+
+use crate::{Ballot, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
+use acceptor::Marks;
+use candidate::{Candidacy, Canvass};
+use leader::Office;
+use std::collections::VecDeque;
+use tail::{Entry, Tail};
+
+/// Counts a replica's records: record number n is durable once token n is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// What the embedder has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Append this to the log; report the token when it is durable.
+    Persist {
+        /// What to write.
+        record: Record,
+        /// Its number.
+        token: Token,
+    },
+    /// Send this, not before `after` is durable.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+        /// What must be durable first; `None`: nothing.
+        after: Option<Token>,
+    },
+    /// Read chosen values after this slot from the log for a peer that lags, and hand them to
+    /// [`Replica::handle_log_read`].
+    ReadLog {
+        /// Who asked.
+        to: NodeId,
+        /// It holds everything up to here.
+        after: Slot,
+    },
+    /// All reads of this round and before may be answered once their slot is applied.
+    ReadsConfirmed {
+        /// The round that [`Replica::begin_read`] gave.
+        round: u64,
+    },
+}
+
+/// A read that waits for its confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadTicket {
+    /// Confirmed once [`Effect::ReadsConfirmed`] names this round or a later one.
+    pub round: u64,
+    /// The state must hold everything up to this slot.
+    pub index: Slot,
+}
+
+/// The office was lost, or never held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this replica does not lead")]
+pub struct NotLeader;
+
+/// What a replica does beside accepting.
+#[derive(Debug)]
+enum Role {
+    Follower,
+    Canvassing(Canvass),
+    Candidate(Candidacy),
+    Leader(Office),
+}
+
+/// The ballot this acceptor last accepted anything under, and how far.
+#[derive(Clone, Copy, Debug)]
+struct Following {
+    ballot: Ballot,
+    /// The first slot the ballot proposed anything at.
+    start: Slot,
+    /// Every slot from `start` through here is accepted here under `ballot`, or known here to be chosen.
+    through: Slot,
+}
+
+/// A catch-up under way.
+#[derive(Clone, Copy, Debug)]
+struct Catchup {
+    from: NodeId,
+    /// How far the log is known to be chosen somewhere.
+    target: Slot,
+}
+
+/// One replica. See the module for what it promises, the crate for what it is owed.
+#[derive(Debug)]
+pub struct Replica {
+    me: NodeId,
+    quorum: QuorumSystem,
+    promised: Ballot,
+    /// The highest ballot heard of, promised or not: the next one of ours is above it.
+    highest: Ballot,
+    tail: Tail,
+    chosen: Slot,
+    delivered: Slot,
+    /// Every voter holds everything up to here.
+    kept: Slot,
+    /// Peers cannot be served anything before this slot, not even from the disk.
+    first: Slot,
+    following: Option<Following>,
+    catchup: Option<Catchup>,
+    role: Role,
+    appended: Token,
+    durable: Token,
+    effects: VecDeque<Effect>,
+}
+
+impl Replica {
+    /// A replica as its log shows it; `Recovered::fresh()` for one that never was.
+    pub fn new(me: NodeId, quorum: QuorumSystem, recovered: Recovered) -> Self {
+        let mut tail = Tail::default();
+        for (slot, (ballot, value)) in recovered.entries {
+            tail.insert(slot, Entry { ballot, value });
+        }
+        // What the log calls chosen counts only as far as it is here without a gap.
+        let mut chosen = recovered.applied;
+        while chosen < recovered.chosen && tail.get(chosen.next()).is_some() {
+            chosen = chosen.next();
+        }
+        Self {
+            me,
+            quorum,
+            promised: recovered.promised,
+            highest: recovered.promised,
+            tail,
+            chosen,
+            delivered: recovered.applied,
+            kept: Slot::ZERO,
+            first: recovered.first,
+            following: None,
+            catchup: None,
+            role: Role::Follower,
+            appended: Token(0),
+            durable: Token(0),
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a peer's message. `healthy(n, quorum)` says whether node `n`, as a leader, is heard here and hears a quorum; it
+    /// decides only whether this voter would join somebody else, never anything safety rests on.
+    pub fn handle_message(&mut self, from: NodeId, message: Message, healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool) {
+        if !self.quorum.contains(from) {
+            return;
+        }
+        match message {
+            Message::Canvass { ballot } => self.on_canvass(from, ballot, healthy),
+            Message::Canvassed { ballot, promised, leader } => self.on_canvassed(from, ballot, promised, leader),
+            Message::Prepare { ballot, chosen } => self.on_prepare(from, ballot, chosen),
+            Message::Promise { ballot, chosen, first: _, accepted } => self.on_promise(from, ballot, chosen, accepted),
+            Message::Accept { ballot, start, at, values, chosen, kept } => {
+                self.on_accept(from, ballot, start, at, values, Marks { chosen, kept });
+            }
+            Message::Ack { ballot, through, chosen, gap } => self.on_ack(from, ballot, through, chosen, gap),
+            Message::Refuse { ballot, promised } => self.on_refuse(ballot, promised),
+            Message::Watermark { ballot, start, chosen, kept } => {
+                self.on_watermark(from, ballot, start, Marks { chosen, kept });
+            }
+            Message::Fetch { after } => self.on_fetch(from, after),
+            Message::Learn { at, values, chosen } => self.on_learn(from, at, values, chosen),
+            Message::Confirm { ballot, round } => self.on_confirm(from, ballot, round),
+            Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round),
+        }
+        self.check();
+    }
+
+    /// Everything up to `token` is durable.
+    pub fn handle_persisted(&mut self, token: Token) {
+        assert!(token <= self.appended, "token {token:?} was never given out");
+        self.durable = self.durable.max(token);
+        match self.role {
+            Role::Candidate(_) => self.count_promises(),
+            Role::Leader(_) => self.count_votes(),
+            Role::Follower | Role::Canvassing(_) => {}
+        }
+        self.check();
+    }
+
+    /// Values read for [`Effect::ReadLog`]: what is chosen after `after`. Nothing where the log could not be read.
+    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, values: Vec<Value>) {
+        let known = usize::try_from(self.chosen.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        let values: Vec<Value> = values.into_iter().take(known).collect();
+        if !values.is_empty() {
+            let chosen = self.chosen;
+            self.send(to, Message::Learn { at: after.next(), values, chosen });
+        }
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The next chosen value, in order, if it is here.
+    pub fn poll_chosen(&mut self) -> Option<(Slot, Value)> {
+        if self.delivered >= self.chosen {
+            return None;
+        }
+        let slot = self.delivered.next();
+        let value = self.tail.get(slot).expect("what is chosen here and not delivered is in memory").value.clone();
+        self.delivered = slot;
+        self.tail.forget(self.delivered, self.kept);
+        Some((slot, value))
+    }
+
+    /// Who this is.
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// The quorum system, and with it the voters.
+    pub fn quorum(&self) -> &QuorumSystem {
+        &self.quorum
+    }
+
+    /// The highest ballot promised.
+    pub fn promised(&self) -> Ballot {
+        self.promised
+    }
+
+    /// All slots up to here are chosen, and their values are here.
+    pub fn chosen(&self) -> Slot {
+        self.chosen
+    }
+
+    /// Every voter holds everything up to here: nobody will ask for it again.
+    pub fn kept(&self) -> Slot {
+        self.kept
+    }
+
+    /// The ballot of the leader that this replica is, or follows, if any.
+    pub fn leader(&self) -> Option<Ballot> {
+        match &self.role {
+            Role::Leader(office) => Some(office.ballot),
+            Role::Follower | Role::Canvassing(_) => {
+                self.following.map(|f| f.ballot).filter(|&ballot| ballot == self.promised)
+            }
+            Role::Candidate(_) => None,
+        }
+    }
+
+    /// Whether this replica leads.
+    pub fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// Whether an election of this replica's own is under way.
+    pub fn is_campaigning(&self) -> bool {
+        matches!(self.role, Role::Canvassing(_) | Role::Candidate(_))
+    }
+
+    fn persist(&mut self, record: Record) -> Token {
+        self.appended.0 += 1;
+        let token = self.appended;
+        self.effects.push_back(Effect::Persist { record, token });
+        token
+    }
+
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.effects.push_back(Effect::Send { to, message, after: None });
+    }
+
+    /// Sends once everything appended so far is durable.
+    fn send_after(&mut self, to: NodeId, message: Message) {
+        let after = (self.appended > self.durable).then_some(self.appended);
+        self.effects.push_back(Effect::Send { to, message, after });
+    }
+
+    fn peers(&self) -> Vec<NodeId> {
+        self.quorum.voters().iter().copied().filter(|&node| node != self.me).collect()
+    }
+
+    /// Chosen here through `to`; the caller knows that the values are here.
+    fn advance_chosen(&mut self, to: Slot) {
+        if to > self.chosen {
+            self.chosen = to;
+            if let Some(following) = &mut self.following {
+                following.through = following.through.max(to);
+            }
+            if self.catchup.is_some_and(|catchup| catchup.target <= to) {
+                self.catchup = None;
+            }
+        }
+    }
+
+    fn advance_kept(&mut self, kept: Slot) {
+        self.kept = self.kept.max(kept.min(self.chosen));
+        self.tail.forget(self.delivered, self.kept);
+    }
+
+    fn check(&self) {
+        assert!(self.delivered <= self.chosen, "delivered {} but chosen {}", self.delivered, self.chosen);
+        assert!(self.kept <= self.chosen, "kept {} but chosen {}", self.kept, self.chosen);
+        assert!(self.durable <= self.appended);
+        if let Some(following) = &self.following {
+            assert!(following.ballot <= self.promised, "follows {} but promised {}", following.ballot, self.promised);
+        }
+        if let Role::Leader(office) = &self.role {
+            assert!(office.ballot == self.promised, "leads {} but promised {}", office.ballot, self.promised);
+            assert!(office.start <= self.chosen.next(), "leads from {} but chosen {}", office.start, self.chosen);
+            assert!(self.chosen < office.next, "chosen {} beyond the last proposal", self.chosen);
+        }
+    }
+}
