@@ -1,0 +1,15 @@
+//! Which shard holds what, and which nodes hold which shard.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`map`] | shard ids and the shard map: bucket ranges and voters |
+//! | [`partition`] | how chunks spread over shards: hash, range, round robin |
+//! | [`region`] | regions and the round-trip times between them, read from `maps/regions/*.toml` |
+
+pub mod map;
+pub mod partition;
+pub mod region;
+
+pub use map::{ShardId, ShardInfo, ShardMap};
+pub use partition::{Balance, Partitioner};
+pub use region::{RegionName, Regions};
