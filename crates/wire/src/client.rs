@@ -1,0 +1,291 @@
+//! Between a client and a node.
+//!
+//! A client opens one stream, sends [`Hello`] and hears a [`Greeting`]. From then on each frame it sends is a list of
+//! [`Request`]s and each it hears a list of [`Answer`]s: one answer for each request, in any order.
+
+use crate::{Level, Receipt};
+use paxos::{Ballot, NodeId, Slot};
+use placement::{ShardId, ShardMap};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use world::{Acorns, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rect, RuleBook, WorldSeed};
+
+/// Of this protocol; part of the ALPN name too.
+pub const VERSION: u32 = 1;
+
+/// A client's first word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The protocol the client speaks.
+    pub version: u32,
+    /// Who it is, signed by the cluster.
+    #[serde(with = "serde_bytes")]
+    pub token: Vec<u8>,
+}
+
+/// A node's answer to [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Greeting {
+    /// Come in.
+    Welcome(Box<Welcome>),
+    /// No, and why; the node closes the connection.
+    Goodbye {
+        /// The protocol the node speaks.
+        version: u32,
+        /// A sentence for a person.
+        reason: String,
+    },
+}
+
+/// What a client needs to know to begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Which node this is.
+    pub node: NodeId,
+    /// The world's seed: terrain and buckets follow from it.
+    pub seed: WorldSeed,
+    /// The shard map as this node knows it.
+    pub map: ShardMap,
+    /// The rule book, for names.
+    pub rules: RuleBook,
+    /// The node's wall clock, for deadlines: a client's own may be anywhere.
+    pub time: Millis,
+}
+
+/// One SDK instance, not a player: 128 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(pub u128);
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {:08x}", self.0 >> 96)
+    }
+}
+
+/// Counts one client's commands, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestNo(pub u64);
+
+/// A command, and what makes it happen exactly once however often it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Who sends it.
+    pub client: ClientId,
+    /// Its number; a retry keeps it.
+    pub number: RequestNo,
+    /// The client's lowest number still without an answer: what is below may be forgotten, and is refused.
+    pub floor: RequestNo,
+    /// On the log's clock: from here on it is `Expired` and never applied.
+    pub deadline: Millis,
+    /// Who plays.
+    pub player: PlayerName,
+    /// What shall happen.
+    pub command: Command,
+}
+
+/// A question to a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// One field.
+    Field(FieldId),
+    /// The owned fields of this rectangle that the shard holds.
+    View(Rect),
+    /// A player, from its own shard.
+    Player(PlayerName),
+    /// What a player has on this shard's land.
+    Holdings(PlayerName),
+}
+
+/// What a shard answers to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The field.
+    Field(FieldView),
+    /// The owned fields, by packed id.
+    View(Vec<FieldView>),
+    /// The player, if it ever registered.
+    Player(Option<PlayerView>),
+    /// What it has here.
+    Holdings(Holdings),
+}
+
+/// What a player has on one shard's land.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// Fields owned.
+    pub fields: u64,
+    /// Harvested acorns still on their way to the wallet.
+    pub pending: Acorns,
+}
+
+/// One question or command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The client's label for it; the answer carries it.
+    pub id: u64,
+    /// What is asked.
+    pub body: RequestBody,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestBody {
+    /// Do this.
+    Command {
+        /// The shard it belongs to, as far as the client knows.
+        shard: ShardId,
+        /// What and for whom.
+        envelope: Envelope,
+    },
+    /// Tell me.
+    Read {
+        /// The shard that knows.
+        shard: ShardId,
+        /// What.
+        query: Query,
+        /// How sure.
+        level: Level,
+    },
+    /// What is this node, and whom does it hear?
+    Node,
+    /// What does this node know of the shards it holds?
+    Shards,
+}
+
+/// The answer to the [`Request`] of the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The label.
+    pub id: u64,
+    /// What came of it.
+    pub body: AnswerBody,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnswerBody {
+    /// The command is durable on a majority and applied.
+    Applied {
+        /// Done, or rejected by the rules.
+        outcome: Outcome,
+        /// What the answer is worth.
+        receipt: Receipt,
+    },
+    /// The question's answer.
+    Read {
+        /// What was found.
+        reply: Reply,
+        /// What the answer is worth.
+        receipt: Receipt,
+    },
+    /// Not done here and now.
+    Refused(Refusal),
+    /// To [`RequestBody::Node`].
+    Node(NodeReport),
+    /// To [`RequestBody::Shards`].
+    Shards(Vec<ReplicaReport>),
+}
+
+/// Why a node did not do it. `applied` in the comments: whether the command may have taken effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Ask the leader; `None`: not known here just now. Not applied.
+    NotLeader {
+        /// Who leads, as far as this node knows.
+        leader: Option<NodeId>,
+    },
+    /// This node holds no replica of that shard, or the shard does not hold that field. Not applied.
+    Moved {
+        /// Where to look, as far as this node knows.
+        hint: Option<NodeId>,
+        /// The version of the map this node has.
+        map_version: u64,
+    },
+    /// The leader lost its office while the command was under way. Perhaps applied: ask again with the same number.
+    Deposed,
+    /// A queue is full. Not applied.
+    Overloaded {
+        /// Come back after this many milliseconds.
+        retry_after_ms: u64,
+    },
+    /// No quorum can be reached from here.
+    NoQuorum {
+        /// Voters that do not answer.
+        missing: Vec<NodeId>,
+    },
+    /// Its deadline had passed when it came to be applied. Never applied.
+    Expired,
+    /// Its number is below the client's own floor: it was answered before, and forgotten.
+    Forgotten,
+    /// This cluster's nodes do not serve that level.
+    LevelNotServed {
+        /// The level.
+        level: Level,
+    },
+    /// The token does not allow that.
+    NotAllowed {
+        /// A sentence for a person.
+        reason: String,
+    },
+    /// Wrong whatever the world's state.
+    Invalid {
+        /// A sentence for a person.
+        reason: String,
+    },
+}
+
+/// A node about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Which node.
+    pub node: NodeId,
+    /// Its region.
+    pub region: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Where it listens for QUIC.
+    pub quic: String,
+    /// Where it listens for HTTP.
+    pub http: String,
+    /// Its data directory.
+    pub data: String,
+    /// Its program's version.
+    pub version: String,
+    /// How many shards it leads.
+    pub leads: u32,
+    /// How many replicas it holds.
+    pub replicas: u32,
+    /// The other nodes it hears.
+    pub hears: Vec<NodeId>,
+    /// Syncs of the log since the node started.
+    pub syncs: u64,
+    /// Records written to the log since then.
+    pub log_records: u64,
+    /// Bytes written to the log since then.
+    pub log_bytes: u64,
+}
+
+/// A replica about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its buckets, first and last.
+    pub buckets: (u16, u16),
+    /// Who leads it, as far as this replica knows.
+    pub leader: Option<NodeId>,
+    /// The highest ballot promised.
+    pub ballot: Ballot,
+    /// Its voters.
+    pub voters: Vec<NodeId>,
+    /// All slots up to here are known chosen here.
+    pub chosen: Slot,
+    /// All slots up to here are applied here.
+    pub applied: Slot,
+    /// The checkpoint holds everything up to here.
+    pub checkpointed: Slot,
+    /// Fields owned on its land.
+    pub fields: u64,
+}

@@ -1,0 +1,17 @@
+//! What travels: between a client and a node ([`client`]), and between two nodes ([`peer`]), and how it becomes bytes
+//! ([`codec`]).
+//!
+//! One frame is one length-prefixed MessagePack value. Between nodes structs are arrays and payloads raw bytes, since
+//! there are millions of them; the greeting has named fields, so that two versions can still tell each other what they
+//! are. Every size is checked before anything is decoded.
+
+pub mod client;
+pub mod codec;
+pub mod consistency;
+pub mod peer;
+
+pub use client::{
+    Answer, AnswerBody, ClientId, Envelope, Greeting, Hello, Holdings, NodeReport, Query, Refusal, ReplicaReport,
+    Reply, Request, RequestBody, RequestNo, Welcome,
+};
+pub use consistency::{Level, Receipt};
