@@ -1,0 +1,105 @@
+//! When the replica of a leaderless shard stands for election.
+//!
+//! Voters are ranked by placement: the first that is not counted out stands at once, the others only after it has had its
+//! chance; so a dead node's shards move in one coalesced round instead of a duel each. A failed attempt is repeated after
+//! a randomised, doubling delay, which ends the duels that happen all the same.
+
+use crate::clock::Mono;
+use placement::ShardId;
+use rand_core::Rng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest delay is the time-out times two to this.
+const MAX_DOUBLINGS: u32 = 3;
+
+/// The leaderless shards and when each may stand.
+#[derive(Debug)]
+pub struct Elections {
+    timeout: u64,
+    rng: Xoshiro256PlusPlus,
+    waiting: BTreeMap<ShardId, Waiting>,
+    due: BTreeSet<(Mono, ShardId)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    due: Mono,
+    attempts: u32,
+}
+
+impl Elections {
+    /// None yet; `timeout` in microseconds.
+    pub fn new(timeout: u64, rng: Xoshiro256PlusPlus) -> Self {
+        Self { timeout, rng, waiting: BTreeMap::new(), due: BTreeSet::new() }
+    }
+
+    /// `shard` has no leader; its replica here is the `rank`-th to stand (0: the first). No change if it waits already.
+    pub fn lost(&mut self, now: Mono, shard: ShardId, rank: usize) {
+        if !self.waiting.contains_key(&shard) {
+            let due = now.plus(self.delay(rank));
+            self.schedule(shard, due, 0);
+        }
+    }
+
+    /// The ranks may have changed: `shard`, which waits, waits for its new rank's turn instead, if that is sooner.
+    pub fn rerank(&mut self, now: Mono, shard: ShardId, rank: usize) {
+        if let Some(&Waiting { due, attempts: 0 }) = self.waiting.get(&shard) {
+            let sooner = now.plus(self.delay(rank));
+            if sooner < due {
+                self.schedule(shard, sooner, 0);
+            }
+        }
+    }
+
+    /// `shard` has a leader.
+    pub fn found(&mut self, shard: ShardId) {
+        if let Some(waiting) = self.waiting.remove(&shard) {
+            self.due.remove(&(waiting.due, shard));
+        }
+    }
+
+    /// The shards whose time has come. Each waits again, longer, in case the attempt fails.
+    pub fn poll_due(&mut self, now: Mono) -> Vec<ShardId> {
+        let mut shards = Vec::new();
+        while let Some(&(due, shard)) = self.due.first()
+            && due <= now
+        {
+            let attempts = self.waiting.get(&shard).map_or(0, |waiting| waiting.attempts) + 1;
+            let longest = self.timeout << attempts.min(MAX_DOUBLINGS);
+            let delay = longest / 4 + self.random(longest / 2);
+            self.schedule(shard, now.plus(delay), attempts);
+            shards.push(shard);
+        }
+        shards
+    }
+
+    /// How many shards have no leader that this node would follow.
+    pub fn leaderless(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// When the next one is due.
+    pub fn next_tick(&self) -> Option<Mono> {
+        self.due.first().map(|&(due, _)| due)
+    }
+
+    fn delay(&mut self, rank: usize) -> u64 {
+        let rank = u64::try_from(rank).unwrap_or(u64::MAX);
+        match rank {
+            // Time for a candidate that has our promise to say that it leads.
+            0 => self.random(self.timeout / 16),
+            _ => rank.saturating_mul(self.timeout / 2) + self.random(self.timeout / 8),
+        }
+    }
+
+    fn schedule(&mut self, shard: ShardId, due: Mono, attempts: u32) {
+        self.found(shard);
+        self.waiting.insert(shard, Waiting { due, attempts });
+        self.due.insert((due, shard));
+    }
+
+    fn random(&mut self, below: u64) -> u64 {
+        if below == 0 { 0 } else { self.rng.next_u64() % below }
+    }
+}

@@ -1,0 +1,178 @@
+//! Node liveness: one probe per pair of nodes and interval, whatever the number of shards.
+//!
+//! A node *hears* another while the other has answered a probe that was sent within the time-out: so both directions of the
+//! link work. Each probe also says whom its sender hears; so everybody can tell whether a leader still reaches a quorum,
+//! and whether a node that is silent here is heard by others. A node whose boot count changes has started anew and leads
+//! nothing of what it led.
+//!
+//! Nothing here is needed for safety. (Leases and freshness, which are, will rest on the same probes.)
+
+use crate::clock::Mono;
+use paxos::{NodeId, QuorumSystem};
+use std::collections::{BTreeMap, BTreeSet};
+use wire::peer::Probe;
+
+/// How many unanswered probes are remembered; an answer to an older one counts for nothing.
+const REMEMBERED: u64 = 64;
+
+/// What this node knows of another.
+#[derive(Debug, Default)]
+struct Peer {
+    /// When the last probe was sent that it answered.
+    heard: Option<Mono>,
+    boot: Option<u64>,
+    hears: BTreeSet<NodeId>,
+}
+
+/// All pairs of which this node is one half.
+#[derive(Debug)]
+pub struct Fabric {
+    me: NodeId,
+    boot: u64,
+    started: Mono,
+    probe_every: u64,
+    timeout: u64,
+    peers: BTreeMap<NodeId, Peer>,
+    seq: u64,
+    /// When the remembered probes were sent, the last one at the back.
+    sent: BTreeMap<u64, Mono>,
+    next_probe: Mono,
+    /// Whom this node heard when it last looked.
+    hears: BTreeSet<NodeId>,
+}
+
+/// What a look at the fabric showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Who is heard, or whom somebody hears, is not what it was.
+    pub view: bool,
+    /// Nodes that have started anew.
+    pub restarted: Vec<NodeId>,
+    /// Nodes that are heard again.
+    pub back: Vec<NodeId>,
+}
+
+impl Fabric {
+    /// The fabric of node `me`, in its `boot`-th life. Times in microseconds.
+    pub fn new(
+        me: NodeId,
+        boot: u64,
+        peers: impl IntoIterator<Item = NodeId>,
+        probe_every: u64,
+        timeout: u64,
+        now: Mono,
+    ) -> Self {
+        Self {
+            me,
+            boot,
+            started: now,
+            probe_every,
+            timeout,
+            peers: peers.into_iter().filter(|&node| node != me).map(|node| (node, Peer::default())).collect(),
+            seq: 0,
+            sent: BTreeMap::new(),
+            next_probe: now,
+            hears: BTreeSet::new(),
+        }
+    }
+
+    /// The probe to send to every peer, if it is time.
+    pub fn poll_probe(&mut self, now: Mono) -> Option<Probe> {
+        if now < self.next_probe {
+            return None;
+        }
+        self.seq += 1;
+        self.sent.insert(self.seq, now);
+        while self.sent.len() as u64 > REMEMBERED {
+            self.sent.pop_first();
+        }
+        self.next_probe = now.plus(self.probe_every);
+        Some(self.probe(self.seq))
+    }
+
+    /// A peer asks: the answer, and what the question itself showed.
+    pub fn on_probe(&mut self, from: NodeId, probe: &Probe) -> (Probe, Changes) {
+        let changes = self.learn(from, probe);
+        (self.probe(probe.seq), changes)
+    }
+
+    /// A peer answers.
+    pub fn on_heard(&mut self, now: Mono, from: NodeId, answer: &Probe) -> Changes {
+        let mut changes = self.learn(from, answer);
+        if let (Some(&sent), Some(peer)) = (self.sent.get(&answer.seq), self.peers.get_mut(&from)) {
+            peer.heard = peer.heard.max(Some(sent));
+        }
+        changes.merge(self.look(now));
+        changes
+    }
+
+    /// Notices who has fallen silent, or has come back.
+    pub fn look(&mut self, now: Mono) -> Changes {
+        let hears: BTreeSet<NodeId> = self.peers.keys().copied().filter(|&node| self.hears(now, node)).collect();
+        let back: Vec<NodeId> = hears.difference(&self.hears).copied().collect();
+        let view = hears != self.hears;
+        self.hears = hears;
+        Changes { view, restarted: Vec::new(), back }
+    }
+
+    /// Whether `node` has answered of late. A node always hears itself.
+    pub fn hears(&self, now: Mono, node: NodeId) -> bool {
+        node == self.me || self.peers.get(&node).and_then(|p| p.heard).is_some_and(|at| now.since(at) <= self.timeout)
+    }
+
+    /// Whether `node` is to be counted out: silent for a whole time-out, counted from our own start if it never spoke.
+    pub fn suspects(&self, now: Mono, node: NodeId) -> bool {
+        let last = self.peers.get(&node).and_then(|peer| peer.heard).unwrap_or(self.started);
+        node != self.me && now.since(last) > self.timeout
+    }
+
+    /// Whether `node`, as a leader, is heard here and hears a quorum of `quorum`.
+    pub fn healthy(&self, now: Mono, node: NodeId, quorum: &QuorumSystem) -> bool {
+        if node == self.me {
+            return quorum.accept_quorum_where(|voter| self.hears(now, voter))
+                && quorum.prepare_quorum_where(|voter| self.hears(now, voter));
+        }
+        self.hears(now, node)
+            && self
+                .peers
+                .get(&node)
+                .is_some_and(|peer| quorum.accept_quorum_where(|voter| voter == node || peer.hears.contains(&voter)))
+    }
+
+    /// The peers heard when it was last looked.
+    pub fn heard(&self) -> &BTreeSet<NodeId> {
+        &self.hears
+    }
+
+    /// When something here next depends on the clock.
+    pub fn next_tick(&self) -> Mono {
+        let silent = self.hears.iter().filter_map(|node| self.peers.get(node)?.heard).min();
+        silent.map_or(self.next_probe, |at| self.next_probe.min(at.plus(self.timeout + 1)))
+    }
+
+    fn learn(&mut self, from: NodeId, probe: &Probe) -> Changes {
+        let Some(peer) = self.peers.get_mut(&from) else { return Changes::default() };
+        let restarted = peer.boot.is_some_and(|boot| boot < probe.boot);
+        if peer.boot.is_some_and(|boot| boot > probe.boot) {
+            // A late word from an earlier life.
+            return Changes::default();
+        }
+        peer.boot = Some(probe.boot);
+        let hears: BTreeSet<NodeId> = probe.hears.iter().copied().collect();
+        let view = hears != peer.hears || restarted;
+        peer.hears = hears;
+        Changes { view, restarted: if restarted { vec![from] } else { Vec::new() }, back: Vec::new() }
+    }
+
+    fn probe(&self, seq: u64) -> Probe {
+        Probe { seq, boot: self.boot, hears: self.hears.iter().copied().collect() }
+    }
+}
+
+impl Changes {
+    fn merge(&mut self, other: Self) {
+        self.view |= other.view;
+        self.restarted.extend(other.restarted);
+        self.back.extend(other.back);
+    }
+}

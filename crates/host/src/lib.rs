@@ -1,0 +1,31 @@
+//! All replicas of one node, pure: the turn, timers, node liveness, routing.
+//!
+//! # What a driver owes
+//!
+//! 1. It hands in everything that has arrived (`handle_*`), then calls [`Host::finish_turn`] and carries out the
+//!    [`Turn`]: frames first, then the write, then the rest.
+//! 2. Writes become durable in the order of their ids; then [`Host::handle_written`]. The next turn need not wait.
+//! 3. Frames may be lost, repeated, reordered and late. Peers are who the transport says they are.
+//! 4. It calls [`Host::handle_tick`] at [`Host::next_tick`] or later.
+//! 5. A failed write ends the node: nothing is to be handed in any more.
+//!
+//! The clock that runs timers is monotonic and need not agree with anybody's; the wall clock only stamps log entries.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`clock`] | the two clocks as values |
+//! | [`fabric`] | one probe per pair of nodes and interval: who is there, whom it hears |
+//! | [`election`] | when a leaderless shard's replica stands, and how long it waits after a failure |
+//! | [`turn`] | what a turn wants done |
+//! | [`host`] | the node |
+
+pub mod clock;
+pub mod election;
+pub mod fabric;
+pub mod host;
+mod routing;
+pub mod turn;
+
+pub use clock::{Mono, Now};
+pub use host::{Host, HostConfig, RecoveredShard};
+pub use turn::{LogRead, Turn, Write};

@@ -1,0 +1,119 @@
+//! Who is to answer: a client's request, a payment between shards.
+
+use crate::clock::Now;
+use crate::host::Host;
+use paxos::NodeId;
+use placement::ShardId;
+use shard::{ConnId, Origin};
+use wire::peer::PeerMessage;
+use wire::{Answer, AnswerBody, Level, NodeReport, Refusal, Request, RequestBody};
+use world::Bucket;
+use world::land::Payment;
+
+impl Host {
+    /// A client's request.
+    pub fn handle_request(&mut self, now: Now, conn: ConnId, request: &Request) {
+        let origin = Origin { conn, id: request.id };
+        match &request.body {
+            &RequestBody::Command { shard, envelope } => {
+                if let Some(refusal) = self.cannot_decide(now, shard) {
+                    return self.answer(origin, AnswerBody::Refused(refusal));
+                }
+                if let Some(replica) = self.shards.get_mut(&shard) {
+                    replica.handle_command(origin, envelope);
+                    self.touched.insert(shard);
+                }
+            }
+            &RequestBody::Read { shard, query, level } => {
+                let refusal =
+                    if level == Level::Strong { self.cannot_decide(now, shard) } else { self.not_here(shard) };
+                if let Some(refusal) = refusal {
+                    return self.answer(origin, AnswerBody::Refused(refusal));
+                }
+                if let Some(replica) = self.shards.get_mut(&shard) {
+                    replica.handle_read(origin, query, level);
+                    self.touched.insert(shard);
+                }
+            }
+            RequestBody::Node => {
+                let about = NodeReport {
+                    node: self.config.me,
+                    leads: u32::try_from(self.leads()).unwrap_or(u32::MAX),
+                    replicas: u32::try_from(self.shards.len()).unwrap_or(u32::MAX),
+                    hears: self.fabric.heard().iter().copied().collect(),
+                    ..self.config.about.clone()
+                };
+                self.answer(origin, AnswerBody::Node(about));
+            }
+            RequestBody::Shards => {
+                let reports = self.shards.values().map(shard::Replica::report).collect();
+                self.answer(origin, AnswerBody::Shards(reports));
+            }
+        }
+    }
+
+    /// Takes a payment of shard `from` to whoever leads its player's shard.
+    pub(crate) fn carry_payment(&mut self, from: ShardId, payment: Payment) {
+        let bucket = Bucket::of_player(self.config.seed, &payment.player);
+        let info = self.config.map.shard_of(bucket);
+        let to = info.shard;
+        // Where this node has no replica of that shard, the voters are tried in turn, one a retry.
+        let turn = usize::try_from(payment.seq).unwrap_or(0) + self.carried;
+        let guess = info.voters[turn % info.voters.len()];
+        self.carried = self.carried.wrapping_add(1);
+        let known = self.shards.get(&to).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
+        let leader = known.unwrap_or(guess);
+        if leader == self.config.me {
+            if let Some(replica) = self.shards.get_mut(&to) {
+                replica.handle_payment(leader, from, payment);
+                self.touched.insert(to);
+            }
+        } else {
+            self.outgoing.entry(leader).or_default().push(PeerMessage::Pay { from, to, payment });
+        }
+    }
+
+    /// Tells shard `payer` on `node` that its payment has arrived.
+    pub(crate) fn carry_receipt(&mut self, node: NodeId, payer: ShardId, payment: Payment) {
+        let Payment { from: bucket, player, seq, .. } = payment;
+        if node == self.config.me {
+            if let Some(replica) = self.shards.get_mut(&payer) {
+                replica.handle_paid(bucket, player, seq);
+                self.touched.insert(payer);
+            }
+        } else {
+            self.outgoing.entry(node).or_default().push(PeerMessage::Paid { to: payer, bucket, player, seq });
+        }
+    }
+
+    /// Why this node cannot decide anything for `shard` just now; `None`: it leads.
+    fn cannot_decide(&self, now: Now, shard: ShardId) -> Option<Refusal> {
+        let Some(replica) = self.shards.get(&shard) else { return self.not_here(shard) };
+        let quorum = replica.paxos().quorum();
+        if replica.paxos().is_leader() {
+            return None;
+        }
+        let leader = replica.paxos().leader().map(|ballot| ballot.node).filter(|&node| node != self.config.me);
+        if leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
+            return Some(Refusal::NotLeader { leader });
+        }
+        if self.fabric.healthy(now.mono, self.config.me, quorum) {
+            // An election is due here or elsewhere.
+            return Some(Refusal::NotLeader { leader: None });
+        }
+        let silent = |node: &NodeId| !self.fabric.hears(now.mono, *node);
+        Some(Refusal::NoQuorum { missing: quorum.voters().iter().copied().filter(silent).collect() })
+    }
+
+    fn not_here(&self, shard: ShardId) -> Option<Refusal> {
+        if self.shards.contains_key(&shard) {
+            return None;
+        }
+        let hint = self.config.map.get(shard).and_then(|info| info.voters.first().copied());
+        Some(Refusal::Moved { hint, map_version: self.config.map.version })
+    }
+
+    fn answer(&mut self, origin: Origin, body: AnswerBody) {
+        self.answers.entry(origin.conn).or_default().push(Answer { id: origin.id, body });
+    }
+}

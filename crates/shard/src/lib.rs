@@ -1,0 +1,27 @@
+//! One replica of one shard: Paxos decides the order, the world's rules decide what comes of it, and clients hear once.
+//!
+//! Pure: messages, finished writes, loaded chunks and the wall clock come in as values, [`Effect`]s go out. The host steps
+//! a replica once per turn with [`Replica::step`], which makes one batch of everything that came, and applies what is
+//! chosen.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`batch`] | what a slot of the log carries |
+//! | [`requests`] | exactly-once: which requests were answered, and how |
+//! | [`state`] | everything that apply reads or writes, and how it becomes a checkpoint |
+//! | [`replica`] | the parts put together |
+//!
+//! # Invariants
+//!
+//! * Nothing but a chosen batch changes [`state::State`], and it changes the same way on every replica.
+//! * A command's answer leaves only after its slot is chosen and applied here.
+//! * A checkpoint is a cut at one slot of *everything* that apply uses.
+
+pub mod batch;
+pub mod replica;
+pub mod requests;
+pub mod state;
+
+pub use batch::{Batch, Genesis, Item};
+pub use replica::{ConnId, Effect, Origin, Replica};
+pub use state::{Cut, RestoreError, Stored};

@@ -1,0 +1,610 @@
+//! The parts put together: commands become batches, batches become slots, chosen slots become answers.
+
+use crate::batch::{Batch, Genesis, Item};
+use crate::requests::Verdict;
+use crate::state::{Cut, Effected, RestoreError, State, Stored};
+use paxos::replica::ReadTicket;
+use paxos::{Ballot, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
+use placement::{ShardId, ShardInfo};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use wire::{Answer, AnswerBody, Envelope, Holdings, Level, Query, Receipt, Refusal, ReplicaReport, Reply};
+use world::land::{PageError, Payment, Readiness};
+use world::{Bucket, ChunkId, Land, Millis, PlayerName};
+
+/// Slots proposed and not yet chosen; what comes meanwhile makes the next batch larger.
+const WINDOW: u64 = 32;
+/// Items in one batch.
+const BATCH_ITEMS: usize = 2_048;
+/// Commands that wait for a batch; beyond that the answer is `Overloaded`.
+const QUEUE: usize = 16_384;
+/// Reads that wait for a confirmation or a chunk.
+const READS: usize = 16_384;
+/// What an overloaded replica asks for.
+const RETRY_AFTER_MS: u64 = 50;
+/// A batch whose time is this far ahead of the follower's clock is refused: its leader's clock has jumped.
+const CLOCK_JUMP_MS: u64 = 60_000;
+
+/// A client's connection, as the node numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The connection it came on.
+    pub conn: ConnId,
+    /// The client's label.
+    pub id: u64,
+}
+
+/// What the host has to do for a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Append this to the log; report the token when it is durable.
+    Persist {
+        /// What to write.
+        record: Record,
+        /// Its number.
+        token: Token,
+    },
+    /// Send this to a peer replica, not before `after` is durable.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+        /// What must be durable first.
+        after: Option<Token>,
+    },
+    /// Answer a client.
+    Answer {
+        /// On this connection.
+        conn: ConnId,
+        /// This.
+        answer: Answer,
+    },
+    /// Read chosen values after this slot from the log, for [`Replica::handle_log_read`].
+    ReadLog {
+        /// Who asked.
+        to: NodeId,
+        /// It holds everything up to here.
+        after: Slot,
+    },
+    /// Read a chunk's page, for [`Replica::handle_chunk`]. Apply waits.
+    LoadChunk {
+        /// Which.
+        chunk: ChunkId,
+    },
+    /// Take this payment to whoever leads its player's shard.
+    Pay {
+        /// Which payment.
+        payment: Payment,
+    },
+    /// Tell `node`, for its shard `shard`, that this payment has arrived.
+    Paid {
+        /// Who brought it.
+        node: NodeId,
+        /// For which shard.
+        shard: ShardId,
+        /// Which payment.
+        payment: Payment,
+    },
+}
+
+/// Who is to be told when an item is applied.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    Client(Origin),
+    Payer { node: NodeId, shard: ShardId, payment: Payment },
+    Nobody,
+}
+
+#[derive(Debug)]
+struct WaitingRead {
+    origin: Origin,
+    query: Query,
+    level: Level,
+    /// A strong read's confirmation; `None` for any other.
+    ticket: Option<ReadTicket>,
+}
+
+/// One replica of one shard.
+#[derive(Debug)]
+pub struct Replica {
+    shard: ShardId,
+    me: NodeId,
+    genesis: Genesis,
+    paxos: paxos::Replica,
+    state: State,
+    applied: Slot,
+    /// What a checkpoint holds durably.
+    checkpointed: Slot,
+    /// The slot of a cut that is being written.
+    cutting: Option<Slot>,
+    /// Bytes applied since the last cut.
+    uncut_bytes: usize,
+    /// The ballot under which this replica leads.
+    office: Option<Ballot>,
+    queue: VecDeque<(Item, Waiting)>,
+    /// For each slot proposed in this office, who waits for its items.
+    proposed: BTreeMap<Slot, Vec<Waiting>>,
+    reads: VecDeque<WaitingRead>,
+    confirmed: u64,
+    /// A chosen batch that waits for chunks.
+    held: Option<(Slot, Batch)>,
+    loading: BTreeSet<ChunkId>,
+    /// The payments that are under way, and not to be sent again before the next retry.
+    paying: BTreeMap<(Bucket, PlayerName), u64>,
+    payments_due: bool,
+    effects: VecDeque<Effect>,
+}
+
+impl Replica {
+    /// A replica as its stores show it. `genesis` is what it proposes if it comes to lead a shard with an empty log.
+    pub fn new(
+        info: &ShardInfo,
+        me: NodeId,
+        genesis: Genesis,
+        quorum: QuorumSystem,
+        recovered: Recovered,
+        stored: Option<&Stored>,
+    ) -> Result<Self, RestoreError> {
+        let state = stored.map(State::restore).transpose()?.unwrap_or_default();
+        let applied = recovered.applied;
+        debug_assert_eq!(applied, stored.map_or(Slot::ZERO, |stored| stored.slot));
+        Ok(Self {
+            shard: info.shard,
+            me,
+            genesis,
+            paxos: paxos::Replica::new(me, quorum, recovered),
+            state,
+            applied,
+            checkpointed: applied,
+            cutting: None,
+            uncut_bytes: 0,
+            office: None,
+            queue: VecDeque::new(),
+            proposed: BTreeMap::new(),
+            reads: VecDeque::new(),
+            confirmed: 0,
+            held: None,
+            loading: BTreeSet::new(),
+            paying: BTreeMap::new(),
+            payments_due: false,
+            effects: VecDeque::new(),
+        })
+    }
+
+    /// A peer replica's message. `healthy(n)`: node `n` is heard and hears a quorum. A batch from a leader whose clock has
+    /// jumped far ahead of `wall` is dropped: log time must not run away.
+    pub fn handle_peer(
+        &mut self,
+        wall: Millis,
+        from: NodeId,
+        message: Message,
+        healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool,
+    ) {
+        if let Message::Accept { values, .. } = &message
+            && values.iter().any(|value| is_from_the_future(value, wall))
+        {
+            return;
+        }
+        self.paxos.handle_message(from, message, healthy);
+    }
+
+    /// Everything up to `token` is durable.
+    pub fn handle_persisted(&mut self, token: Token) {
+        self.paxos.handle_persisted(token);
+    }
+
+    /// Values from the log for a peer that lags.
+    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, values: Vec<Value>) {
+        self.paxos.handle_log_read(to, after, values);
+    }
+
+    /// A chunk's page from the disk; `None` if there is none.
+    pub fn handle_chunk(&mut self, chunk: ChunkId, page: Option<&[u8]>) -> Result<(), PageError> {
+        self.loading.remove(&chunk);
+        page.map_or(Ok(()), |page| self.state.load_chunk(chunk, page))
+    }
+
+    /// A client's command. It is queued for the next batch, answered, or refused.
+    pub fn handle_command(&mut self, origin: Origin, envelope: Envelope) {
+        if !self.paxos.is_leader() {
+            return self.refuse(origin, self.not_leader());
+        }
+        if !self.holds(&envelope) {
+            return self.refuse(origin, Refusal::Moved { hint: None, map_version: 0 });
+        }
+        if let Verdict::Repeat(outcome) = self.state.judge(&envelope) {
+            let receipt = self.receipt(Level::Strong);
+            return self.answer(origin, AnswerBody::Applied { outcome, receipt });
+        }
+        if self.queue.len() >= QUEUE {
+            return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        }
+        self.queue.push_back((Item::Client(envelope), Waiting::Client(origin)));
+    }
+
+    /// A client's question.
+    pub fn handle_read(&mut self, origin: Origin, query: Query, level: Level) {
+        let ticket = match level {
+            Level::Strong => match self.paxos.begin_read() {
+                Ok(ticket) => Some(ticket),
+                Err(paxos::replica::NotLeader) => return self.refuse(origin, self.not_leader()),
+            },
+            Level::Eventual => None,
+            Level::Bounded(_) | Level::Session => return self.refuse(origin, Refusal::LevelNotServed { level }),
+        };
+        if self.reads.len() >= READS {
+            return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        }
+        self.reads.push_back(WaitingRead { origin, query, level, ticket });
+    }
+
+    /// A payment from shard `shard`, brought by `node`. Only a leader takes it; the payer comes again.
+    pub fn handle_payment(&mut self, node: NodeId, shard: ShardId, payment: Payment) {
+        if self.state.land().is_some_and(|land| land.has_received(&payment)) {
+            self.effects.push_back(Effect::Paid { node, shard, payment });
+        } else if self.paxos.is_leader() && self.queue.len() < QUEUE {
+            self.queue.push_back((Item::Receive(payment), Waiting::Payer { node, shard, payment }));
+        }
+    }
+
+    /// A payment of this shard has arrived.
+    pub fn handle_paid(&mut self, bucket: Bucket, player: PlayerName, seq: u64) {
+        if self.paxos.is_leader() && self.paying.get(&(bucket, player)) == Some(&seq) && self.queue.len() < QUEUE {
+            self.queue.push_back((Item::Settle { bucket, player, seq }, Waiting::Nobody));
+        }
+    }
+
+    /// A cut up to `slot` is durable.
+    pub fn handle_checkpointed(&mut self, slot: Slot) {
+        assert!(slot <= self.applied, "checkpointed {slot} but applied {}", self.applied);
+        self.checkpointed = self.checkpointed.max(slot);
+        self.cutting = self.cutting.filter(|&cutting| cutting > slot);
+    }
+
+    /// Ends the replica's turn: makes a batch of what came (unless the disk is behind: `may_propose`), applies what is
+    /// chosen, answers. `wall` is the wall clock.
+    pub fn step(&mut self, wall: Millis, may_propose: bool) {
+        self.notice_office();
+        if may_propose {
+            self.propose(wall);
+        }
+        self.paxos.ask_confirmation();
+        self.pump();
+        self.apply();
+        self.serve_reads();
+        self.pay();
+        self.pump();
+    }
+
+    /// The next thing to do for this replica, if any.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Stands for election.
+    pub fn campaign(&mut self) {
+        self.paxos.campaign();
+    }
+
+    /// Leaves the office: no quorum can be reached.
+    pub fn resign(&mut self) {
+        // Resigning from what one does not hold is no mistake here: the host may be a message behind.
+        let _ = self.paxos.resign();
+    }
+
+    /// `node` has started anew and leads nothing.
+    pub fn forget_leader(&mut self, node: NodeId) {
+        self.paxos.forget_leader(node);
+    }
+
+    /// Whether [`Replica::handle_retry`] has anything to repeat.
+    pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
+        self.paxos.wants_retry(alive) || !self.paying.is_empty()
+    }
+
+    /// Repeats what may have been lost.
+    pub fn handle_retry(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        self.paxos.handle_retry(alive);
+        self.paying.clear();
+        self.payments_due = true;
+    }
+
+    /// Whether commands wait for a batch.
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether some voter has not been told how far is chosen.
+    pub fn wants_flush(&self) -> bool {
+        self.paxos.wants_flush()
+    }
+
+    /// Tells them.
+    pub fn flush_watermark(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        self.paxos.flush_watermark(alive);
+    }
+
+    /// A cut at what is applied, if anything changed since the last and none is being written.
+    pub fn take_cut(&mut self) -> Option<Cut> {
+        if self.cutting.is_some() || self.applied <= self.checkpointed {
+            return None;
+        }
+        self.cutting = Some(self.applied);
+        self.uncut_bytes = 0;
+        Some(self.state.cut(self.applied))
+    }
+
+    /// Bytes of log applied since the last cut.
+    pub fn uncut_bytes(&self) -> usize {
+        self.uncut_bytes
+    }
+
+    /// Nobody will ask this log again for anything up to here: the checkpoint holds it, and so does every voter.
+    pub fn released(&self) -> Slot {
+        self.checkpointed.min(self.paxos.kept())
+    }
+
+    /// Its Paxos replica.
+    pub fn paxos(&self) -> &paxos::Replica {
+        &self.paxos
+    }
+
+    /// All slots up to here are applied.
+    pub fn applied(&self) -> Slot {
+        self.applied
+    }
+
+    /// The replicated state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether claims are served: a leader whose state is complete.
+    pub fn is_serving(&self) -> bool {
+        self.office.is_some() && self.state.land().is_some()
+    }
+
+    /// About itself.
+    pub fn report(&self) -> ReplicaReport {
+        let buckets = self.state.genesis().unwrap_or(&self.genesis).buckets;
+        ReplicaReport {
+            shard: self.shard,
+            buckets: (buckets.0.0, buckets.1.0),
+            leader: self.paxos.leader().map(|ballot| ballot.node),
+            ballot: self.paxos.promised(),
+            voters: self.paxos.quorum().voters().to_vec(),
+            chosen: self.paxos.chosen(),
+            applied: self.applied,
+            checkpointed: self.checkpointed,
+            fields: self.state.land().map_or(0, Land::owned_fields),
+        }
+    }
+
+    fn not_leader(&self) -> Refusal {
+        Refusal::NotLeader { leader: self.paxos.leader().map(|ballot| ballot.node).filter(|&node| node != self.me) }
+    }
+
+    /// Whether what the command is about lies in this shard.
+    fn holds(&self, envelope: &Envelope) -> bool {
+        let seed = self.genesis.seed;
+        let bucket = match envelope.command.chunk() {
+            Some(chunk) => Bucket::of_chunk(seed, chunk),
+            None => Bucket::of_player(seed, &envelope.player),
+        };
+        let (first, last) = self.state.genesis().unwrap_or(&self.genesis).buckets;
+        (first..=last).contains(&bucket)
+    }
+
+    /// Answers everybody whose office is gone, or starts a new one.
+    fn notice_office(&mut self) {
+        let office = self.paxos.is_leader().then(|| self.paxos.promised());
+        if office == self.office {
+            return;
+        }
+        self.office = office;
+        self.confirmed = 0;
+        self.paying.clear();
+        self.payments_due = office.is_some();
+        let lost = std::mem::take(&mut self.proposed);
+        for waiting in lost.into_values().flatten() {
+            if let Waiting::Client(origin) = waiting {
+                self.refuse(origin, Refusal::Deposed);
+            }
+        }
+        for (_, waiting) in std::mem::take(&mut self.queue) {
+            if let Waiting::Client(origin) = waiting {
+                self.refuse(origin, self.not_leader());
+            }
+        }
+        for read in std::mem::take(&mut self.reads) {
+            if read.ticket.is_some() {
+                self.refuse(read.origin, self.not_leader());
+            } else {
+                self.reads.push_back(read);
+            }
+        }
+        if office.is_some() && self.state.genesis().is_none() {
+            let genesis = Item::Genesis(Box::new(self.genesis.clone()));
+            self.queue.push_front((genesis, Waiting::Nobody));
+        }
+    }
+
+    fn propose(&mut self, wall: Millis) {
+        while !self.queue.is_empty() && self.paxos.is_leader() && self.paxos.in_flight() < WINDOW {
+            let take = self.queue.len().min(BATCH_ITEMS);
+            let (items, waiting): (Vec<Item>, Vec<Waiting>) = self.queue.drain(..take).unzip();
+            let batch = Batch { time: wall.max(self.state.log_time()), items };
+            let slot = self.paxos.propose(Value::Command(batch.encode())).expect("leads, as the loop checked");
+            self.proposed.insert(slot, waiting);
+        }
+    }
+
+    /// Takes over what Paxos wants done.
+    fn pump(&mut self) {
+        while let Some(effect) = self.paxos.poll_effect() {
+            let effect = match effect {
+                paxos::Effect::Persist { record, token } => Effect::Persist { record, token },
+                paxos::Effect::Send { to, message, after } => Effect::Send { to, message, after },
+                paxos::Effect::ReadLog { to, after } => Effect::ReadLog { to, after },
+                paxos::Effect::ReadsConfirmed { round } => {
+                    self.confirmed = self.confirmed.max(round);
+                    continue;
+                }
+            };
+            self.effects.push_back(effect);
+        }
+    }
+
+    /// Applies what is chosen, until a chunk is missing.
+    fn apply(&mut self) {
+        loop {
+            let (slot, batch) = match self.held.take() {
+                Some(held) => held,
+                None => match self.paxos.poll_chosen() {
+                    Some((slot, Value::Noop)) => {
+                        self.applied = slot;
+                        continue;
+                    }
+                    Some((slot, Value::Command(bytes))) => {
+                        self.uncut_bytes += bytes.len();
+                        let batch = Batch::decode(&bytes).expect("a leader of this version made the batch");
+                        (slot, batch)
+                    }
+                    None => return,
+                },
+            };
+            let missing = self.state.missing(&batch);
+            if !missing.is_empty() {
+                self.held = Some((slot, batch));
+                for chunk in missing {
+                    self.load(chunk);
+                }
+                return;
+            }
+            let effected = self.state.apply(batch);
+            assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
+            self.applied = slot;
+            self.payments_due |= self.office.is_some();
+            if let Some(waiting) = self.proposed.remove(&slot) {
+                self.tell(waiting, effected);
+            }
+        }
+    }
+
+    fn tell(&mut self, waiting: Vec<Waiting>, effected: Vec<Effected>) {
+        let receipt = self.receipt(Level::Strong);
+        for (waiting, effected) in waiting.into_iter().zip(effected) {
+            match (waiting, effected) {
+                (Waiting::Client(origin), Effected::Outcome(outcome)) => {
+                    self.answer(origin, AnswerBody::Applied { outcome, receipt });
+                }
+                (Waiting::Client(origin), Effected::Refused(refusal)) => self.refuse(origin, refusal),
+                (Waiting::Payer { node, shard, payment }, _) => {
+                    self.effects.push_back(Effect::Paid { node, shard, payment });
+                }
+                (Waiting::Client(_) | Waiting::Nobody, _) => {}
+            }
+        }
+    }
+
+    /// Answers the reads that may be answered now; those whose turn has not come keep their order.
+    fn serve_reads(&mut self) {
+        let mut waiting = VecDeque::with_capacity(0);
+        while let Some(read) = self.reads.pop_front() {
+            let ready = read.ticket.is_none_or(|t| t.round <= self.confirmed && t.index <= self.applied);
+            if !ready {
+                waiting.push_back(read);
+                continue;
+            }
+            let missing = self.missing_for(&read.query);
+            if !missing.is_empty() {
+                for chunk in missing {
+                    self.load(chunk);
+                }
+                waiting.push_back(read);
+                continue;
+            }
+            match self.reply(&read.query) {
+                Some(reply) => {
+                    let receipt = self.receipt(read.level);
+                    self.answer(read.origin, AnswerBody::Read { reply, receipt });
+                }
+                None => self.refuse(read.origin, self.not_leader()),
+            }
+        }
+        self.reads = waiting;
+    }
+
+    fn missing_for(&self, query: &Query) -> Vec<ChunkId> {
+        let Some(land) = self.state.land() else { return Vec::new() };
+        let stored = |chunk: &ChunkId| land.readiness(*chunk) == Readiness::Stored;
+        match query {
+            Query::Field(field) => [field.chunk()].into_iter().filter(stored).collect(),
+            Query::View(rect) => rect.chunks().filter(stored).collect(),
+            Query::Player(_) | Query::Holdings(_) => Vec::new(),
+        }
+    }
+
+    fn reply(&self, query: &Query) -> Option<Reply> {
+        let land = self.state.land()?;
+        let seed = self.genesis.seed;
+        Some(match query {
+            Query::Field(field) => Reply::Field(land.field(*field)),
+            Query::View(rect) => {
+                Reply::View(land.fields_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))))
+            }
+            Query::Player(player) => Reply::Player(land.player(player)),
+            Query::Holdings(player) => {
+                let (fields, pending) = land.holdings(player);
+                Reply::Holdings(Holdings { fields, pending })
+            }
+        })
+    }
+
+    /// Sends every payment that is due and not under way.
+    fn pay(&mut self) {
+        if !std::mem::take(&mut self.payments_due) || self.office.is_none() {
+            return;
+        }
+        let Some(land) = self.state.land() else { return };
+        let mut paying = BTreeMap::new();
+        for payment in land.payments() {
+            let channel = (payment.from, payment.player);
+            if self.paying.get(&channel) != Some(&payment.seq) {
+                self.effects.push_back(Effect::Pay { payment });
+            }
+            paying.insert(channel, payment.seq);
+        }
+        self.paying = paying;
+    }
+
+    fn load(&mut self, chunk: ChunkId) {
+        if self.loading.insert(chunk) {
+            self.effects.push_back(Effect::LoadChunk { chunk });
+        }
+    }
+
+    fn receipt(&self, level: Level) -> Receipt {
+        let bound_ms = (level == Level::Strong).then_some(0);
+        Receipt { shard: self.shard, node: self.me, slot: self.applied, level, bound_ms }
+    }
+
+    fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+        self.answer(origin, AnswerBody::Refused(refusal));
+    }
+
+    fn answer(&mut self, origin: Origin, body: AnswerBody) {
+        self.effects.push_back(Effect::Answer { conn: origin.conn, answer: Answer { id: origin.id, body } });
+    }
+}
+
+fn is_from_the_future(value: &Value, wall: Millis) -> bool {
+    match value {
+        Value::Noop => false,
+        Value::Command(bytes) => Batch::decode_time(bytes).is_some_and(|time| time > wall.plus(CLOCK_JUMP_MS)),
+    }
+}
