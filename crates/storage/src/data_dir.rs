@@ -1,0 +1,186 @@
+//! The directory that a node keeps its data in.
+//!
+//! | name | content |
+//! |---|---|
+//! | `LOCK` | locked while a process uses the directory; names its pid |
+//! | `VERSION` | format, cluster, node, incarnation, boots; text with a checksum |
+//! | `log/` | the log's segments |
+//! | `pages.redb` | the checkpoints |
+
+mod error;
+mod meta;
+#[cfg(test)]
+mod tests;
+
+pub use error::DataError;
+
+use crate::{ClusterId, FileLog, FilePages, Identity, Incarnation, LogOptions, Pages, fsops};
+use meta::Meta;
+use paxos::{NodeId, Recovered};
+use placement::ShardId;
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A data directory that this process holds; let go when dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    meta: Meta,
+    /// Unlocked when closed.
+    _lock: File,
+}
+
+/// How the stores are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// The log's layout.
+    pub log: LogOptions,
+    /// Bytes of memory that redb may use as its cache.
+    pub cache_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { log: LogOptions::default(), cache_bytes: 16 << 20 }
+    }
+}
+
+/// Both stores, open.
+pub struct Stores {
+    /// The log.
+    pub log: FileLog,
+    /// The checkpoints.
+    pub pages: FilePages,
+    /// What each replica starts from, for every shard that either store knows.
+    pub recovered: BTreeMap<ShardId, Recovered>,
+}
+
+impl DataDir {
+    /// Locks the directory, makes it if need be, checks that it is this node's, and counts the boot. `new_incarnation`
+    /// (random) is used only if the directory is new; else it keeps the one it has.
+    pub fn open(
+        path: &Path,
+        cluster: ClusterId,
+        node: NodeId,
+        new_incarnation: Incarnation,
+    ) -> Result<Self, DataError> {
+        fs::create_dir_all(path).map_err(failed("create", path))?;
+        let lock = lock(path)?;
+        let version = path.join("VERSION");
+        let known = match fs::read(&version) {
+            Ok(bytes) => Some(Meta::parse(&version, &bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("read", &version)(error)),
+        };
+        let mut meta = if let Some(meta) = known {
+            let Identity { cluster: found_cluster, node: found_node, .. } = meta.identity;
+            if found_cluster != cluster {
+                let path = path.to_owned();
+                return Err(DataError::OtherCluster { path, found: found_cluster, expected: cluster });
+            }
+            if found_node != node {
+                return Err(DataError::OtherNode { path: path.to_owned(), found: found_node, expected: node });
+            }
+            meta
+        } else {
+            if let Some(stray) = [log_dir(path), pages_path(path)].into_iter().find(|stray| stray.exists()) {
+                return Err(DataError::NoVersion { file: version, stray });
+            }
+            Meta { identity: Identity { cluster, node, incarnation: new_incarnation }, boots: 0, stores: false }
+        };
+        meta.boots += 1;
+        meta.write(&version)?;
+        Ok(Self { path: path.to_owned(), meta, _lock: lock })
+    }
+
+    /// Opens both stores: the checkpoints, then the log from where they end. On the first boot, makes them; later a
+    /// store that is not there is an error, for a node without its log has forgotten its promises.
+    pub fn open_stores(&mut self, options: StoreOptions) -> Result<Stores, DataError> {
+        let (identity, log, pages) = (self.identity(), self.log_dir(), self.pages_path());
+        if !self.meta.stores {
+            // Nothing was ever promised from here, so what an interrupted first boot left is worth nothing.
+            remove_if_there(&pages, |path| fs::remove_file(path))?;
+            remove_if_there(&log, |path| fs::remove_dir_all(path))?;
+            fs::create_dir(&log).map_err(failed("create", &log))?;
+            drop(FilePages::create(&pages, identity, options.cache_bytes)?);
+            drop(FileLog::create(&log, identity, options.log)?);
+            fsops::sync_dir(&self.path).map_err(failed("sync", &self.path))?;
+            self.meta.stores = true;
+            self.meta.write(&self.path.join("VERSION"))?;
+        }
+        let pages = FilePages::open(&pages, identity, options.cache_bytes)?;
+        let applied = pages.shards()?.into_iter().collect();
+        let (log, recovered) = FileLog::open(&log, identity, options.log, &applied)?;
+        Ok(Stores { log, pages, recovered })
+    }
+
+    /// Whose data this is.
+    pub fn identity(&self) -> Identity {
+        self.meta.identity
+    }
+
+    /// How often the directory has been opened, this time included: never the same twice.
+    pub fn boots(&self) -> u64 {
+        self.meta.boots
+    }
+
+    /// Whether this is the first boot of this incarnation, or no earlier one got as far as having stores.
+    pub fn is_new(&self) -> bool {
+        !self.meta.stores
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log is.
+    pub fn log_dir(&self) -> PathBuf {
+        log_dir(&self.path)
+    }
+
+    /// Where the checkpoints are.
+    pub fn pages_path(&self) -> PathBuf {
+        pages_path(&self.path)
+    }
+}
+
+fn log_dir(path: &Path) -> PathBuf {
+    path.join("log")
+}
+
+fn pages_path(path: &Path) -> PathBuf {
+    path.join("pages.redb")
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataError {
+    move |source| DataError::Io { doing, path: path.to_owned(), source }
+}
+
+fn remove_if_there(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), DataError> {
+    match remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, DataError> {
+    let path = dir.join("LOCK");
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(failed("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // The pid is a courtesy: without it the message is still right.
+            let _ = file.read_to_string(&mut text);
+            return Err(DataError::InUse { path: dir.to_owned(), pid: text.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
+    }
+    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(failed("write", &path))?;
+    Ok(file)
+}

@@ -1,0 +1,139 @@
+//! The data directory: held by one, owned by one, whole or refused.
+
+use super::*;
+use crate::scratch::Scratch;
+use crate::{Cut, Log, LogError, LogRecord, PagesError};
+use bytes::Bytes;
+use paxos::{Ballot, Record, Slot, Value};
+
+const CLUSTER: ClusterId = ClusterId(0xBEEF);
+const NODE: NodeId = NodeId(1);
+const SHARD: ShardId = ShardId(4);
+
+fn options() -> StoreOptions {
+    StoreOptions { log: LogOptions { segment_bytes: 8192, rewrite_bytes: 1024 }, cache_bytes: 1 << 20 }
+}
+
+fn open(dir: &Scratch, incarnation: u64) -> Result<DataDir, DataError> {
+    DataDir::open(dir.path(), CLUSTER, NODE, Incarnation(incarnation))
+}
+
+fn accept(slot: u64) -> LogRecord {
+    let (ballot, chosen) = (Ballot::ZERO.next_for(NODE), Slot(slot - 1));
+    let value = Value::Command(Bytes::from_static(b"claim"));
+    LogRecord { shard: SHARD, record: Record::Accept { slot: Slot(slot), ballot, value, chosen } }
+}
+
+/// A node that ran: slots up to 3 in the log, a checkpoint at 2.
+fn used() -> Scratch {
+    let dir = Scratch::new();
+    let mut data = open(&dir, 7).expect("new");
+    assert!(data.is_new());
+    let mut stores = data.open_stores(options()).expect("new");
+    stores.log.append(&[accept(1), accept(2), accept(3)]).expect("room");
+    stores.log.sync().expect("sound");
+    let cut = Cut { shard: SHARD, slot: Slot(2), head: Bytes::new(), pages: Vec::new() };
+    stores.pages.commit(&[cut]).expect("room");
+    dir
+}
+
+#[test]
+fn a_restart_finds_checkpoint_and_log_counts_the_boot_and_keeps_the_incarnation() {
+    let dir = used();
+    for boots in 2..5 {
+        let mut data = open(&dir, 1000 + boots).expect("ours");
+        assert_eq!((data.boots(), data.identity().incarnation, data.is_new()), (boots, Incarnation(7), false));
+        let stores = data.open_stores(options()).expect("sound");
+        let found = &stores.recovered[&SHARD];
+        assert_eq!((found.applied, found.chosen, found.first), (Slot(2), Slot(2), Slot(1)));
+        assert!(found.entries.keys().eq([&Slot(3)]));
+    }
+}
+
+#[test]
+fn a_directory_in_use_is_refused_with_the_pid_until_it_is_let_go() {
+    let dir = Scratch::new();
+    let held = open(&dir, 1).expect("new");
+    let error = open(&dir, 1).expect_err("held");
+    assert!(matches!(&error, DataError::InUse { pid: Some(pid), .. } if *pid == std::process::id()));
+    assert!(error.to_string().contains(&format!("(pid {})", std::process::id())), "{error}");
+    drop(held);
+    assert_eq!(open(&dir, 1).expect("free again").boots(), 2);
+}
+
+#[test]
+fn the_directory_of_another_node_or_cluster_is_refused() {
+    let dir = used();
+    let node = DataDir::open(dir.path(), CLUSTER, NodeId(2), Incarnation(1)).expect_err("n1's");
+    assert!(matches!(node, DataError::OtherNode { found: NODE, expected: NodeId(2), .. }), "{node}");
+    let cluster = DataDir::open(dir.path(), ClusterId(1), NODE, Incarnation(1)).expect_err("another cluster's");
+    assert!(matches!(cluster, DataError::OtherCluster { found: CLUSTER, expected: ClusterId(1), .. }), "{cluster}");
+    assert_eq!(open(&dir, 1).expect("ours").boots(), 2, "a refused start counts no boot");
+}
+
+#[test]
+fn a_wiped_log_a_wiped_checkpoint_and_a_wiped_version_are_refused() {
+    let dir = used();
+    fs::remove_dir_all(dir.path().join("log")).expect("there");
+    fs::create_dir(dir.path().join("log")).expect("gone");
+    let error = open(&dir, 9).expect("ours").open_stores(options()).err().expect("its promises are gone");
+    assert!(matches!(error, DataError::Log(LogError::Missing { .. })), "{error}");
+
+    let dir = used();
+    fs::remove_file(dir.path().join("pages.redb")).expect("there");
+    let error = open(&dir, 9).expect("ours").open_stores(options()).err().expect("its checkpoint is gone");
+    assert!(matches!(error, DataError::Pages(PagesError::Missing { .. })), "{error}");
+
+    let dir = used();
+    fs::remove_file(dir.path().join("VERSION")).expect("there");
+    let error = open(&dir, 9).expect_err("whose data is it?");
+    assert!(matches!(error, DataError::NoVersion { .. }), "{error}");
+}
+
+#[test]
+fn a_wiped_node_under_its_old_name_is_a_new_incarnation_and_cannot_take_over_old_files() {
+    let (old, new) = (used(), Scratch::new());
+    let mut data = open(&new, 8).expect("new");
+    drop(data.open_stores(options()).expect("new"));
+    assert_eq!(data.identity().incarnation, Incarnation(8));
+    drop(data);
+    fs::remove_dir_all(new.path().join("log")).expect("there");
+    fs::rename(old.path().join("log"), new.path().join("log")).expect("same disk");
+    let error = open(&new, 8).expect("ours").open_stores(options()).err().expect("two lives are mixed");
+    assert!(matches!(error, DataError::Log(LogError::OtherIdentity { .. })), "{error}");
+    fs::rename(old.path().join("pages.redb"), new.path().join("pages.redb")).expect("same disk");
+    let error = open(&new, 8).expect("ours").open_stores(options()).err().expect("two lives are mixed");
+    assert!(matches!(error, DataError::Pages(PagesError::OtherIdentity { .. })), "{error}");
+}
+
+#[test]
+fn a_first_boot_that_was_interrupted_starts_over() {
+    let dir = Scratch::new();
+    drop(open(&dir, 7).expect("new"));
+    fs::create_dir(dir.path().join("log")).expect("new");
+    fs::write(dir.path().join("log/0000000001.seg"), b"half").expect("writable");
+    fs::write(dir.path().join("pages.redb"), b"half").expect("writable");
+    let mut data = open(&dir, 8).expect("ours");
+    assert_eq!((data.identity().incarnation, data.boots()), (Incarnation(7), 2));
+    assert!(data.open_stores(options()).expect("made anew").recovered.is_empty());
+}
+
+#[test]
+fn a_flip_of_any_bit_of_version_is_refused() {
+    let dir = used();
+    let path = dir.path().join("VERSION");
+    let whole = fs::read(&path).expect("readable");
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).expect("writable");
+        let error = open(&dir, 1).expect_err("damaged");
+        assert!(matches!(error, DataError::Damaged { .. } | DataError::OtherVersion { .. }), "bit {bit}: {error}");
+    }
+    for cut in 0..whole.len() {
+        fs::write(&path, &whole[..cut]).expect("writable");
+        assert!(matches!(open(&dir, 1), Err(DataError::Damaged { .. })), "cut at {cut}");
+    }
+    fs::write(&path, "icefarm data 2\nsomething new\n").expect("writable");
+    assert!(matches!(open(&dir, 1), Err(DataError::OtherVersion { found: 2, expected: 1, .. })));
+}

@@ -1,0 +1,24 @@
+//! What the standard library's file system lacks.
+
+use std::{fs, io, path::Path};
+
+/// Makes the names in a directory durable: files made, renamed and removed.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
+}
+
+/// Replaces the file at `path` so that a crash leaves either the old content or the new, and the new one once this has
+/// returned. The new content is prepared in a file beside it that ends in `.tmp`.
+pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let file = fs::File::create(&temporary)?;
+    std::os::unix::fs::FileExt::write_all_at(&file, content, 0)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Whether the disk, or what the user may have of it, is used up.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,255 @@
+//! Opening a log: reading every frame, telling a torn tail from damage, building the index.
+
+use super::file::{FileLog, Spare};
+use super::frame::{self, Context, Damage, Ending};
+use super::index::{self, Place, ShardState};
+use super::record::{self, Content};
+use super::segment::{self, Disk, Segment};
+use super::{LogError, LogOptions};
+use crate::Identity;
+use paxos::{Ballot, Record, Recovered, Slot, Value};
+use placement::ShardId;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    identity: Identity,
+    options: LogOptions,
+    applied: &BTreeMap<ShardId, Slot>,
+) -> Result<(FileLog, BTreeMap<ShardId, Recovered>), LogError> {
+    let Listing { numbers, leftovers } = list(dir)?;
+    let mut found = read_from(&*disk, dir, identity, &numbers, applied)?;
+    let dropped = found.dropped;
+    let first = numbers.first().copied().unwrap_or(1);
+    if first > dropped + 1 {
+        return Err(LogError::Missing { file: segment::path_of(dir, dropped + 1) });
+    }
+    if first <= dropped {
+        // A removal was interrupted. What is to go must not be indexed.
+        let kept: Vec<u32> = numbers.iter().copied().filter(|number| *number > dropped).collect();
+        found = read_from(&*disk, dir, identity, &kept, applied)?;
+    }
+    let mut recovered = found.recovered;
+    for (shard, slot) in applied {
+        recovered.entry(*shard).or_insert_with(|| index::starting_at(*slot));
+    }
+    for (shard, recovered) in &mut recovered {
+        if let Some(state) = found.shards.get(shard) {
+            recovered.first = index::first_held(recovered.applied, |slot| state.slots.get(slot).is_some());
+        }
+        index::check_no_gap(dir, *shard, recovered)?;
+    }
+
+    // All is well; from here on the disk is changed.
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| LogError::Io { doing: "tidy up", path, source }
+    };
+    let outdated = numbers.iter().filter(|number| **number <= dropped).map(|number| segment::path_of(dir, *number));
+    for path in outdated.chain(leftovers) {
+        disk.remove(&path).map_err(failed(&path))?;
+        disk.sync_dir(dir).map_err(failed(dir))?;
+    }
+    disk.sync_dir(dir).map_err(failed(dir))?;
+    let (last, end) = (found.last, found.end);
+    if let Some(until) = found.torn_until {
+        let zeros = vec![0; until - end];
+        last.file.write_at(&zeros, end as u64).map_err(failed(&last.path))?;
+    }
+    // What was read may have been in memory only when the process died: it is relied on from now on.
+    last.file.sync().map_err(failed(&last.path))?;
+    let options = LogOptions { segment_bytes: options.segment_bytes.clamp(4 << 10, 1 << 30), ..options };
+    let mut log = FileLog::new(disk, dir, identity, options, last);
+    log.segments.extend(found.sealed);
+    log.shards = found.shards;
+    log.synced = u32::try_from(end).expect("within a segment");
+    log.spare = found.spare.map_or(Spare::None, Spare::Ready);
+    // An empty frame, which knows all before it to be on disk: a flip there is damage from now on, not a torn tail.
+    if end + 2 * frame::size(0) <= log.active().capacity as usize {
+        log.push_frame(0, true, |_, _| Vec::new())?;
+        log.write_out()?;
+    }
+    log.stats = super::LogStats::default();
+    Ok((log, recovered))
+}
+
+struct Listing {
+    /// Ascending.
+    numbers: Vec<u32>,
+    /// Segments that were being made.
+    leftovers: Vec<PathBuf>,
+}
+
+fn list(dir: &Path) -> Result<Listing, LogError> {
+    let failed = |source| LogError::Io { doing: "list", path: dir.to_owned(), source };
+    let mut listing = Listing { numbers: Vec::new(), leftovers: Vec::new() };
+    for entry in dir.read_dir().map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if let Some(number) = segment::number_of(&path) {
+            listing.numbers.push(number);
+        } else if path.extension().is_some_and(|extension| extension == "tmp") {
+            listing.leftovers.push(path);
+        }
+    }
+    listing.numbers.sort_unstable();
+    Ok(listing)
+}
+
+/// What the segments say.
+struct Found {
+    recovered: BTreeMap<ShardId, Recovered>,
+    shards: BTreeMap<ShardId, ShardState>,
+    /// Segments up to this one may be missing.
+    dropped: u32,
+    /// The sealed ones.
+    sealed: BTreeMap<u32, Segment>,
+    /// The one being written.
+    last: Segment,
+    /// Where its next frame goes.
+    end: usize,
+    /// What to overwrite with zeros from there.
+    torn_until: Option<usize>,
+    /// The one made ahead.
+    spare: Option<Segment>,
+}
+
+fn read_from(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: Identity,
+    numbers: &[u32],
+    applied: &BTreeMap<ShardId, Slot>,
+) -> Result<Found, LogError> {
+    let mut reader = Reader { applied, recovered: BTreeMap::new(), shards: BTreeMap::new(), dropped: 0 };
+    let (mut sealed, mut bytes) = (BTreeMap::new(), Vec::new());
+    let mut expected = numbers.first().copied().unwrap_or(1);
+    for (index, &number) in numbers.iter().enumerate() {
+        if number != expected {
+            break;
+        }
+        expected += 1;
+        let mut segment = segment::open(disk, dir, number, identity)?;
+        let damaged = |damage: Damage| LogError::Damaged {
+            file: segment::path_of(dir, number),
+            offset: damage.offset as u64,
+            what: damage.what,
+        };
+        read_whole(&segment, &mut bytes)?;
+        let context = Context { incarnation: identity.incarnation, segment: number };
+        let ending =
+            frame::scan(&bytes, segment::HEADER, context, |at, records| reader.frame(&mut segment, at, records));
+        let (end, torn_until) = match ending.map_err(damaged)? {
+            Ending::Sealed => {
+                sealed.insert(number, segment);
+                continue;
+            }
+            Ending::Clean(end) => (end, None),
+            Ending::Torn(end, until) => (end, Some(until)),
+        };
+        let spare = spare(disk, dir, identity, &numbers[index + 1..], &mut bytes)?;
+        let (Ok(spare), true) = (spare, numbers.get(index + 1).is_none_or(|next| *next == expected)) else {
+            let what = "the segment ends here without its seal, yet a later one is in use";
+            return Err(damaged(Damage { offset: end, what }));
+        };
+        let Reader { recovered, shards, dropped, .. } = reader;
+        return Ok(Found { recovered, shards, dropped, sealed, last: segment, end, torn_until, spare });
+    }
+    Err(LogError::Missing { file: segment::path_of(dir, expected) })
+}
+
+/// Marks that later segments are in use.
+struct InUse;
+
+/// The segment made ahead, out of all that follow the one that is not full: at most one, and never written to.
+fn spare(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: Identity,
+    later: &[u32],
+    bytes: &mut Vec<u8>,
+) -> Result<Result<Option<Segment>, InUse>, LogError> {
+    let number = match later {
+        [] => return Ok(Ok(None)),
+        [number] => *number,
+        _ => return Ok(Err(InUse)),
+    };
+    let segment = segment::open(disk, dir, number, identity)?;
+    read_whole(&segment, bytes)?;
+    let unused = frame::last_used(&bytes[segment::HEADER..]).is_none();
+    Ok(if unused { Ok(Some(segment)) } else { Err(InUse) })
+}
+
+fn read_whole(segment: &Segment, bytes: &mut Vec<u8>) -> Result<(), LogError> {
+    bytes.resize(segment.capacity as usize, 0);
+    let failed = |source| LogError::Io { doing: "read", path: segment.path.clone(), source };
+    segment.file.read_at(bytes, 0).map_err(failed)
+}
+
+/// Folds records, and remembers where they are.
+struct Reader<'a> {
+    applied: &'a BTreeMap<ShardId, Slot>,
+    recovered: BTreeMap<ShardId, Recovered>,
+    shards: BTreeMap<ShardId, ShardState>,
+    dropped: u32,
+}
+
+impl Reader<'_> {
+    fn frame(&mut self, segment: &mut Segment, mut at: usize, mut records: &[u8]) -> Result<(), Damage> {
+        while !records.is_empty() {
+            let Some(found) = record::decode(records) else {
+                return Err(Damage { offset: at, what: "a valid frame holds a record of an unknown kind" });
+            };
+            let within = |bytes: usize| u32::try_from(bytes).expect("within a segment");
+            let place = Place { segment: segment.number, offset: within(at), len: within(found.len) };
+            self.record(segment, found.shard, found.content, place);
+            at += found.len;
+            records = &records[found.len..];
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, segment: &mut Segment, shard: ShardId, content: Content<'_>, place: Place) {
+        if let Content::Dropped { through } = content {
+            self.dropped = self.dropped.max(through);
+            return;
+        }
+        let applied = self.applied;
+        let recovered = self
+            .recovered
+            .entry(shard)
+            .or_insert_with(|| index::starting_at(applied.get(&shard).copied().unwrap_or_default()));
+        let state = self.shards.entry(shard).or_default();
+        // Values that the checkpoint has are not kept, so they need not be copied either.
+        let owned = |slot: Slot, value| if slot > recovered.applied { Content::value(value) } else { Value::Noop };
+        let (ballot, chosen, slot) = match content {
+            Content::Promise(ballot) => {
+                recovered.fold(Record::Promise { ballot });
+                (ballot, Slot::ZERO, None)
+            }
+            Content::Accept { slot, ballot, chosen, value } => {
+                let value = owned(slot, value);
+                recovered.fold(Record::Accept { slot, ballot, value, chosen });
+                (ballot, chosen, Some(slot))
+            }
+            Content::Learn { slot, value } => {
+                let value = owned(slot, value);
+                recovered.fold(Record::Learn { slot, value });
+                (Ballot::ZERO, slot, Some(slot))
+            }
+            Content::Keep { ballot, chosen } => {
+                recovered.fold(Record::Promise { ballot });
+                recovered.chosen = recovered.chosen.max(chosen);
+                (ballot, chosen, None)
+            }
+            Content::Dropped { .. } => return,
+        };
+        state.note(ballot, chosen, segment.number);
+        if let Some(slot) = slot {
+            state.note_slot(slot, place);
+            segment.note_slot(shard, slot);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The pages' double in memory.
+
+use super::{Cut, Pages, PagesError, ShardPages};
+use bytes::Bytes;
+use paxos::Slot;
+use placement::ShardId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::{io, path::PathBuf};
+
+/// Checkpoints in memory, for simulation and tests. A commit is durable when it returns, so a crash needs no method: the
+/// store outlives the node that uses it. [`MemoryPages::restart`] is its reopening.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryPages {
+    shards: BTreeMap<ShardId, Checkpoint>,
+    flipped: BTreeSet<(ShardId, Bytes)>,
+    full: bool,
+    fail_commit: bool,
+    poisoned: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Checkpoint {
+    slot: Slot,
+    head: Bytes,
+    pages: BTreeMap<Bytes, Bytes>,
+}
+
+impl MemoryPages {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The node was restarted: a poisoned store is usable again.
+    pub fn restart(&mut self) {
+        self.poisoned = false;
+        self.fail_commit = false;
+    }
+
+    /// From now on the disk has no space (or has again).
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// The next commit fails, and nothing of it is kept.
+    pub fn fail_next_commit(&mut self) {
+        self.fail_commit = true;
+    }
+
+    /// A bit flips in a page: reading it reports damage, until it is written again. False if there is no such page.
+    pub fn flip(&mut self, shard: ShardId, key: &[u8]) -> bool {
+        let held = self.shards.get(&shard).is_some_and(|shard| shard.pages.contains_key(key));
+        held && self.flipped.insert((shard, Bytes::copy_from_slice(key)))
+    }
+
+    fn check(&self) -> Result<(), PagesError> {
+        if self.poisoned {
+            return Err(PagesError::Poisoned { file: place(), why: "injected failure".to_owned() });
+        }
+        Ok(())
+    }
+
+    fn intact(&self, shard: ShardId, key: &Bytes) -> Result<(), PagesError> {
+        if self.flipped.contains(&(shard, key.clone())) {
+            return Err(PagesError::Damaged { file: place(), what: format!("page {key:?} of shard {shard}") });
+        }
+        Ok(())
+    }
+}
+
+impl Pages for MemoryPages {
+    fn commit(&mut self, cuts: &[Cut]) -> Result<(), PagesError> {
+        self.check()?;
+        let mut slots: BTreeMap<ShardId, Slot> = BTreeMap::new();
+        for Cut { shard, slot, .. } in cuts {
+            let stored = slots.get(shard).copied().or_else(|| self.shards.get(shard).map(|held| held.slot));
+            if let Some(stored) = stored.filter(|stored| stored > slot) {
+                return Err(PagesError::Backwards { shard: *shard, stored, cut: *slot });
+            }
+            slots.insert(*shard, *slot);
+        }
+        if self.full {
+            return Err(PagesError::Full { file: place() });
+        }
+        if self.fail_commit {
+            self.poisoned = true;
+            let source = io::Error::other("injected failure");
+            return Err(PagesError::Io { doing: "commit a checkpoint to", path: place(), source });
+        }
+        for cut in cuts {
+            let shard = self.shards.entry(cut.shard).or_default();
+            shard.slot = cut.slot;
+            shard.head = cut.head.clone();
+            for (key, value) in &cut.pages {
+                if !self.flipped.is_empty() {
+                    self.flipped.remove(&(cut.shard, key.clone()));
+                }
+                match value {
+                    Some(value) => shard.pages.insert(key.clone(), value.clone()),
+                    None => shard.pages.remove(key),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self, shard: ShardId, lazy: u8) -> Result<Option<ShardPages>, PagesError> {
+        self.check()?;
+        let Some(held) = self.shards.get(&shard) else { return Ok(None) };
+        let mut loaded =
+            ShardPages { slot: held.slot, head: held.head.clone(), pages: Vec::new(), lazy_keys: Vec::new() };
+        for (key, value) in &held.pages {
+            if key.first() == Some(&lazy) {
+                loaded.lazy_keys.push(key.clone());
+            } else {
+                self.intact(shard, key)?;
+                loaded.pages.push((key.clone(), value.clone()));
+            }
+        }
+        Ok(Some(loaded))
+    }
+
+    fn page(&self, shard: ShardId, key: &[u8]) -> Result<Option<Bytes>, PagesError> {
+        self.check()?;
+        let Some((key, value)) = self.shards.get(&shard).and_then(|held| held.pages.get_key_value(key)) else {
+            return Ok(None);
+        };
+        self.intact(shard, key)?;
+        Ok(Some(value.clone()))
+    }
+
+    fn shards(&self) -> Result<Vec<(ShardId, Slot)>, PagesError> {
+        self.check()?;
+        Ok(self.shards.iter().map(|(shard, held)| (*shard, held.slot)).collect())
+    }
+}
+
+fn place() -> PathBuf {
+    PathBuf::from("memory")
+}

@@ -1,0 +1,379 @@
+//! What both page stores owe, and what a file can suffer.
+
+use super::*;
+use crate::scratch::{Random, Scratch, identity};
+use redb::{Database, StorageBackend, backends::FileBackend};
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const CACHE: usize = 1 << 20;
+const CHUNK: u8 = b'c';
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn cut(shard: u32, slot: u64, head: &str, pages: &[(&str, Option<&str>)]) -> Cut {
+    let pages = pages.iter().map(|(key, value)| (bytes(key), value.map(bytes))).collect();
+    Cut { shard: ShardId(shard), slot: Slot(slot), head: bytes(head), pages }
+}
+
+/// A store of either kind; `restart` loses what was not committed.
+trait Backend {
+    fn pages(&mut self) -> &mut dyn Pages;
+    fn restart(&mut self);
+}
+
+struct Memory(MemoryPages);
+
+impl Backend for Memory {
+    fn pages(&mut self) -> &mut dyn Pages {
+        &mut self.0
+    }
+
+    fn restart(&mut self) {
+        self.0.restart();
+    }
+}
+
+struct OnDisk {
+    dir: Scratch,
+    pages: Option<FilePages>,
+}
+
+impl OnDisk {
+    fn new() -> Self {
+        let dir = Scratch::new();
+        let pages = FilePages::create(&dir.path().join("pages.redb"), identity(), CACHE).expect("a new store");
+        Self { dir, pages: Some(pages) }
+    }
+}
+
+impl Backend for OnDisk {
+    fn pages(&mut self) -> &mut dyn Pages {
+        self.pages.as_mut().expect("open")
+    }
+
+    fn restart(&mut self) {
+        self.pages = None;
+        self.pages = Some(FilePages::open(&self.dir.path().join("pages.redb"), identity(), CACHE).expect("sound"));
+    }
+}
+
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod in_a_file {
+            $(#[test] fn $name() { super::$name(&mut super::OnDisk::new()); })*
+        }
+        mod in_memory {
+            $(#[test] fn $name() { super::$name(&mut super::Memory(super::MemoryPages::new())); })*
+        }
+    };
+}
+
+on_both! {
+    a_new_store_is_empty
+    cuts_of_several_shards_are_loaded_and_lazy_pages_only_named
+    a_later_cut_replaces_the_head_changes_pages_and_removes_some
+    a_cut_that_goes_back_refuses_the_whole_commit
+    shards_do_not_see_each_others_pages
+    random_cuts_agree_with_a_plain_map
+}
+
+fn a_new_store_is_empty(backend: &mut dyn Backend) {
+    assert_eq!(backend.pages().shards().expect("sound"), []);
+    assert_eq!(backend.pages().load(ShardId(1), CHUNK).expect("sound"), None);
+    assert_eq!(backend.pages().page(ShardId(1), b"p1").expect("sound"), None);
+    backend.pages().commit(&[]).expect("nothing to do");
+}
+
+fn cuts_of_several_shards_are_loaded_and_lazy_pages_only_named(backend: &mut dyn Backend) {
+    let one =
+        cut(1, 10, "head", &[("p-sid", Some("7 acorns")), ("c2", Some("ice")), ("c1", Some("")), ("", Some("x"))]);
+    backend.pages().commit(&[one, cut(u32::MAX, 3, "", &[("c9", Some("snow"))])]).expect("room");
+    for _ in 0..2 {
+        let loaded = backend.pages().load(ShardId(1), CHUNK).expect("sound").expect("it has a checkpoint");
+        let expected = ShardPages {
+            slot: Slot(10),
+            head: bytes("head"),
+            pages: vec![(bytes(""), bytes("x")), (bytes("p-sid"), bytes("7 acorns"))],
+            lazy_keys: vec![bytes("c1"), bytes("c2")],
+        };
+        assert_eq!(loaded, expected);
+        let last = backend.pages().load(ShardId(u32::MAX), 0).expect("sound").expect("it has a checkpoint");
+        assert_eq!((last.pages, last.lazy_keys), (vec![(bytes("c9"), bytes("snow"))], vec![]));
+        assert_eq!(backend.pages().page(ShardId(1), b"c2").expect("sound"), Some(bytes("ice")));
+        assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), Some(bytes("")));
+        assert_eq!(backend.pages().shards().expect("sound"), [(ShardId(1), Slot(10)), (ShardId(u32::MAX), Slot(3))]);
+        backend.restart();
+    }
+}
+
+fn a_later_cut_replaces_the_head_changes_pages_and_removes_some(backend: &mut dyn Backend) {
+    backend
+        .pages()
+        .commit(&[cut(1, 1, "a", &[("p1", Some("1")), ("p2", Some("2")), ("p3", Some("3"))])])
+        .expect("room");
+    backend.pages().commit(&[cut(1, 5, "b", &[("p1", Some("one")), ("p2", None), ("p9", None)])]).expect("room");
+    backend.pages().commit(&[cut(1, 5, "c", &[])]).expect("the same slot again is no step back");
+    backend.restart();
+    let loaded = backend.pages().load(ShardId(1), CHUNK).expect("sound").expect("it has a checkpoint");
+    assert_eq!((loaded.slot, loaded.head), (Slot(5), bytes("c")));
+    assert_eq!(loaded.pages, [(bytes("p1"), bytes("one")), (bytes("p3"), bytes("3"))]);
+    assert_eq!(backend.pages().page(ShardId(1), b"p2").expect("sound"), None);
+}
+
+fn a_cut_that_goes_back_refuses_the_whole_commit(backend: &mut dyn Backend) {
+    backend.pages().commit(&[cut(2, 8, "eight", &[])]).expect("room");
+    let error = backend.pages().commit(&[cut(1, 1, "new", &[("p", Some("x"))]), cut(2, 7, "seven", &[])]);
+    let error = error.expect_err("shard 2 is at 8");
+    assert!(matches!(error, PagesError::Backwards { shard: ShardId(2), stored: Slot(8), cut: Slot(7) }), "{error}");
+    let error = backend.pages().commit(&[cut(3, 4, "", &[]), cut(3, 3, "", &[])]);
+    assert!(matches!(error, Err(PagesError::Backwards { shard: ShardId(3), stored: Slot(4), cut: Slot(3) })));
+    assert_eq!(backend.pages().shards().expect("sound"), [(ShardId(2), Slot(8))]);
+    assert_eq!(backend.pages().page(ShardId(1), b"p").expect("sound"), None);
+}
+
+fn shards_do_not_see_each_others_pages(backend: &mut dyn Backend) {
+    for shard in [1, 2, 255, 256, 257] {
+        backend
+            .pages()
+            .commit(&[cut(shard, 1, "", &[("p", Some(&shard.to_string())), ("c", Some("x"))])])
+            .expect("room");
+    }
+    for shard in [1, 2, 255, 256, 257] {
+        let loaded = backend.pages().load(ShardId(shard), CHUNK).expect("sound").expect("it has a checkpoint");
+        assert_eq!(loaded.pages, [(bytes("p"), bytes(&shard.to_string()))]);
+        assert_eq!(loaded.lazy_keys, [bytes("c")]);
+    }
+}
+
+fn random_cuts_agree_with_a_plain_map(backend: &mut dyn Backend) {
+    let mut random = Random(5);
+    let (mut plain, mut slots) = (BTreeMap::new(), [0_u64; 3]);
+    for round in 0..60 {
+        let cuts: Vec<Cut> = (0..=random.below(3))
+            .map(|_| {
+                let shard = random.below(3);
+                slots[shard as usize] += u64::from(random.below(5));
+                let mut cut = cut(shard, slots[shard as usize], &round.to_string(), &[]);
+                for _ in 0..random.below(8) {
+                    let key = bytes(&format!("{}{}", if random.below(2) == 0 { 'c' } else { 'p' }, random.below(30)));
+                    let value = (random.below(4) > 0).then(|| Bytes::from(vec![round; random.below(9000) as usize]));
+                    plain.insert((shard, key.clone()), value.clone());
+                    cut.pages.push((key, value));
+                }
+                cut
+            })
+            .collect();
+        backend.pages().commit(&cuts).expect("room");
+        if random.below(10) == 0 {
+            backend.restart();
+        }
+    }
+    for ((shard, key), value) in &plain {
+        assert_eq!(backend.pages().page(ShardId(*shard), key).expect("sound"), *value);
+    }
+    for shard in 0..3 {
+        let loaded = backend.pages().load(ShardId(shard), CHUNK).expect("sound").expect("it has a checkpoint");
+        let held = |lazy: bool| {
+            let of_shard = plain.range((shard, Bytes::new())..(shard + 1, Bytes::new()));
+            of_shard.filter(move |((_, key), value)| value.is_some() && (key[0] == CHUNK) == lazy)
+        };
+        assert!(loaded.lazy_keys.iter().eq(held(true).map(|((_, key), _)| key)));
+        assert!(loaded.pages.iter().map(|(_, value)| Some(value)).eq(held(false).map(|(_, value)| value.as_ref())));
+    }
+}
+
+#[test]
+fn the_double_refuses_when_full_and_is_poisoned_by_a_failed_commit() {
+    let mut pages = MemoryPages::new();
+    pages.set_full(true);
+    assert!(pages.commit(&[cut(1, 1, "", &[])]).is_err_and(|error| error.is_full()));
+    pages.set_full(false);
+    pages.commit(&[cut(1, 1, "", &[("p", Some("x"))])]).expect("room again");
+    pages.fail_next_commit();
+    assert!(matches!(pages.commit(&[cut(1, 2, "", &[])]), Err(PagesError::Io { .. })));
+    assert!(pages.commit(&[cut(1, 2, "", &[])]).is_err_and(|error| error.is_poisoned()));
+    assert!(pages.shards().is_err_and(|error| error.is_poisoned()));
+    pages.restart();
+    assert_eq!(pages.shards().expect("usable again"), [(ShardId(1), Slot(1))]);
+    assert!(pages.flip(ShardId(1), b"p"));
+    assert!(matches!(pages.page(ShardId(1), b"p"), Err(PagesError::Damaged { .. })));
+    assert!(matches!(pages.load(ShardId(1), CHUNK), Err(PagesError::Damaged { .. })));
+    assert!(pages.load(ShardId(1), b'p').is_ok(), "a lazy page is not looked at");
+}
+
+#[test]
+fn the_pages_of_another_life_are_refused_and_so_are_missing_ones() {
+    let dir = Scratch::new();
+    let path = dir.path().join("pages.redb");
+    assert!(matches!(FilePages::open(&path, identity(), CACHE), Err(PagesError::Missing { .. })));
+    drop(FilePages::create(&path, identity(), CACHE).expect("a new store"));
+    let other = Identity { incarnation: crate::Incarnation(43), ..identity() };
+    let error = FilePages::open(&path, other, CACHE).err().expect("refused");
+    assert!(
+        matches!(error, PagesError::OtherIdentity { found, expected, .. } if found == identity() && expected == other)
+    );
+    assert!(matches!(FilePages::create(&path, other, CACHE), Err(PagesError::Io { .. })), "never over an old one");
+}
+
+#[test]
+fn a_page_file_that_is_open_is_in_use() {
+    let backend = OnDisk::new();
+    let second = FilePages::open(&backend.dir.path().join("pages.redb"), identity(), CACHE);
+    assert!(matches!(second, Err(PagesError::InUse { .. })));
+}
+
+#[test]
+fn flipped_bits_in_the_page_file_are_damage_or_harmless_but_never_another_value() {
+    let mut backend = OnDisk::new();
+    let value = "mammoth ".repeat(200);
+    backend.pages().commit(&[cut(1, 1, "head", &[("p1", Some(&value)), ("c1", Some(&value))])]).expect("room");
+    backend.pages = None;
+    let path = backend.dir.path().join("pages.redb");
+    let whole = fs::read(&path).expect("readable");
+    let held: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let (mut told, mut tried) = (0, 0);
+    for at in held.iter().step_by(held.len() / 150) {
+        let mut bytes = whole.clone();
+        bytes[*at] ^= 0x20;
+        fs::write(&path, &bytes).expect("writable");
+        tried += 1;
+        let read = FilePages::open(&path, identity(), CACHE).and_then(|pages| {
+            let loaded = pages.load(ShardId(1), CHUNK)?;
+            Ok((loaded, pages.page(ShardId(1), b"c1")?))
+        });
+        match read {
+            Err(error) => {
+                assert!(!matches!(error, PagesError::Full { .. } | PagesError::Poisoned { .. }), "byte {at}: {error}");
+                told += 1;
+            }
+            Ok((loaded, chunk)) => {
+                if let Some(loaded) = loaded {
+                    let pages = loaded.pages.iter().all(|(_, found)| *found == value);
+                    assert!(loaded.head == "head" && loaded.slot == Slot(1) && pages, "byte {at}: {loaded:?}");
+                }
+                assert!(chunk.is_none_or(|chunk| chunk == value), "byte {at}");
+            }
+        }
+    }
+    assert!(told > tried / 4, "{told} of {tried} flips were told");
+}
+
+/// A disk under redb that can be full, or fail to sync.
+#[derive(Clone, Debug, Default)]
+struct Faults {
+    full: Arc<AtomicBool>,
+    fail_sync: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FaultyDisk(FileBackend, Faults);
+
+impl FaultyDisk {
+    fn room(&self) -> io::Result<()> {
+        if self.1.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for FaultyDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.room()?;
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.1.fail_sync.load(Ordering::Relaxed) {
+            return Err(io::Error::other("injected failure"));
+        }
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.room()?;
+        self.0.write(offset, data)
+    }
+}
+
+/// A store with one checkpoint on a disk that can fail.
+fn on_faulty_disk(dir: &Scratch, faults: &Faults) -> FilePages {
+    let path = dir.path().join("pages.redb");
+    if !path.exists() {
+        let mut pages = FilePages::create(&path, identity(), CACHE).expect("a new store");
+        pages.commit(&[cut(1, 1, "one", &[("p", Some("x"))])]).expect("room");
+    }
+    let (faults, file) = (faults.clone(), path.clone());
+    let opener = move || {
+        let file = fs::OpenOptions::new().read(true).write(true).open(&file)?;
+        let backend = FaultyDisk(FileBackend::new(file)?, faults.clone());
+        Ok(Database::builder().create_with_backend(backend)?)
+    };
+    FilePages::open_with(&path, identity(), Box::new(opener)).expect("sound")
+}
+
+#[test]
+fn a_full_disk_refuses_a_checkpoint_keeps_the_old_one_and_takes_the_next_when_there_is_space() {
+    let (dir, faults) = (Scratch::new(), Faults::default());
+    let mut pages = on_faulty_disk(&dir, &faults);
+    let value = "y".repeat(100_000);
+    let next = [cut(1, 2, "two", &[("p", Some(&value))])];
+    faults.full.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        let error = pages.commit(&next).expect_err("no space");
+        assert!(error.is_full(), "{error}");
+    }
+    faults.full.store(false, Ordering::Relaxed);
+    pages.commit(&[]).expect("space again");
+    assert_eq!(pages.shards().expect("sound"), [(ShardId(1), Slot(1))]);
+    assert_eq!(pages.page(ShardId(1), b"p").expect("sound"), Some(bytes("x")));
+    pages.commit(&next).expect("space again");
+    drop(pages);
+    let pages = on_faulty_disk(&dir, &faults);
+    assert_eq!(pages.page(ShardId(1), b"p").expect("sound"), Some(bytes(&value)));
+}
+
+#[test]
+fn a_failed_sync_poisons_the_pages_until_the_restart() {
+    let (dir, faults) = (Scratch::new(), Faults::default());
+    let mut pages = on_faulty_disk(&dir, &faults);
+    faults.fail_sync.store(true, Ordering::Relaxed);
+    let error = pages.commit(&[cut(1, 2, "two", &[])]).expect_err("the sync failed");
+    assert!(matches!(error, PagesError::Io { .. }), "{error}");
+    faults.fail_sync.store(false, Ordering::Relaxed);
+    assert!(pages.commit(&[cut(1, 3, "three", &[])]).is_err_and(|error| error.is_poisoned()));
+    assert!(pages.load(ShardId(1), CHUNK).is_err_and(|error| error.is_poisoned()));
+    assert!(pages.page(ShardId(1), b"p").is_err_and(|error| error.is_poisoned()));
+    drop(pages);
+    let mut pages = on_faulty_disk(&dir, &faults);
+    let (_, slot) = pages.shards().expect("sound")[0];
+    assert!(slot == Slot(1) || slot == Slot(2), "whole, whichever it is: {slot}");
+    pages.commit(&[cut(1, 3, "three", &[])]).expect("usable again");
+}
+
+#[test]
+fn a_process_killed_at_any_commit_leaves_the_last_committed_checkpoint() {
+    let mut backend = OnDisk::new();
+    for slot in 1..=20_u64 {
+        let value = "z".repeat(777 * usize::try_from(slot).expect("few"));
+        backend.pages().commit(&[cut(1, slot, &slot.to_string(), &[("p", Some(&value))])]).expect("room");
+        // The store is open: this is what a killed process leaves.
+        let copy = Scratch::copy_of(backend.dir.path());
+        let pages = FilePages::open(&copy.path().join("pages.redb"), identity(), CACHE).expect("sound");
+        let loaded = pages.load(ShardId(1), CHUNK).expect("sound").expect("it has a checkpoint");
+        assert_eq!(
+            (loaded.slot, loaded.head, loaded.pages),
+            (Slot(slot), bytes(&slot.to_string()), vec![(bytes("p"), bytes(&value))])
+        );
+    }
+}
