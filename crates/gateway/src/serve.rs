@@ -1,0 +1,158 @@
+//! The server: connections in, routes, bounds on everything, and an orderly end.
+
+use crate::{Problem, Readiness, health};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{Method, StatusCode, Uri},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time,
+};
+
+/// Connections at a time; further ones wait in the system's backlog until one ends.
+pub const MAX_CONNECTIONS: usize = 1_024;
+/// A request line and its header fields may be this long together, in bytes.
+pub const MAX_HEADER_BYTES: usize = 16 << 10;
+/// Header fields in one request.
+pub const MAX_HEADER_FIELDS: usize = 64;
+/// The largest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 << 10;
+/// A header must be complete this long after its connection fell idle, else the connection is closed.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// An answer must begin this long after its request, else the request is answered with `timed-out`.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// What is under way when the server is told to stop may take this long.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// How long to wait when the system is out of descriptors or memory for a new connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Serves on `listener` until `shutdown` is done, then lets what is under way finish within [`GRACE`].
+///
+/// Fails only if the listener itself breaks; a connection's errors end that connection alone.
+pub async fn serve(
+    listener: TcpListener,
+    readiness: Arc<dyn Readiness>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let routes = routes(readiness);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &places) => {
+                let (stream, place) = accepted?;
+                connections.spawn(converse(stream, routes.clone(), stopping.clone(), place));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    stop.send_replace(true);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if time::timeout(GRACE, finish).await.is_err() {
+        tracing::warn!(connections = connections.len(), "closing HTTP connections that did not finish in time");
+    }
+    Ok(())
+}
+
+fn routes(readiness: Arc<dyn Readiness>) -> Router {
+    health::routes(readiness)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(within_time))
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path")
+        .detail(format!("nothing at {}: try /healthz or /readyz", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method")
+        .detail(format!("{} does not take {method}: the Allow header says what it takes", uri.path()))
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    match time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", "No answer in time").into_response(),
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.expect("this semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return Ok((stream, place)),
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) if is_shortage(&error) => {
+                tracing::warn!(%error, "no room for another HTTP connection just now");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The connection died before we took it.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Out of descriptors (`EMFILE`, `ENFILE`), buffers (`ENOBUFS`) or memory (`ENOMEM`): passes when something is closed.
+fn is_shortage(error: &io::Error) -> bool {
+    const SHORTAGES: [i32; 4] = [24, 23, 105, 12];
+    error.raw_os_error().is_some_and(|code| SHORTAGES.contains(&code))
+}
+
+/// One connection, request after request, to its end.
+async fn converse(
+    stream: TcpStream,
+    routes: Router,
+    mut stopping: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADER_FIELDS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = told_to_stop(&mut stopping) => None,
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone, which is the same.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,264 @@
+//! `node.toml`: everything one node is told.
+//!
+//! Paths in it are relative to the file. `icefarm cluster init` and `icefarm up` write it; people may edit the addresses
+//! and the tuning.
+
+use paxos::NodeId;
+use placement::ShardMap;
+use placement::map::LayoutError;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use transport::{ClusterId, TokenPublic};
+use world::rules::{World, WorldFileError};
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Not the TOML that is expected.
+    #[error("{}: {detail}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where, and what is wrong.
+        detail: String,
+    },
+    /// Well-formed, and impossible.
+    #[error("{}: {what}", path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and with which value.
+        what: String,
+    },
+    /// A world file with a mistake.
+    #[error(transparent)]
+    World(#[from] WorldFileError),
+    /// Shards and voters that make no layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+/// As it stands in the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeFile {
+    /// Which node.
+    pub node: String,
+    /// The cluster, 32 hexadecimal digits.
+    pub cluster: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The directory with `ca.crt`, `node.crt` and `node.key`.
+    pub keys: PathBuf,
+    /// The world file that the cluster was founded with.
+    pub world: PathBuf,
+    /// What verifies clients' tokens, 64 hexadecimal digits.
+    pub token_key: TokenPublic,
+    /// How the world is divided at first.
+    pub layout: Layout,
+    /// How fast failures are noticed.
+    #[serde(default)]
+    pub timing: Timing,
+    /// How the stores are laid out.
+    #[serde(default)]
+    pub storage: Storage,
+    /// All nodes of the cluster.
+    pub nodes: Vec<NodeRow>,
+}
+
+impl NodeFile {
+    /// As TOML.
+    pub fn render(&self) -> String {
+        toml::to_string(self).expect("every configuration has a TOML form")
+    }
+}
+
+/// How the world is divided at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// Shards, a power of two.
+    pub shards: u32,
+    /// Voters of each, odd.
+    pub voters: usize,
+}
+
+/// How fast failures are noticed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timing {
+    /// Between two probes of a peer.
+    pub probe_ms: u64,
+    /// A peer silent for so long is counted out.
+    pub election_timeout_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { probe_ms: 250, election_timeout_ms: 1_000 }
+    }
+}
+
+/// How the stores are laid out.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// Bytes of a log segment, in MiB.
+    pub segment_mib: u32,
+    /// Log of one shard after which it is checkpointed, in KiB.
+    pub checkpoint_kib: usize,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { segment_mib: 32, checkpoint_kib: 2_048 }
+    }
+}
+
+/// One node of the cluster, as everybody sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeRow {
+    /// `n1`, `n2`, ...
+    pub node: String,
+    /// Where it is.
+    pub region: String,
+    /// Where it listens for peers and clients (UDP).
+    pub quic: SocketAddr,
+    /// Where it listens for HTTP (TCP).
+    pub http: SocketAddr,
+}
+
+/// Everything one node is told, checked.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Which node.
+    pub node: NodeId,
+    /// Of which cluster.
+    pub cluster: ClusterId,
+    /// Where it is.
+    pub region: String,
+    /// Where it listens for peers and clients.
+    pub quic: SocketAddr,
+    /// Where it listens for HTTP.
+    pub http: SocketAddr,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// The directory with its certificate and key.
+    pub keys: PathBuf,
+    /// The world file.
+    pub world_file: PathBuf,
+    /// What verifies clients' tokens.
+    pub token_key: TokenPublic,
+    /// How the world is divided at first.
+    pub layout: Layout,
+    /// Between two probes.
+    pub probe: Duration,
+    /// Silence that counts a peer out.
+    pub election_timeout: Duration,
+    /// Bytes of a log segment.
+    pub segment_bytes: u32,
+    /// Bytes of log after which a shard is checkpointed.
+    pub checkpoint_bytes: usize,
+    nodes: Vec<(NodeId, NodeRow)>,
+}
+
+impl NodeConfig {
+    /// Reads and checks `node.toml`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let file: NodeFile = toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+            path: path.to_owned(),
+            detail: error.to_string().trim_end().to_owned(),
+        })?;
+        Self::check(path, file)
+    }
+
+    fn check(path: &Path, file: NodeFile) -> Result<Self, ConfigError> {
+        let invalid = |what: String| ConfigError::Invalid { path: path.to_owned(), what };
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let node: NodeId = file.node.parse().map_err(|error| invalid(format!("node: {error}")))?;
+        let cluster = file.cluster.parse().map_err(|error| invalid(format!("cluster: {error}")))?;
+        let mut nodes = Vec::new();
+        for row in file.nodes {
+            let id: NodeId = row.node.parse().map_err(|error| invalid(format!("nodes: {error}")))?;
+            if nodes.iter().any(|(known, _)| *known == id) {
+                return Err(invalid(format!("nodes: {id} is listed twice")));
+            }
+            nodes.push((id, row));
+        }
+        nodes.sort_by_key(|(id, _)| *id);
+        let Some((_, own)) = nodes.iter().find(|(id, _)| *id == node) else {
+            return Err(invalid(format!("node {node} is not in the list of nodes")));
+        };
+        let Timing { probe_ms, election_timeout_ms } = file.timing;
+        if probe_ms == 0 || election_timeout_ms < 2 * probe_ms {
+            return Err(invalid(format!(
+                "timing: probe_ms is {probe_ms} and election_timeout_ms {election_timeout_ms}; \
+                 the time-out must be at least twice the probe's interval, and that not 0"
+            )));
+        }
+        let Storage { segment_mib, checkpoint_kib } = file.storage;
+        if !(1..=1_024).contains(&segment_mib) || checkpoint_kib == 0 {
+            return Err(invalid(format!(
+                "storage: segment_mib is {segment_mib} (1 to 1024) and checkpoint_kib {checkpoint_kib} (1 or more)"
+            )));
+        }
+        let config = Self {
+            path: path.to_owned(),
+            node,
+            cluster,
+            region: own.region.clone(),
+            quic: own.quic,
+            http: own.http,
+            data: directory.join(file.data),
+            keys: directory.join(file.keys),
+            world_file: directory.join(file.world),
+            token_key: file.token_key,
+            layout: file.layout,
+            probe: Duration::from_millis(probe_ms),
+            election_timeout: Duration::from_millis(election_timeout_ms),
+            segment_bytes: segment_mib << 20,
+            checkpoint_bytes: checkpoint_kib << 10,
+            nodes,
+        };
+        config.map()?;
+        Ok(config)
+    }
+
+    /// The world that the cluster was founded with.
+    pub fn world(&self) -> Result<World, ConfigError> {
+        let path = &self.world_file;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        Ok(World::parse(&path.display().to_string(), &text)?)
+    }
+
+    /// The shard map that the world starts with.
+    pub fn map(&self) -> Result<ShardMap, ConfigError> {
+        let nodes: Vec<NodeId> = self.nodes.iter().map(|(id, _)| *id).collect();
+        Ok(ShardMap::initial(self.layout.shards, &nodes, self.layout.voters)?)
+    }
+
+    /// The other nodes.
+    pub fn peers(&self) -> Vec<(NodeId, SocketAddr)> {
+        self.nodes.iter().filter(|(id, _)| *id != self.node).map(|(id, row)| (*id, row.quic)).collect()
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> &[(NodeId, NodeRow)] {
+        &self.nodes
+    }
+}

@@ -1,0 +1,448 @@
+//! The turn: take what has arrived, let the host think, carry out what it wants, in the order it asks for.
+
+use crate::clients::{Clients, Received, greet};
+use crate::clock;
+use crate::config::{ConfigError, NodeConfig};
+use crate::log_thread::{LogDone, LogJob, LogThread};
+use crate::page_thread::{PageDone, PageJob, PageThread};
+use gateway::{Missing, Readiness};
+use host::{Host, HostConfig, RecoveredShard, Turn};
+use paxos::{NodeId, Recovered};
+use shard::{ConnId, Stored};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use storage::{DataDir, DataError, Incarnation, LogError, LogOptions, Pages, PagesError, StoreOptions, Stores};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use transport::{
+    Event, EventReceiver, IdentityError, Limits, NodeIdentity, Transport, TransportConfig, TransportError, Tuning,
+};
+use wire::codec;
+use wire::{Answer, NodeReport};
+use world::land::{PageError, PageKey};
+
+/// Events taken at once.
+const EVENTS: usize = 1_024;
+/// A clean stop writes checkpoints for at most this long.
+const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
+/// Then lets what is queued reach the network for at most this long.
+const NETWORK_GRACE: Duration = Duration::from_millis(500);
+
+/// Why a node could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its keys.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Its checkpoints.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
+    /// Its log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A chunk's page that cannot be read.
+    #[error("a chunk in the checkpoints: {0}")]
+    Page(#[from] PageError),
+    /// Its network.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Its HTTP port.
+    #[error(transparent)]
+    Http(#[from] gateway::BindError),
+    /// What the stores hold cannot be used.
+    #[error(transparent)]
+    Host(#[from] host::host::HostError),
+    /// The machine refused something small.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A thread is gone.
+    #[error("the {0} thread ended unexpectedly: look for a panic above")]
+    Thread(&'static str),
+}
+
+/// What stands between the node and serving; the gateway reads it.
+#[derive(Debug, Default)]
+struct Ready(Mutex<Vec<Missing>>);
+
+impl Readiness for Ready {
+    fn missing(&self) -> Vec<Missing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// One node, ready to run.
+pub struct Node {
+    host: Host,
+    transport: Transport,
+    events: EventReceiver,
+    log: LogThread,
+    log_done: mpsc::Receiver<LogDone>,
+    pages: PageThread,
+    page_done: mpsc::Receiver<PageDone>,
+    clients: Clients,
+    /// Until it runs.
+    http: Option<tokio::net::TcpListener>,
+    ready: Arc<Ready>,
+    /// Held until the node has ended: nobody else may use the directory.
+    _data: DataDir,
+    buffer: Vec<u8>,
+}
+
+impl Node {
+    /// Opens the stores, takes the ports, recovers. Call it inside a tokio runtime.
+    pub async fn open(config: NodeConfig) -> Result<Self, NodeError> {
+        let system = |doing| move |source| NodeError::System { doing, source };
+        let world = config.world()?;
+        let map = config.map()?;
+        let identity = NodeIdentity::load(&config.keys, config.cluster, config.node)?;
+        // The ports first: a node that is running already says so before anything is touched.
+        let http = gateway::bind(config.http).await?;
+        let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
+        let mut data =
+            DataDir::open(&config.data, storage_cluster(config.cluster), config.node, random_incarnation()?)?;
+        let options = StoreOptions {
+            log: LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() },
+            ..StoreOptions::default()
+        };
+        let Stores { log, pages, mut recovered } = data.open_stores(options)?;
+        let mut shards = Vec::new();
+        for info in map.shards().iter().filter(|info| info.voters.contains(&config.node)) {
+            let stored = pages.load(info.shard, PageKey::CHUNK_TAG)?.map(|found| Stored {
+                slot: found.slot,
+                head: found.head,
+                pages: found.pages,
+                chunk_keys: found.lazy_keys,
+            });
+            let recovered = recovered.remove(&info.shard).unwrap_or_else(Recovered::fresh);
+            shards.push(RecoveredShard { info: info.clone(), recovered, stored });
+        }
+        let (transport, events) = Transport::bind(TransportConfig {
+            identity,
+            listen: config.quic,
+            peers: config.peers(),
+            limits: Limits {
+                peer_frame: codec::MAX_PEER_FRAME,
+                client_frame: codec::MAX_CLIENT_FRAME,
+                client_queue: 2 * codec::MAX_CLIENT_FRAME,
+                ..Limits::default()
+            },
+            tuning: Tuning::default(),
+        })?;
+        let quic_addr = transport.local_addr().map_err(system("ask for the QUIC port"))?;
+        let about = NodeReport {
+            node: config.node,
+            region: config.region.clone(),
+            pid: std::process::id(),
+            quic: quic_addr.to_string(),
+            http: http_addr.to_string(),
+            data: config.data.display().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            leads: 0,
+            replicas: 0,
+            hears: Vec::new(),
+            syncs: 0,
+            log_records: 0,
+            log_bytes: 0,
+        };
+        let host_config = HostConfig {
+            me: config.node,
+            boot: data.boots(),
+            map,
+            seed: world.seed,
+            rules: world.rules,
+            probe_every: config.probe.as_micros().try_into().unwrap_or(u64::MAX),
+            election_timeout: config.election_timeout.as_micros().try_into().unwrap_or(u64::MAX),
+            checkpoint_bytes: config.checkpoint_bytes,
+            random_seed: random_seed()?,
+            about,
+        };
+        let replicas = shards.len();
+        let host = Host::new(host_config, shards, clock::now())?;
+        let (log, log_done) = LogThread::start(log).map_err(system("start the log's thread"))?;
+        let (pages, page_done) = PageThread::start(pages).map_err(system("start the checkpoints' thread"))?;
+        tracing::info!(node = %config.node, quic = %quic_addr, http = %http_addr, replicas, boot = data.boots(), "started");
+        Ok(Self {
+            host,
+            transport,
+            events,
+            log,
+            log_done,
+            pages,
+            page_done,
+            clients: Clients::new(config.cluster, config.token_key),
+            http: Some(http),
+            ready: Arc::new(Ready(Mutex::new(vec![starting()]))),
+            _data: data,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Where it listens for QUIC.
+    pub fn quic_addr(&self) -> std::io::Result<SocketAddr> {
+        self.transport.local_addr()
+    }
+
+    /// Runs until `stop` is done, or something breaks that a node must not survive.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
+        let gateway = self.http.take().map(|listener| {
+            let until = async {
+                let _ = http_stopped.await;
+            };
+            tokio::spawn(gateway::serve(listener, self.ready.clone(), until))
+        });
+        let mut stop = std::pin::pin!(stop);
+        let mut events = Vec::with_capacity(EVENTS);
+        let result = loop {
+            match self.turn(&mut events, stop.as_mut()).await {
+                Ok(true) => {}
+                Ok(false) => break self.checkpoint().await,
+                Err(error) => break Err(error),
+            }
+        };
+        let _ = stop_http.send(());
+        let Self { transport, log, pages, .. } = self;
+        transport.shutdown("the node is stopping", NETWORK_GRACE).await;
+        if result.is_ok() {
+            // What is queued becomes durable; after a failure nothing more is written.
+            log.stop();
+            pages.stop();
+        }
+        if let Some(gateway) = gateway {
+            let _ = timeout(gateway::serve::GRACE, gateway).await;
+        }
+        tracing::info!("stopped");
+        result
+    }
+
+    /// Waits for something to do, and does it. `false`: told to stop.
+    async fn turn(
+        &mut self,
+        events: &mut Vec<Event>,
+        stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<bool, NodeError> {
+        let tick = self.until_tick();
+        // While the disk is behind, nothing new is taken in: the network's own windows hold it back.
+        let open = !self.host.is_stalled();
+        tokio::select! {
+            done = self.log_done.recv() => self.log_done(done.ok_or(NodeError::Thread("log"))?)?,
+            done = self.page_done.recv() => self.page_done(done.ok_or(NodeError::Thread("checkpoint"))?)?,
+            _ = self.events.recv_many(events, EVENTS), if open => {}
+            () = sleep_until(tick) => {}
+            () = stop => return Ok(false),
+        }
+        while let Ok(done) = self.log_done.try_recv() {
+            self.log_done(done)?;
+        }
+        while let Ok(done) = self.page_done.try_recv() {
+            self.page_done(done)?;
+        }
+        let now = clock::now();
+        for event in events.drain(..) {
+            self.event(now, event);
+        }
+        if now.mono >= self.host.next_tick() {
+            self.host.handle_tick(now);
+        }
+        let turn = self.host.finish_turn(now);
+        self.carry_out(turn)?;
+        self.note_readiness();
+        // The network's tasks share this thread: let them bring what has come meanwhile.
+        tokio::task::yield_now().await;
+        Ok(true)
+    }
+
+    fn event(&mut self, now: host::Now, event: Event) {
+        match event {
+            Event::PeerUp(node) => tracing::info!(peer = %node, "connected"),
+            Event::PeerDown(node) => tracing::info!(peer = %node, "disconnected"),
+            Event::PeerFrame { from, frame } => match codec::decode("peer's frame", &frame) {
+                Ok(frame) => self.host.handle_frame(now, from, frame),
+                Err(error) => tracing::warn!(peer = %from, %error, "frame dropped"),
+            },
+            Event::ClientUp { conn, remote } => {
+                tracing::debug!(conn = conn.0, %remote, "client connected");
+                self.clients.up(ConnId(conn.0));
+            }
+            Event::ClientDown { conn } => self.clients.down(ConnId(conn.0)),
+            Event::ClientFrame { conn, frame } => {
+                let id = ConnId(conn.0);
+                match self.clients.receive(id, &frame, now.wall) {
+                    Received::Greet => {
+                        let greeting = greet(self.host.welcome(now));
+                        self.send_to_client(id, greeting);
+                    }
+                    Received::Requests(requests, refused) => {
+                        for request in &requests {
+                            self.host.handle_request(now, id, request);
+                        }
+                        if !refused.is_empty() {
+                            self.answer(id, &refused);
+                        }
+                    }
+                    Received::Goodbye(greeting, reason) => {
+                        tracing::info!(conn = conn.0, reason, "client refused");
+                        self.send_to_client(id, greeting);
+                        self.transport.close_client(conn, &reason);
+                    }
+                    Received::Close(reason) => {
+                        tracing::info!(conn = conn.0, reason, "client closed");
+                        self.transport.close_client(conn, &reason);
+                    }
+                }
+            }
+        }
+    }
+
+    fn log_done(&mut self, done: LogDone) -> Result<(), NodeError> {
+        match done {
+            LogDone::Written(id, stats) => {
+                self.host.note_log(stats.syncs, stats.records, stats.written_bytes);
+                self.host.handle_written(id);
+            }
+            LogDone::Read(read, values) => self.host.handle_log_read(read, values),
+            LogDone::Laggards(shards) => shards.into_iter().for_each(|shard| self.host.checkpoint_shard(shard)),
+            LogDone::Failed(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn page_done(&mut self, done: PageDone) -> Result<(), NodeError> {
+        match done {
+            PageDone::Committed(shard, slot) => self.host.handle_checkpointed(shard, slot),
+            PageDone::Loaded(shard, chunk, page) => self.host.handle_chunk(shard, chunk, page.as_deref())?,
+            PageDone::Failed(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Frames first, since Accepts go out before the leader's own write; then the write; then the rest.
+    fn carry_out(&mut self, turn: Turn) -> Result<(), NodeError> {
+        for (node, frame) in &turn.frames {
+            codec::encode_into(frame, &mut self.buffer);
+            self.send_to_peer(*node);
+        }
+        if let Some(write) = turn.write {
+            self.submit_log(LogJob::Write(write))?;
+        }
+        for (conn, answers) in &turn.answers {
+            self.answer(*conn, answers);
+        }
+        for read in turn.log_reads {
+            self.submit_log(LogJob::Read(read))?;
+        }
+        for (shard, chunk) in turn.chunk_loads {
+            self.submit_page(PageJob::Load(shard, chunk))?;
+        }
+        for (shard, cut) in turn.cuts {
+            self.submit_page(PageJob::Cut(shard, cut))?;
+        }
+        for (shard, slot) in turn.releases {
+            self.submit_log(LogJob::Release(shard, slot))?;
+        }
+        Ok(())
+    }
+
+    fn send_to_peer(&mut self, node: NodeId) {
+        let frame = bytes::Bytes::copy_from_slice(&self.buffer);
+        // A peer that is not there, or does not keep up, asks again when it is back.
+        if let Err(error) = self.transport.send(node, frame) {
+            tracing::trace!(peer = %node, %error, "frame dropped");
+        }
+    }
+
+    fn answer(&mut self, conn: ConnId, answers: &[Answer]) {
+        codec::encode_into(answers, &mut self.buffer);
+        let frame = bytes::Bytes::copy_from_slice(&self.buffer);
+        self.send_to_client(conn, frame);
+    }
+
+    fn send_to_client(&self, conn: ConnId, frame: bytes::Bytes) {
+        // A client that has gone needs no answer; one that does not read has been disconnected.
+        if let Err(error) = self.transport.send_client(transport::ConnId(conn.0), frame) {
+            tracing::debug!(conn = conn.0, %error, "answer dropped");
+        }
+    }
+
+    fn submit_log(&self, job: LogJob) -> Result<(), NodeError> {
+        if self.log.submit(job) { Ok(()) } else { self.thread_ended("log") }
+    }
+
+    fn submit_page(&self, job: PageJob) -> Result<(), NodeError> {
+        if self.pages.submit(job) { Ok(()) } else { self.thread_ended("checkpoint") }
+    }
+
+    /// A thread that has ended has usually said why: the next look at its results tells.
+    fn thread_ended(&self, which: &'static str) -> Result<(), NodeError> {
+        if self.log_done.is_empty() && self.page_done.is_empty() { Err(NodeError::Thread(which)) } else { Ok(()) }
+    }
+
+    fn until_tick(&self) -> Instant {
+        let wait = self.host.next_tick().since(clock::now().mono);
+        Instant::now() + Duration::from_micros(wait)
+    }
+
+    fn note_readiness(&self) {
+        let mut missing = self.ready.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.host.is_ready() {
+            missing.clear();
+            return;
+        }
+        let leaderless = self.host.leaderless();
+        let detail = format!("{leaderless} shards have no leader that this node follows");
+        if missing.first().is_none_or(|first| first.detail != detail) {
+            *missing = vec![Missing { what: "leader", detail }];
+        }
+    }
+
+    /// Makes the next start short.
+    async fn checkpoint(&mut self) -> Result<(), NodeError> {
+        self.host.checkpoint_all();
+        let deadline = Instant::now() + CHECKPOINT_GRACE;
+        loop {
+            let turn = self.host.finish_turn(clock::now());
+            self.carry_out(turn)?;
+            if !self.host.is_checkpointing() {
+                return Ok(());
+            }
+            tokio::select! {
+                done = self.page_done.recv() => self.page_done(done.ok_or(NodeError::Thread("checkpoint"))?)?,
+                done = self.log_done.recv() => self.log_done(done.ok_or(NodeError::Thread("log"))?)?,
+                () = sleep_until(deadline) => {
+                    tracing::warn!("stopping before all checkpoints are written: the next start replays more of the log");
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+fn starting() -> Missing {
+    Missing { what: "recovery", detail: "the node is starting".into() }
+}
+
+/// The stores name a cluster by 64 of its 128 random bits.
+fn storage_cluster(cluster: transport::ClusterId) -> storage::ClusterId {
+    storage::ClusterId((cluster.0 >> 64) as u64)
+}
+
+fn random_seed() -> Result<u64, NodeError> {
+    getrandom::u64().map_err(|error| NodeError::System { doing: "get random bits", source: error.into() })
+}
+
+fn random_incarnation() -> Result<Incarnation, NodeError> {
+    random_seed().map(Incarnation)
+}

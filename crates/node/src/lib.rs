@@ -1,0 +1,21 @@
+//! The driver of one node: it turns the host's effects into disk writes and frames.
+//!
+//! One task owns the [`host::Host`] and takes turns; one thread owns the log, another the checkpoints. The driver decides
+//! nothing about the protocol: it carries things to and from the host in the order that the host's documentation asks for.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | `node.toml` |
+//! | [`clients`] | who is connected, and what they may ask |
+//! | [`log_thread`], [`page_thread`] | the two stores, each behind a bounded queue |
+//! | [`driver`] | the turn |
+
+pub mod clients;
+mod clock;
+pub mod config;
+pub mod driver;
+pub mod log_thread;
+pub mod page_thread;
+
+pub use config::{ConfigError, NodeConfig, NodeFile};
+pub use driver::{Node, NodeError};

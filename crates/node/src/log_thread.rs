@@ -1,0 +1,196 @@
+//! The thread that owns the log: writes in the order of their ids, one sync for all that wait.
+
+use host::{LogRead, Write};
+use paxos::{Slot, Value};
+use placement::ShardId;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use storage::{Log, LogError, LogRecord, LogStats};
+use tokio::sync::mpsc;
+
+/// Jobs that may wait. The driver takes no new work from the network while far fewer than this are under way.
+const QUEUE: usize = 4_096;
+/// What one catch-up message carries, in bytes.
+const READ_BYTES: usize = 256 << 10;
+/// How long to wait before a full disk is tried again.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the log is asked to do.
+#[derive(Debug)]
+pub enum LogJob {
+    /// Append, sync, report.
+    Write(Write),
+    /// Read for a peer.
+    Read(LogRead),
+    /// Slots up to here may go.
+    Release(ShardId, Slot),
+    /// Nothing follows.
+    Stop,
+}
+
+/// What the log has done.
+#[derive(Debug)]
+pub enum LogDone {
+    /// This write and all before it are durable; what the log has done so far.
+    Written(u64, LogStats),
+    /// What a peer needs.
+    Read(LogRead, Vec<Value>),
+    /// These shards pin old segments.
+    Laggards(Vec<ShardId>),
+    /// The log is out of use; the node stops.
+    Failed(LogError),
+}
+
+/// The driver's end.
+#[derive(Debug)]
+pub struct LogThread {
+    jobs: SyncSender<LogJob>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LogThread {
+    /// Starts the thread. What it has done comes out of the receiver, which holds more than the jobs that can wait: so
+    /// the thread never waits for the driver, and the driver may wait for the thread.
+    pub fn start(log: impl Log + Send + 'static) -> std::io::Result<(Self, mpsc::Receiver<LogDone>)> {
+        let (jobs, todo) = sync_channel(QUEUE);
+        let (done, results) = mpsc::channel(QUEUE * 2);
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
+            let mut worker = Worker { log, done };
+            if let Err(error) = worker.run(&todo) {
+                worker.report(LogDone::Failed(error));
+            }
+        })?;
+        Ok((Self { jobs, thread: Some(thread) }, results))
+    }
+
+    /// Queues a job; waits if very many wait already. `false`: the thread has ended, and has said why.
+    pub fn submit(&self, job: LogJob) -> bool {
+        self.jobs.send(job).is_ok()
+    }
+
+    /// Lets it finish what is queued.
+    pub fn stop(mut self) {
+        self.submit(LogJob::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the log's thread ended in a panic");
+        }
+    }
+}
+
+struct Worker<L> {
+    log: L,
+    done: mpsc::Sender<LogDone>,
+}
+
+impl<L: Log> Worker<L> {
+    fn run(&mut self, todo: &Receiver<LogJob>) -> Result<(), LogError> {
+        let mut records = Vec::new();
+        let mut released = false;
+        loop {
+            // While old segments may go, the thread looks again when it has been idle for a moment.
+            let first = if released { todo.recv_timeout(FULL_PAUSE) } else { todo.recv().map_err(Into::into) };
+            let mut next = match first {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    released = false;
+                    self.compact()?;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let mut last = None;
+            let mut reads = Vec::new();
+            let mut stop = false;
+            while let Some(job) = next {
+                match job {
+                    LogJob::Write(Write { id, records: turn }) => {
+                        records.clear();
+                        records.extend(turn.into_iter().map(|(shard, record)| LogRecord { shard, record }));
+                        self.append(&records)?;
+                        last = Some(id);
+                    }
+                    LogJob::Read(read) => reads.push(read),
+                    LogJob::Release(shard, slot) => {
+                        self.log.release(shard, slot);
+                        released = true;
+                    }
+                    LogJob::Stop => {
+                        stop = true;
+                        break;
+                    }
+                }
+                next = todo.try_recv().ok();
+            }
+            if let Some(id) = last {
+                self.sync()?;
+                self.report(LogDone::Written(id, self.log.stats()));
+            }
+            for read in reads {
+                let values = self.log.read(read.shard, read.after.next(), READ_BYTES)?;
+                self.report(LogDone::Read(read, values));
+            }
+            if released && self.log.stats().segments > 4 {
+                released = false;
+                self.compact()?;
+            }
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A full disk is waited for: nothing is acknowledged meanwhile, and nothing is lost.
+    fn append(&mut self, records: &[LogRecord]) -> Result<(), LogError> {
+        self.patiently(|log| log.append(records))
+    }
+
+    fn sync(&mut self) -> Result<(), LogError> {
+        self.patiently(Log::sync)
+    }
+
+    fn patiently(&mut self, mut step: impl FnMut(&mut L) -> Result<(), LogError>) -> Result<(), LogError> {
+        let mut told = false;
+        loop {
+            match step(&mut self.log) {
+                Err(error) if error.is_full() => {
+                    if !told {
+                        tracing::error!(%error, "the disk is full: this node decides nothing until there is space");
+                        told = true;
+                    }
+                    std::thread::park_timeout(FULL_PAUSE);
+                }
+                Ok(()) if told => {
+                    tracing::info!("there is space on the disk again");
+                    return Ok(());
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn compact(&mut self) -> Result<(), LogError> {
+        match self.log.compact() {
+            Ok(done) if done.dropped_segments > 0 => {
+                tracing::debug!(segments = done.dropped_segments, freed_bytes = done.freed_bytes, "log compacted");
+            }
+            Ok(_) => {}
+            Err(error) if error.is_full() => tracing::warn!(%error, "cannot compact the log"),
+            Err(error) => return Err(error),
+        }
+        if self.log.stats().segments > 4 {
+            let laggards: Vec<ShardId> = self.log.laggards().into_iter().map(|laggard| laggard.shard).collect();
+            if !laggards.is_empty() {
+                self.report(LogDone::Laggards(laggards));
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, done: LogDone) {
+        // Nobody listens any more only when the node is ending.
+        let _ = self.done.blocking_send(done);
+    }
+}
