@@ -112,7 +112,7 @@ impl Node {
         let http = gateway::bind(config.http).await?;
         let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
         let mut data =
-            DataDir::open(&config.data, storage_cluster(config.cluster), config.node, random_incarnation()?)?;
+            DataDir::open(&config.data, config.cluster, config.node, random_incarnation()?)?;
         let options = StoreOptions {
             log: LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() },
             ..StoreOptions::default()
@@ -432,11 +432,6 @@ impl Node {
 
 fn starting() -> Missing {
     Missing { what: "recovery", detail: "the node is starting".into() }
-}
-
-/// The stores name a cluster by 64 of its 128 random bits.
-fn storage_cluster(cluster: transport::ClusterId) -> storage::ClusterId {
-    storage::ClusterId((cluster.0 >> 64) as u64)
 }
 
 fn random_seed() -> Result<u64, NodeError> {

@@ -111,6 +111,8 @@ pub enum Message {
         through: Slot,
         /// This replica knows and holds everything chosen up to here.
         chosen: Slot,
+        /// And even after a crash it would know that everything up to here is chosen: it never asks for that again.
+        safe: Slot,
         /// Something before the last message is missing here: go on after `through`.
         gap: bool,
     },

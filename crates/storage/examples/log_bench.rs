@@ -18,7 +18,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, error::Error, fs, process};
-use storage::{ClusterId, FileLog, Identity, Incarnation, Log, LogOptions, LogRecord};
+use storage::{FileLog, Identity, Incarnation, Log, LogOptions, LogRecord};
 
 const SHARDS: u64 = 64;
 const MILLION: u64 = 1_000_000;
@@ -95,7 +95,7 @@ fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn identity() -> Identity {
-    Identity { cluster: ClusterId(1), node: NodeId(1), incarnation: Incarnation(1) }
+    Identity { cluster: placement::ClusterId(1), node: NodeId(1), incarnation: Incarnation(1) }
 }
 
 fn record(index: u64) -> LogRecord {

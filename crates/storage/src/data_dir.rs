@@ -14,10 +14,10 @@ mod tests;
 
 pub use error::DataError;
 
-use crate::{ClusterId, FileLog, FilePages, Identity, Incarnation, LogOptions, Pages, fsops};
+use crate::{FileLog, FilePages, Identity, Incarnation, LogOptions, Pages, fsops};
 use meta::Meta;
 use paxos::{NodeId, Recovered};
-use placement::ShardId;
+use placement::{ClusterId, ShardId};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};

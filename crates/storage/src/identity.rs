@@ -1,11 +1,8 @@
 //! Whose data this is.
 
 use paxos::NodeId;
+use placement::ClusterId;
 use std::{fmt, num::ParseIntError, str::FromStr};
-
-/// A cluster, by a random number drawn when it was founded; shown as 16 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(pub u64);
 
 /// One life of a node's disk, by a random number drawn when the data directory was made; shown as 16 hexadecimal
 /// digits. A node whose disk was wiped is a new incarnation and has forgotten what the old one promised.
@@ -23,32 +20,25 @@ pub struct Identity {
     pub incarnation: Incarnation,
 }
 
-macro_rules! hexadecimal {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:016x}", self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ParseIntError;
-
-            fn from_str(text: &str) -> Result<Self, ParseIntError> {
-                u64::from_str_radix(text, 16).map(Self)
-            }
-        }
-    };
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
-hexadecimal!(ClusterId);
-hexadecimal!(Incarnation);
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Incarnation {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,19 +48,20 @@ impl fmt::Display for Identity {
 
 impl Identity {
     /// Bytes of an encoded identity.
-    pub(crate) const BYTES: usize = 20;
+    pub(crate) const BYTES: usize = 28;
 
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut out = [0; Self::BYTES];
-        out[..8].copy_from_slice(&self.cluster.0.to_le_bytes());
-        out[8..16].copy_from_slice(&self.incarnation.0.to_le_bytes());
-        out[16..].copy_from_slice(&self.node.0.to_le_bytes());
+        out[..16].copy_from_slice(&self.cluster.0.to_le_bytes());
+        out[16..24].copy_from_slice(&self.incarnation.0.to_le_bytes());
+        out[24..].copy_from_slice(&self.node.0.to_le_bytes());
         out
     }
 
     pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
-        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
-        let node = u32::from_le_bytes(bytes[16..].try_into().expect("4 bytes"));
-        Self { cluster: ClusterId(word(0)), node: NodeId(node), incarnation: Incarnation(word(8)) }
+        let cluster = u128::from_le_bytes(bytes[..16].try_into().expect("16 bytes"));
+        let incarnation = u64::from_le_bytes(bytes[16..24].try_into().expect("8 bytes"));
+        let node = u32::from_le_bytes(bytes[24..].try_into().expect("4 bytes"));
+        Self { cluster: ClusterId(cluster), node: NodeId(node), incarnation: Incarnation(incarnation) }
     }
 }

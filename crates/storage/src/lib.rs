@@ -34,6 +34,6 @@ pub mod pages;
 mod scratch;
 
 pub use data_dir::{DataDir, DataError, StoreOptions, Stores};
-pub use identity::{ClusterId, Identity, Incarnation};
+pub use identity::{Identity, Incarnation};
 pub use log::{Compaction, FileLog, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, MemoryLog};
 pub use pages::{Cut, FilePages, MemoryPages, Pages, PagesError, ShardPages};

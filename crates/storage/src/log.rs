@@ -12,7 +12,7 @@
 //! | 8 | `icefarm` and a zero byte |
 //! | 4 | format version |
 //! | 4 | number of the segment |
-//! | 20 | cluster, incarnation, node |
+//! | 28 | cluster, incarnation, node |
 //! | 8 | xxh3 of the bytes before |
 //! | | zeros up to byte 64 |
 //!

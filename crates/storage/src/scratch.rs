@@ -1,7 +1,8 @@
 //! Directories for tests.
 
-use crate::{ClusterId, Identity, Incarnation};
+use crate::{Identity, Incarnation};
 use paxos::NodeId;
+use placement::ClusterId;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};

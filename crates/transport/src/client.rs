@@ -3,7 +3,6 @@
 use crate::alert;
 use crate::alpn::{self, Protocol};
 use crate::close::{CloseCode, Closed};
-use crate::cluster::ClusterId;
 use crate::config::{Limits, Tuning};
 use crate::connection::{End, FrameReader, Link, last_words, open};
 use crate::identity::ClusterCert;
@@ -12,6 +11,7 @@ use crate::outbox::Refused;
 use crate::quic;
 use bytes::Bytes;
 use paxos::NodeId;
+use placement::ClusterId;
 use quinn::{Connection, ConnectionError, Endpoint, TokioRuntime};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

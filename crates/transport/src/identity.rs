@@ -5,9 +5,10 @@
 //! Certificates begin well in the past and last for generations, so that no clock decides whether a cluster works; a lost
 //! key is answered by a new cluster authority.
 
-use crate::cluster::{ClusterId, authority_name, node_name, server_name};
+use crate::cluster::{authority_name, node_name, server_name};
 use crate::key_file::{self, KeyFileError};
 use paxos::NodeId;
+use placement::ClusterId;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, date_time_ymd,

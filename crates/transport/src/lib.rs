@@ -37,11 +37,12 @@ pub use client::{
     ClientConnection, ClientEndpoint, ClientReceiver, ClientSendError, ClientSender, ClientTuning, ConnectError,
 };
 pub use close::{CloseCode, Closed};
-pub use cluster::{ClusterId, ClusterIdError};
+pub use cluster::draw_cluster_id;
 pub use config::{Congestion, Limits, TransportConfig, Tuning};
 pub use event::{ConnId, Event, EventReceiver};
 pub use identity::{ClusterCa, ClusterCert, IdentityError, NodeIdentity};
 pub use key_file::KeyFileError;
 pub use node::{PeerStatus, SendClientError, SendError, Transport, TransportError};
+pub use placement::{ClusterId, ClusterIdError};
 pub use stats::Stats;
 pub use token::{SignedToken, Subject, Token, TokenError, TokenKey, TokenKeyError, TokenPublic};

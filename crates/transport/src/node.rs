@@ -2,7 +2,6 @@
 
 use crate::accept::accept_forever;
 use crate::close::CloseCode;
-use crate::cluster::ClusterId;
 use crate::config::{Limits, TransportConfig, Tuning};
 use crate::connection::Link;
 use crate::event::{ConnId, EventReceiver, Inbox, event_queue};
@@ -13,6 +12,7 @@ use crate::quic;
 use crate::stats::{Counters, Stats};
 use bytes::Bytes;
 use paxos::NodeId;
+use placement::ClusterId;
 use quinn::{Endpoint, TokioRuntime};
 use std::collections::{BTreeMap, HashMap};
 use std::io;

@@ -3,9 +3,9 @@
 //! Cryptography is ring's, named explicitly: nothing here depends on, or installs, a process-wide provider.
 
 use crate::alpn;
-use crate::cluster::ClusterId;
 use crate::config::{Congestion, Tuning};
 use crate::identity::{ClusterCert, NodeIdentity};
+use placement::ClusterId;
 use quinn::congestion::{BbrConfig, CubicConfig, NewRenoConfig};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, VarInt};

@@ -3,9 +3,9 @@
 //! A token is a signature (Ed25519, 64 bytes) followed by the MessagePack of [`Token`]. The signature also covers a fixed
 //! prefix, so that it means nothing anywhere else. Nothing of a token is decoded before its signature has been checked.
 
-use crate::cluster::ClusterId;
 use crate::hex;
 use crate::key_file::{self, KeyFileError};
+use placement::ClusterId;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};

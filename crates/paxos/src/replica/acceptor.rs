@@ -199,7 +199,7 @@ impl Replica {
     fn acknowledge(&mut self, gap: bool) {
         let Following { ballot, through, .. } = self.following.expect("acknowledges whom it follows");
         if ballot == self.promised {
-            let ack = Message::Ack { ballot, through, chosen: self.chosen, gap };
+            let ack = Message::Ack { ballot, through, chosen: self.chosen, safe: self.safe, gap };
             self.send_after(ballot.node, ack);
         }
     }

@@ -32,6 +32,8 @@ struct Peer {
     acked: Slot,
     /// Holds everything chosen up to here.
     chosen: Slot,
+    /// And will still know so after a crash.
+    safe: Slot,
     /// The watermark it was last told.
     told: Slot,
     /// After a gap, everything after this slot was sent again (so that a run of gaps costs one repetition).
@@ -51,7 +53,7 @@ struct Reads {
 
 impl Office {
     pub fn new(ballot: Ballot, start: Slot, peers: &[NodeId]) -> Self {
-        let peer = Peer { acked: start.prev(), chosen: Slot::ZERO, told: Slot::ZERO, rewound: None };
+        let peer = Peer { acked: start.prev(), chosen: Slot::ZERO, safe: Slot::ZERO, told: Slot::ZERO, rewound: None };
         Self {
             ballot,
             start,
@@ -182,7 +184,8 @@ impl Replica {
         }
         let Some(peer) = office.peers.get_mut(&from) else { return };
         peer.acked = peer.acked.max(through);
-        peer.chosen = peer.chosen.max(chosen);
+        peer.chosen = peer.chosen.max(held.chosen);
+        peer.safe = peer.safe.max(held.safe);
         let behind = gap && peer.rewound != Some(through);
         if behind {
             peer.rewound = Some(through);

@@ -28,7 +28,7 @@ mod tail;
 use crate::{Ballot, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
 use acceptor::Marks;
 use candidate::{Candidacy, Canvass};
-use leader::Office;
+use leader::{Held, Office};
 use std::collections::VecDeque;
 use tail::{Entry, Tail};
 
@@ -124,6 +124,10 @@ pub struct Replica {
     delivered: Slot,
     /// Every voter holds everything up to here.
     kept: Slot,
+    /// A restart would find everything up to here known chosen.
+    safe: Slot,
+    /// Records on their way to the disk that will move `safe`.
+    saving: VecDeque<(Token, Slot)>,
     /// Peers cannot be served anything before this slot, not even from the disk.
     first: Slot,
     following: Option<Following>,
@@ -155,6 +159,8 @@ impl Replica {
             chosen,
             delivered: recovered.applied,
             kept: Slot::ZERO,
+            safe: chosen,
+            saving: VecDeque::new(),
             first: recovered.first,
             following: None,
             catchup: None,
@@ -179,7 +185,9 @@ impl Replica {
             Message::Accept { ballot, start, at, values, chosen, kept } => {
                 self.on_accept(from, ballot, start, at, values, Marks { chosen, kept });
             }
-            Message::Ack { ballot, through, chosen, gap } => self.on_ack(from, ballot, through, chosen, gap),
+            Message::Ack { ballot, through, chosen, safe, gap } => {
+                self.on_ack(from, ballot, through, Held { chosen, safe }, gap);
+            }
             Message::Refuse { ballot, promised } => self.on_refuse(ballot, promised),
             Message::Watermark { ballot, start, chosen, kept } => {
                 self.on_watermark(from, ballot, start, Marks { chosen, kept });
@@ -196,11 +204,21 @@ impl Replica {
     pub fn handle_persisted(&mut self, token: Token) {
         assert!(token <= self.appended, "token {token:?} was never given out");
         self.durable = self.durable.max(token);
+        while let Some((_, safe)) = self.saving.pop_front_if(|&mut (token, _)| token <= self.durable) {
+            self.safe = self.safe.max(safe);
+        }
         match self.role {
             Role::Candidate(_) => self.count_promises(),
             Role::Leader(_) => self.count_votes(),
             Role::Follower | Role::Canvassing(_) => {}
         }
+        self.check();
+    }
+
+    /// A checkpoint with everything up to `slot` is durable.
+    pub fn handle_checkpointed(&mut self, slot: Slot) {
+        assert!(slot <= self.delivered, "checkpointed {slot} but delivered {}", self.delivered);
+        self.safe = self.safe.max(slot);
         self.check();
     }
 
@@ -251,7 +269,7 @@ impl Replica {
         self.chosen
     }
 
-    /// Every voter holds everything up to here: nobody will ask for it again.
+    /// Every voter holds everything up to here and will never forget that it is chosen: nobody will ask for it again.
     pub fn kept(&self) -> Slot {
         self.kept
     }
@@ -280,6 +298,14 @@ impl Replica {
     fn persist(&mut self, record: Record) -> Token {
         self.appended.0 += 1;
         let token = self.appended;
+        let chosen = match &record {
+            Record::Promise { .. } => Slot::ZERO,
+            Record::Accept { chosen, .. } => *chosen,
+            Record::Learn { slot, .. } => *slot,
+        };
+        if chosen > self.saving.back().map_or(self.safe, |&(_, safe)| safe) {
+            self.saving.push_back((token, chosen));
+        }
         self.effects.push_back(Effect::Persist { record, token });
         token
     }
@@ -318,6 +344,7 @@ impl Replica {
 
     fn check(&self) {
         assert!(self.delivered <= self.chosen, "delivered {} but chosen {}", self.delivered, self.chosen);
+        assert!(self.safe <= self.chosen, "would know {} chosen after a crash, now {}", self.safe, self.chosen);
         assert!(self.kept <= self.chosen, "kept {} but chosen {}", self.kept, self.chosen);
         assert!(self.durable <= self.appended);
         if let Some(following) = &self.following {

@@ -1,7 +1,8 @@
 //! Why a data directory was refused.
 
-use crate::{ClusterId, LogError, PagesError};
+use crate::{LogError, PagesError};
 use paxos::NodeId;
+use placement::ClusterId;
 use std::{fmt, io, path::PathBuf};
 
 /// Why a data directory was refused.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! icefarm data 1
-//! cluster 00c0ffee00c0ffee
+//! cluster 00c0ffee00c0ffee00c0ffee00c0ffee
 //! node n1
 //! incarnation 0123456789abcdef
 //! boots 3

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-use transport::{ClusterCa, ClusterId, Event, EventReceiver, Transport, TransportConfig};
+use transport::{ClusterCa, Event, EventReceiver, Transport, TransportConfig, draw_cluster_id};
 
 pub const N1: NodeId = NodeId(1);
 pub const N2: NodeId = NodeId(2);
@@ -16,7 +16,7 @@ pub const N3: NodeId = NodeId(3);
 pub const LONG: Duration = Duration::from_secs(20);
 
 pub fn authority() -> ClusterCa {
-    ClusterCa::create(ClusterId::random().unwrap()).unwrap()
+    ClusterCa::create(draw_cluster_id().unwrap()).unwrap()
 }
 
 pub fn anywhere() -> SocketAddr {
@@ -75,7 +75,7 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new() -> Self {
-        let name = format!("transport-{}", ClusterId::random().unwrap());
+        let name = format!("transport-{}", draw_cluster_id().unwrap());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
         Self(path)

@@ -212,7 +212,7 @@ fn the_log_of_another_life_node_or_cluster_is_refused_and_both_are_named() {
     let others = [
         crate::Identity { incarnation: crate::Incarnation(43), ..mine },
         crate::Identity { node: NodeId(2), ..mine },
-        crate::Identity { cluster: crate::ClusterId(1), ..mine },
+        crate::Identity { cluster: placement::ClusterId(1), ..mine },
     ];
     for other in others {
         let error = FileLog::open(dir.path(), other, SMALL, &applied(&[])).err().expect("refused");
