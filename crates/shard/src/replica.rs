@@ -262,6 +262,7 @@ impl Replica {
     pub fn handle_checkpointed(&mut self, slot: Slot) {
         assert!(slot <= self.applied, "checkpointed {slot} but applied {}", self.applied);
         self.checkpointed = self.checkpointed.max(slot);
+        self.paxos.handle_checkpointed(slot);
         self.cutting = self.cutting.filter(|&cutting| cutting > slot);
     }
 

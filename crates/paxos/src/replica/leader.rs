@@ -40,6 +40,14 @@ struct Peer {
     rewound: Option<Slot>,
 }
 
+/// What an acknowledgement says of the chosen part of the log: how far its sender holds it, and how far it would still know
+/// it chosen after a crash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub chosen: Slot,
+    pub safe: Slot,
+}
+
 /// Reads that wait for a quorum to confirm the ballot.
 #[derive(Debug, Default)]
 struct Reads {
@@ -176,7 +184,7 @@ impl Replica {
         self.check();
     }
 
-    pub(super) fn on_ack(&mut self, from: NodeId, ballot: Ballot, through: Slot, chosen: Slot, gap: bool) {
+    pub(super) fn on_ack(&mut self, from: NodeId, ballot: Ballot, through: Slot, held: Held, gap: bool) {
         let Role::Leader(office) = &mut self.role else { return };
         if office.ballot != ballot || through > office.last() {
             // Another ballot's acknowledgement counts for nothing here, nor does one of slots never proposed.
@@ -264,8 +272,8 @@ impl Replica {
 
     fn update_kept(&mut self) {
         if let Role::Leader(office) = &self.role {
-            let kept = office.peers.values().map(|peer| peer.chosen).min().unwrap_or(office.synced);
-            self.advance_kept(kept.min(office.synced));
+            let kept = office.peers.values().map(|peer| peer.safe).fold(self.safe, Slot::min);
+            self.advance_kept(kept);
         }
     }
 
