@@ -42,6 +42,14 @@ impl Elections {
         }
     }
 
+    /// A quorum answers again: what failed without one counts for nothing.
+    pub fn forgive(&mut self, now: Mono, shard: ShardId, rank: usize) {
+        if self.waiting.get(&shard).is_some_and(|waiting| waiting.attempts > 0) {
+            let due = now.plus(self.delay(rank));
+            self.schedule(shard, due, 0);
+        }
+    }
+
     /// The ranks may have changed: `shard`, which waits, waits for its new rank's turn instead, if that is sooner.
     pub fn rerank(&mut self, now: Mono, shard: ShardId, rank: usize) {
         if let Some(&Waiting { due, attempts: 0 }) = self.waiting.get(&shard) {

@@ -7,10 +7,11 @@
 //!
 //! Nothing here is needed for safety. (Leases and freshness, which are, will rest on the same probes.)
 
-use crate::clock::Mono;
+use crate::clock::{Mono, Now};
 use paxos::{NodeId, QuorumSystem};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::peer::Probe;
+use world::Millis;
 
 /// How many unanswered probes are remembered; an answer to an older one counts for nothing.
 const REMEMBERED: u64 = 64;
@@ -21,7 +22,11 @@ struct Peer {
     /// When the last probe was sent that it answered.
     heard: Option<Mono>,
     boot: Option<u64>,
+    /// The last word it said, counted by itself.
+    word: u64,
     hears: BTreeSet<NodeId>,
+    /// Its wall clock, and when it said so.
+    wall: Option<(Millis, Mono)>,
 }
 
 /// All pairs of which this node is one half.
@@ -34,6 +39,7 @@ pub struct Fabric {
     timeout: u64,
     peers: BTreeMap<NodeId, Peer>,
     seq: u64,
+    word: u64,
     /// When the remembered probes were sent, the last one at the back.
     sent: BTreeMap<u64, Mono>,
     next_probe: Mono,
@@ -70,6 +76,7 @@ impl Fabric {
             timeout,
             peers: peers.into_iter().filter(|&node| node != me).map(|node| (node, Peer::default())).collect(),
             seq: 0,
+            word: 0,
             sent: BTreeMap::new(),
             next_probe: now,
             hears: BTreeSet::new(),
@@ -77,28 +84,28 @@ impl Fabric {
     }
 
     /// The probe to send to every peer, if it is time.
-    pub fn poll_probe(&mut self, now: Mono) -> Option<Probe> {
-        if now < self.next_probe {
+    pub fn poll_probe(&mut self, now: Now) -> Option<Probe> {
+        if now.mono < self.next_probe {
             return None;
         }
         self.seq += 1;
-        self.sent.insert(self.seq, now);
+        self.sent.insert(self.seq, now.mono);
         while self.sent.len() as u64 > REMEMBERED {
             self.sent.pop_first();
         }
-        self.next_probe = now.plus(self.probe_every);
-        Some(self.probe(self.seq))
+        self.next_probe = now.mono.plus(self.probe_every);
+        Some(self.probe(self.seq, now.wall))
     }
 
     /// A peer asks: the answer, and what the question itself showed.
-    pub fn on_probe(&mut self, from: NodeId, probe: &Probe) -> (Probe, Changes) {
-        let changes = self.learn(from, probe);
-        (self.probe(probe.seq), changes)
+    pub fn on_probe(&mut self, now: Now, from: NodeId, probe: &Probe) -> (Probe, Changes) {
+        let changes = self.learn(now.mono, from, probe);
+        (self.probe(probe.seq, now.wall), changes)
     }
 
     /// A peer answers.
     pub fn on_heard(&mut self, now: Mono, from: NodeId, answer: &Probe) -> Changes {
-        let mut changes = self.learn(from, answer);
+        let mut changes = self.learn(now, from, answer);
         if let (Some(&sent), Some(peer)) = (self.sent.get(&answer.seq), self.peers.get_mut(&from)) {
             peer.heard = peer.heard.max(Some(sent));
         }
@@ -139,6 +146,15 @@ impl Fabric {
                 .is_some_and(|peer| quorum.accept_quorum_where(|voter| voter == node || peer.hears.contains(&voter)))
     }
 
+    /// What the clocks of this node and of those it hears say in the middle; the lower of two.
+    pub fn median_wall(&self, now: Now) -> Millis {
+        let heard = self.peers.iter().filter(|(node, _)| self.hears.contains(node));
+        let walls = heard.filter_map(|(_, peer)| peer.wall.map(|(wall, at)| wall.plus(now.mono.since(at) / 1_000)));
+        let mut walls: Vec<Millis> = walls.chain([now.wall]).collect();
+        walls.sort_unstable();
+        walls[(walls.len() - 1) / 2]
+    }
+
     /// The peers heard when it was last looked.
     pub fn heard(&self) -> &BTreeSet<NodeId> {
         &self.hears
@@ -150,22 +166,24 @@ impl Fabric {
         silent.map_or(self.next_probe, |at| self.next_probe.min(at.plus(self.timeout + 1)))
     }
 
-    fn learn(&mut self, from: NodeId, probe: &Probe) -> Changes {
+    fn learn(&mut self, now: Mono, from: NodeId, probe: &Probe) -> Changes {
         let Some(peer) = self.peers.get_mut(&from) else { return Changes::default() };
         let restarted = peer.boot.is_some_and(|boot| boot < probe.boot);
-        if peer.boot.is_some_and(|boot| boot > probe.boot) {
-            // A late word from an earlier life.
+        if peer.boot.is_some_and(|boot| (boot, peer.word) > (probe.boot, probe.word)) {
+            // A late word, perhaps from an earlier life.
             return Changes::default();
         }
-        peer.boot = Some(probe.boot);
+        (peer.boot, peer.word) = (Some(probe.boot), probe.word);
+        peer.wall = Some((probe.wall, now));
         let hears: BTreeSet<NodeId> = probe.hears.iter().copied().collect();
         let view = hears != peer.hears || restarted;
         peer.hears = hears;
         Changes { view, restarted: if restarted { vec![from] } else { Vec::new() }, back: Vec::new() }
     }
 
-    fn probe(&self, seq: u64) -> Probe {
-        Probe { seq, boot: self.boot, hears: self.hears.iter().copied().collect() }
+    fn probe(&mut self, seq: u64, wall: Millis) -> Probe {
+        self.word += 1;
+        Probe { seq, word: self.word, wall, boot: self.boot, hears: self.hears.iter().copied().collect() }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::clock::{Mono, Now};
 use crate::election::Elections;
 use crate::fabric::{Changes, Fabric};
-use crate::turn::{LogRead, Turn, Write};
+use crate::turn::{self, LogRead, Turn, Write};
 use paxos::{Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo, ShardMap};
 use rand_core::SeedableRng;
@@ -13,10 +13,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PeerMessage};
 use wire::{Answer, NodeReport, Welcome};
 use world::land::{PageError, Payment};
-use world::{ChunkId, RuleBook, WorldSeed};
+use world::{ChunkId, Millis, RuleBook, WorldSeed};
 
 /// A watermark that no Accept carries along leaves after this, in microseconds.
 const FLUSH_AFTER: u64 = 5_000;
+/// A leader's clock may be so far ahead of most nodes' clocks, in milliseconds.
+const MAX_CLOCK_LEAD_MS: u64 = 2_000;
 /// Writes under way; beyond that the disk is behind, and nothing is proposed until it has caught up.
 const MAX_WRITES: usize = 64;
 /// Checkpoints being written at a time.
@@ -87,6 +89,23 @@ struct Writing {
     held: Vec<(NodeId, ShardId, Message)>,
 }
 
+impl Writing {
+    /// Adds a message that waits; a newer acknowledgement takes the place of an older one, so that what waits for a
+    /// stalled disk does not grow.
+    fn hold(&mut self, (to, shard, message): (NodeId, ShardId, Message)) {
+        if matches!(message, Message::Ack { .. }) {
+            let older = |held: &&mut (NodeId, ShardId, Message)| {
+                (held.0, held.1) == (to, shard) && matches!(held.2, Message::Ack { .. })
+            };
+            if let Some(held) = self.held.iter_mut().find(older) {
+                held.2 = message;
+                return;
+            }
+        }
+        self.held.push((to, shard, message));
+    }
+}
+
 /// What a replica wants of another shard.
 enum Errand {
     Pay(Payment),
@@ -115,10 +134,12 @@ pub struct Host {
     cutting: usize,
     /// Replicas with enough log for a checkpoint.
     uncut: BTreeSet<ShardId>,
+    /// Where the round of checkpoints goes on.
+    next_cut: ShardId,
     released: BTreeMap<ShardId, Slot>,
     leads: BTreeSet<ShardId>,
-    /// Counts payments sent, to try voters in turn.
-    pub(crate) carried: usize,
+    /// Counts retries, to try voters in turn.
+    pub(crate) retries: usize,
     /// Gathered for the end of the turn.
     pub(crate) outgoing: BTreeMap<NodeId, Frame>,
     pub(crate) answers: BTreeMap<ConnId, Vec<Answer>>,
@@ -160,9 +181,10 @@ impl Host {
             stalled: BTreeSet::new(),
             cutting: 0,
             uncut: BTreeSet::new(),
+            next_cut: ShardId(0),
             released: BTreeMap::new(),
             leads: BTreeSet::new(),
-            carried: 0,
+            retries: 0,
             outgoing: BTreeMap::new(),
             answers: BTreeMap::new(),
             records: Vec::new(),
@@ -192,12 +214,11 @@ impl Host {
                 PeerMessage::Paxos { shard, message } => {
                     let Some(replica) = self.shards.get_mut(&shard) else { continue };
                     let fabric = &self.fabric;
-                    replica
-                        .handle_peer(now.wall, from, message, &|node, quorum| fabric.healthy(now.mono, node, quorum));
+                    replica.handle_peer(from, message, &|node, quorum| fabric.healthy(now.mono, node, quorum));
                     self.touched.insert(shard);
                 }
                 PeerMessage::Probe(probe) => {
-                    let (answer, changes) = self.fabric.on_probe(from, &probe);
+                    let (answer, changes) = self.fabric.on_probe(now, from, &probe);
                     self.outgoing.entry(from).or_default().push(PeerMessage::Heard(answer));
                     self.notice(now, &changes);
                 }
@@ -249,7 +270,7 @@ impl Host {
     /// What a [`LogRead`] found.
     pub fn handle_log_read(&mut self, read: LogRead, values: Vec<Value>) {
         if let Some(replica) = self.shards.get_mut(&read.shard) {
-            replica.handle_log_read(read.to, read.after, values);
+            replica.handle_log_read(read.to, read.after, read.through, values);
             self.touched.insert(read.shard);
         }
     }
@@ -274,7 +295,7 @@ impl Host {
     pub fn handle_tick(&mut self, now: Now) {
         let changes = self.fabric.look(now.mono);
         self.notice(now, &changes);
-        if let Some(probe) = self.fabric.poll_probe(now.mono) {
+        if let Some(probe) = self.fabric.poll_probe(now) {
             let peers: Vec<NodeId> = self.peers();
             for peer in peers {
                 self.outgoing.entry(peer).or_default().push(PeerMessage::Probe(probe.clone()));
@@ -289,6 +310,7 @@ impl Host {
             }
         }
         if !self.busy.is_empty() && now.mono >= self.retry_at {
+            self.retries = self.retries.wrapping_add(1);
             for shard in std::mem::take(&mut self.busy) {
                 if let Some(replica) = self.shards.get_mut(&shard) {
                     let fabric = &self.fabric;
@@ -335,7 +357,11 @@ impl Host {
         if self.records.is_empty() {
             // What waits for an earlier write waits on with it.
             match self.writing.back_mut() {
-                Some(writing) => writing.held.append(&mut self.held),
+                Some(writing) => {
+                    for message in std::mem::take(&mut self.held) {
+                        writing.hold(message);
+                    }
+                }
                 None => {
                     for (to, shard, message) in std::mem::take(&mut self.held) {
                         self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
@@ -349,7 +375,9 @@ impl Host {
             self.writing.push_back(Writing { id, tokens, held: std::mem::take(&mut self.held) });
             self.turn.write = Some(Write { id, records: std::mem::take(&mut self.records) });
         }
-        self.turn.frames = std::mem::take(&mut self.outgoing).into_iter().collect();
+        for (node, messages) in std::mem::take(&mut self.outgoing) {
+            self.turn.frames.extend(turn::frames(messages).into_iter().map(|frame| (node, frame)));
+        }
         self.turn.answers = std::mem::take(&mut self.answers).into_iter().collect();
         std::mem::take(&mut self.turn)
     }
@@ -435,6 +463,8 @@ impl Host {
             }
             self.note_leader(now, shard);
             if !changes.back.is_empty() {
+                let rank = self.rank(now, shard);
+                self.elections.forgive(now.mono, shard, rank);
                 // Somebody may lag behind what was said while it was away.
                 self.touched.insert(shard);
             }
@@ -456,20 +486,31 @@ impl Host {
             self.elections.found(shard);
             return;
         }
-        let voters = self.config.map.get(shard).map_or(quorum.voters(), |info| &info.voters[..]);
-        let rank = voters
-            .iter()
-            .take_while(|&&node| node != self.config.me)
-            .filter(|&&node| Some(node) != leader && !self.fabric.suspects(now.mono, node))
-            .count();
+        let rank = self.rank(now, shard);
         self.elections.lost(now.mono, shard, rank);
         self.elections.rerank(now.mono, shard, rank);
     }
 
+    /// How many voters of `shard` stand for election before this node: those that placement would rather have, and that
+    /// are not counted out.
+    fn rank(&self, now: Now, shard: ShardId) -> usize {
+        let voters = self.config.map.get(shard).map_or(&[][..], |info| &info.voters[..]);
+        let leader = self.shards.get(&shard).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
+        let before = voters.iter().take_while(|&&node| node != self.config.me);
+        before.filter(|&&node| Some(node) != leader && !self.fabric.suspects(now.mono, node)).count()
+    }
+
+    /// The time for log entries: our wall clock, unless it has jumped far ahead of what most nodes' clocks say. Log time
+    /// never goes back, so a wrong hour in the log would stay.
+    fn log_clock(&self, now: Now) -> Millis {
+        now.wall.min(self.fabric.median_wall(now).plus(MAX_CLOCK_LEAD_MS))
+    }
+
     fn step(&mut self, now: Now, shard: ShardId) {
         let may_propose = self.writing.len() < MAX_WRITES;
+        let time = self.log_clock(now);
         let Some(replica) = self.shards.get_mut(&shard) else { return };
-        replica.step(now.wall, may_propose);
+        replica.step(time, may_propose);
         if !may_propose && replica.has_queued() {
             self.stalled.insert(shard);
         }
@@ -485,7 +526,9 @@ impl Host {
                 }
                 Effect::Send { to, message, after: Some(_) } => self.held.push((to, shard, message)),
                 Effect::Answer { conn, answer } => self.answers.entry(conn).or_default().push(answer),
-                Effect::ReadLog { to, after } => self.turn.log_reads.push(LogRead { shard, to, after }),
+                Effect::ReadLog { to, after, through } => {
+                    self.turn.log_reads.push(LogRead { shard, to, after, through });
+                }
                 Effect::LoadChunk { chunk } => self.turn.chunk_loads.push((shard, chunk)),
                 Effect::Pay { payment } => errands.push(Errand::Pay(payment)),
                 Effect::Paid { node, shard: payer, payment } => errands.push(Errand::Paid(node, payer, payment)),
@@ -500,7 +543,7 @@ impl Host {
         } else {
             self.busy.remove(&shard);
         }
-        if replica.wants_flush() {
+        if replica.wants_flush(&|node| fabric.hears(now.mono, node)) {
             if self.unflushed.is_empty() {
                 self.flush_at = now.mono.plus(FLUSH_AFTER);
             }
@@ -528,7 +571,11 @@ impl Host {
 
     fn checkpoint(&mut self) {
         while self.cutting < MAX_CUTS {
-            let Some(shard) = self.uncut.pop_first() else { return };
+            // In turn: a shard that fills its log fast must not keep the others waiting.
+            let next = self.uncut.range(self.next_cut..).next().or_else(|| self.uncut.first());
+            let Some(&shard) = next else { return };
+            self.uncut.remove(&shard);
+            self.next_cut = ShardId(shard.0.wrapping_add(1));
             if let Some(cut) = self.shards.get_mut(&shard).and_then(Replica::take_cut) {
                 self.cutting += 1;
                 self.turn.cuts.push((shard, cut));

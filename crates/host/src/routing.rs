@@ -58,9 +58,7 @@ impl Host {
         let info = self.config.map.shard_of(bucket);
         let to = info.shard;
         // Where this node has no replica of that shard, the voters are tried in turn, one a retry.
-        let turn = usize::try_from(payment.seq).unwrap_or(0) + self.carried;
-        let guess = info.voters[turn % info.voters.len()];
-        self.carried = self.carried.wrapping_add(1);
+        let guess = info.voters[self.retries % info.voters.len()];
         let known = self.shards.get(&to).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
         let leader = known.unwrap_or(guess);
         if leader == self.config.me {

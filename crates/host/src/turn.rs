@@ -1,16 +1,16 @@
 //! What a turn wants done.
 
-use paxos::{NodeId, Record, Slot};
+use paxos::{Message, NodeId, Record, Slot, Value};
 use placement::ShardId;
 use shard::{ConnId, Cut};
 use wire::Answer;
-use wire::peer::Frame;
+use wire::peer::{Frame, PeerMessage};
 use world::ChunkId;
 
 /// Everything a turn wants done, in the order of its fields.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// One frame per peer.
+    /// One frame per peer, more where one would be very large.
     pub frames: Vec<(NodeId, Frame)>,
     /// One durable write over all shards.
     pub write: Option<Write>,
@@ -44,4 +44,40 @@ pub struct LogRead {
     pub to: NodeId,
     /// It has everything up to here.
     pub after: Slot,
+    /// What the log holds beyond this is not known to be chosen: it is not to be handed in.
+    pub through: Slot,
+}
+
+/// A frame is closed when it holds about this many bytes.
+const FRAME_BYTES: usize = 1 << 20;
+
+/// Divides what is for one peer into frames of bearable size, the words about liveness first: they must not be lost
+/// because of what travels with them.
+pub(crate) fn frames(messages: Frame) -> Vec<Frame> {
+    let (mut first, rest): (Frame, Frame) =
+        messages.into_iter().partition(|message| matches!(message, PeerMessage::Probe(_) | PeerMessage::Heard(_)));
+    let mut frames = Vec::with_capacity(1);
+    let mut bytes = 0;
+    for message in rest {
+        bytes += weight(&message);
+        if bytes > FRAME_BYTES && !first.is_empty() {
+            frames.push(std::mem::take(&mut first));
+            bytes = weight(&message);
+        }
+        first.push(message);
+    }
+    frames.push(first);
+    frames
+}
+
+/// About how many bytes a message takes.
+fn weight(message: &PeerMessage) -> usize {
+    const BASE: usize = 64;
+    let values = |values: &[Value]| values.iter().map(|value| value.len() + 8).sum();
+    let PeerMessage::Paxos { message, .. } = message else { return BASE };
+    BASE + match message {
+        Message::Accept { values: run, .. } | Message::Learn { values: run, .. } => values(run),
+        Message::Promise { accepted, .. } => accepted.iter().map(|accepted| accepted.value.len() + 32).sum(),
+        _ => 0,
+    }
 }

@@ -20,11 +20,15 @@ use transport::{
     Event, EventReceiver, IdentityError, Limits, NodeIdentity, Transport, TransportConfig, TransportError, Tuning,
 };
 use wire::codec;
-use wire::{Answer, NodeReport};
+use wire::{Answer, AnswerBody, NodeReport, Reply};
 use world::land::{PageError, PageKey};
 
 /// Events taken at once.
 const EVENTS: usize = 1_024;
+/// Answers that share a frame.
+const ANSWERS: usize = 1_024;
+/// A view of more fields than this has a frame of its own.
+const SMALL_VIEW: usize = 32;
 /// A clean stop writes checkpoints for at most this long.
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
 /// Then lets what is queued reach the network for at most this long.
@@ -111,8 +115,7 @@ impl Node {
         // The ports first: a node that is running already says so before anything is touched.
         let http = gateway::bind(config.http).await?;
         let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
-        let mut data =
-            DataDir::open(&config.data, config.cluster, config.node, random_incarnation()?)?;
+        let mut data = DataDir::open(&config.data, config.cluster, config.node, random_incarnation()?)?;
         let options = StoreOptions {
             log: LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() },
             ..StoreOptions::default()
@@ -290,7 +293,7 @@ impl Node {
                             self.host.handle_request(now, id, request);
                         }
                         if !refused.is_empty() {
-                            self.answer(id, &refused);
+                            self.answer_all(id, &refused);
                         }
                     }
                     Received::Goodbye(greeting, reason) => {
@@ -339,7 +342,7 @@ impl Node {
             self.submit_log(LogJob::Write(write))?;
         }
         for (conn, answers) in &turn.answers {
-            self.answer(*conn, answers);
+            self.answer_all(*conn, answers);
         }
         for read in turn.log_reads {
             self.submit_log(LogJob::Read(read))?;
@@ -358,9 +361,23 @@ impl Node {
 
     fn send_to_peer(&mut self, node: NodeId) {
         let frame = bytes::Bytes::copy_from_slice(&self.buffer);
-        // A peer that is not there, or does not keep up, asks again when it is back.
-        if let Err(error) = self.transport.send(node, frame) {
-            tracing::trace!(peer = %node, %error, "frame dropped");
+        match self.transport.send(node, frame) {
+            Err(error @ transport::SendError::TooLarge { .. }) => {
+                tracing::error!(peer = %node, %error, "frame dropped: this is a bug");
+            }
+            // A peer that is not there, or does not keep up, asks again when it is back.
+            Err(error) => tracing::trace!(peer = %node, %error, "frame dropped"),
+            Ok(()) => {}
+        }
+    }
+
+    /// Many small answers share a frame; large views have one of their own each, so that every frame fits.
+    fn answer_all(&mut self, conn: ConnId, answers: &[Answer]) {
+        let is_large = |answer: &Answer| matches!(&answer.body, AnswerBody::Read { reply: Reply::View(fields), .. } if fields.len() > SMALL_VIEW);
+        for run in answers.chunk_by(|a, b| !is_large(a) && !is_large(b)) {
+            for part in run.chunks(ANSWERS) {
+                self.answer(conn, part);
+            }
         }
     }
 

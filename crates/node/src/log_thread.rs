@@ -3,7 +3,9 @@
 use host::{LogRead, Write};
 use paxos::{Slot, Value};
 use placement::ShardId;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::{Log, LogError, LogRecord, LogStats};
@@ -46,6 +48,7 @@ pub enum LogDone {
 #[derive(Debug)]
 pub struct LogThread {
     jobs: SyncSender<LogJob>,
+    stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,22 +58,29 @@ impl LogThread {
     pub fn start(log: impl Log + Send + 'static) -> std::io::Result<(Self, mpsc::Receiver<LogDone>)> {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let told = stopping.clone();
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            let mut worker = Worker { log, done };
+            let mut worker = Worker { log, done, stopping: told };
             if let Err(error) = worker.run(&todo) {
                 worker.report(LogDone::Failed(error));
             }
         })?;
-        Ok((Self { jobs, thread: Some(thread) }, results))
+        Ok((Self { jobs, stopping, thread: Some(thread) }, results))
     }
 
     /// Queues a job; waits if very many wait already. `false`: the thread has ended, and has said why.
     pub fn submit(&self, job: LogJob) -> bool {
-        self.jobs.send(job).is_ok()
+        match job {
+            // A peer that gets no answer asks again; behind a disk that stands still, its questions must not pile up.
+            LogJob::Read(_) => !matches!(self.jobs.try_send(job), Err(TrySendError::Disconnected(_))),
+            job => self.jobs.send(job).is_ok(),
+        }
     }
 
-    /// Lets it finish what is queued.
+    /// Lets it finish what is queued, unless the disk is full: what waits for space was never acknowledged.
     pub fn stop(mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
         self.submit(LogJob::Stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -83,6 +93,7 @@ impl LogThread {
 struct Worker<L> {
     log: L,
     done: mpsc::Sender<LogDone>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl<L: Log> Worker<L> {
@@ -156,6 +167,9 @@ impl<L: Log> Worker<L> {
         loop {
             match step(&mut self.log) {
                 Err(error) if error.is_full() => {
+                    if self.stopping.load(Ordering::Relaxed) {
+                        return Err(error);
+                    }
                     if !told {
                         tracing::error!(%error, "the disk is full: this node decides nothing until there is space");
                         told = true;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use paxos::Slot;
 use placement::ShardId;
 use shard::Cut;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::{Pages, PagesError};
@@ -52,7 +53,7 @@ impl PageThread {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
         let thread = std::thread::Builder::new().name("pages".into()).spawn(move || {
-            let mut worker = Worker { pages, done };
+            let mut worker = Worker { pages, done, waiting: VecDeque::new() };
             if let Err(error) = worker.run(&todo) {
                 worker.report(PageDone::Failed(error));
             }
@@ -79,43 +80,50 @@ impl PageThread {
 struct Worker<P> {
     pages: P,
     done: mpsc::Sender<PageDone>,
+    /// Cuts that wait for space on the disk, in order. (The host has only a few under way.)
+    waiting: VecDeque<storage::Cut>,
 }
 
 impl<P: Pages> Worker<P> {
     fn run(&mut self, todo: &Receiver<PageJob>) -> Result<(), PagesError> {
-        while let Ok(job) = todo.recv() {
+        loop {
+            // Chunks are served meanwhile: a full disk can still be read.
+            let job =
+                if self.waiting.is_empty() { todo.recv().map_err(Into::into) } else { todo.recv_timeout(FULL_PAUSE) };
             match job {
-                PageJob::Cut(shard, cut) => self.commit(shard, cut)?,
-                PageJob::Load(shard, chunk) => {
+                Ok(PageJob::Cut(shard, Cut { slot, head, pages })) => {
+                    self.waiting.push_back(storage::Cut { shard, slot, head, pages });
+                    if self.waiting.len() == 1 {
+                        self.commit()?;
+                    }
+                }
+                Ok(PageJob::Load(shard, chunk)) => {
                     let page = self.pages.page(shard, &PageKey::Chunk(chunk).to_bytes())?;
                     self.report(PageDone::Loaded(shard, chunk, page));
                 }
-                PageJob::Stop => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => self.commit()?,
+                Ok(PageJob::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
-        Ok(())
     }
 
-    fn commit(&mut self, shard: ShardId, cut: Cut) -> Result<(), PagesError> {
-        let Cut { slot, head, pages } = cut;
-        let cuts = [storage::Cut { shard, slot, head, pages }];
-        let mut told = false;
-        loop {
-            match self.pages.commit(&cuts) {
+    /// Commits what waits, as far as there is space.
+    fn commit(&mut self) -> Result<(), PagesError> {
+        while let Some(cut) = self.waiting.front() {
+            match self.pages.commit(std::slice::from_ref(cut)) {
                 Ok(()) => {
+                    let (shard, slot) = (cut.shard, cut.slot);
+                    self.waiting.pop_front();
                     self.report(PageDone::Committed(shard, slot));
-                    return Ok(());
                 }
                 Err(error) if error.is_full() => {
-                    if !told {
-                        tracing::error!(%error, "the disk is full: checkpoints wait for space");
-                        told = true;
-                    }
-                    std::thread::park_timeout(FULL_PAUSE);
+                    tracing::error!(%error, "the disk is full: checkpoints wait for space");
+                    return Ok(());
                 }
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     fn report(&self, done: PageDone) {

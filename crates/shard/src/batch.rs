@@ -53,14 +53,6 @@ impl Batch {
         codec::encode(self)
     }
 
-    /// Its time alone, without reading the items; `None` for what is no batch.
-    pub fn decode_time(bytes: &[u8]) -> Option<Millis> {
-        /// MessagePack's mark of an array of two.
-        const ARRAY_2: u8 = 0x92;
-        let (&ARRAY_2, mut rest) = bytes.split_first()? else { return None };
-        Millis::deserialize(&mut rmp_serde::Deserializer::new(&mut rest)).ok()
-    }
-
     /// From the log. An error means that a node wrote what this version cannot read.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode("batch", bytes)

@@ -9,21 +9,18 @@ use placement::{ShardId, ShardInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Answer, AnswerBody, Envelope, Holdings, Level, Query, Receipt, Refusal, ReplicaReport, Reply};
 use world::land::{PageError, Payment, Readiness};
-use world::{Bucket, ChunkId, Land, Millis, PlayerName};
+use world::{Bucket, ChunkId, Command, Land, Millis, PlayerName};
 
-/// Slots proposed and not yet chosen; what comes meanwhile makes the next batch larger.
-const WINDOW: u64 = 32;
+/// Slots proposed and not yet applied; what comes meanwhile makes the next batch larger.
+const WINDOW: usize = 32;
 /// Items in one batch.
-const BATCH_ITEMS: usize = 2_048;
+const BATCH_ITEMS: usize = 1_024;
 /// Commands that wait for a batch; beyond that the answer is `Overloaded`.
 const QUEUE: usize = 16_384;
 /// Reads that wait for a confirmation or a chunk.
 const READS: usize = 16_384;
 /// What an overloaded replica asks for.
 const RETRY_AFTER_MS: u64 = 50;
-/// A batch whose time is this far ahead of the follower's clock is refused: its leader's clock has jumped.
-const CLOCK_JUMP_MS: u64 = 60_000;
-
 /// A client's connection, as the node numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
@@ -69,6 +66,8 @@ pub enum Effect {
         to: NodeId,
         /// It holds everything up to here.
         after: Slot,
+        /// What the log holds beyond this is not known to be chosen.
+        through: Slot,
     },
     /// Read a chunk's page, for [`Replica::handle_chunk`]. Apply waits.
     LoadChunk {
@@ -136,6 +135,8 @@ pub struct Replica {
     /// The payments that are under way, and not to be sent again before the next retry.
     paying: BTreeMap<(Bucket, PlayerName), u64>,
     payments_due: bool,
+    /// Payments from other shards that are queued or proposed here.
+    receiving: BTreeSet<(Bucket, PlayerName, u64)>,
     effects: VecDeque<Effect>,
 }
 
@@ -171,24 +172,13 @@ impl Replica {
             loading: BTreeSet::new(),
             paying: BTreeMap::new(),
             payments_due: false,
+            receiving: BTreeSet::new(),
             effects: VecDeque::new(),
         })
     }
 
-    /// A peer replica's message. `healthy(n)`: node `n` is heard and hears a quorum. A batch from a leader whose clock has
-    /// jumped far ahead of `wall` is dropped: log time must not run away.
-    pub fn handle_peer(
-        &mut self,
-        wall: Millis,
-        from: NodeId,
-        message: Message,
-        healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool,
-    ) {
-        if let Message::Accept { values, .. } = &message
-            && values.iter().any(|value| is_from_the_future(value, wall))
-        {
-            return;
-        }
+    /// A peer replica's message. `healthy(n)`: node `n` is heard and hears a quorum.
+    pub fn handle_peer(&mut self, from: NodeId, message: Message, healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool) {
         self.paxos.handle_message(from, message, healthy);
     }
 
@@ -198,14 +188,18 @@ impl Replica {
     }
 
     /// Values from the log for a peer that lags.
-    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, values: Vec<Value>) {
-        self.paxos.handle_log_read(to, after, values);
+    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, through: Slot, values: Vec<Value>) {
+        self.paxos.handle_log_read(to, after, through, values);
     }
 
     /// A chunk's page from the disk; `None` if there is none.
     pub fn handle_chunk(&mut self, chunk: ChunkId, page: Option<&[u8]>) -> Result<(), PageError> {
         self.loading.remove(&chunk);
-        page.map_or(Ok(()), |page| self.state.load_chunk(chunk, page))
+        match page {
+            Some(page) => self.state.load_chunk(chunk, page),
+            None if self.state.is_stored(chunk) => Err(PageError::NotStored(chunk)),
+            None => Ok(()),
+        }
     }
 
     /// A client's command. It is queued for the next batch, answered, or refused.
@@ -246,7 +240,10 @@ impl Replica {
     pub fn handle_payment(&mut self, node: NodeId, shard: ShardId, payment: Payment) {
         if self.state.land().is_some_and(|land| land.has_received(&payment)) {
             self.effects.push_back(Effect::Paid { node, shard, payment });
-        } else if self.paxos.is_leader() && self.queue.len() < QUEUE {
+        } else if self.paxos.is_leader()
+            && self.queue.len() < QUEUE
+            && self.receiving.insert((payment.from, payment.player, payment.seq))
+        {
             self.queue.push_back((Item::Receive(payment), Waiting::Payer { node, shard, payment }));
         }
     }
@@ -320,8 +317,8 @@ impl Replica {
     }
 
     /// Whether some voter has not been told how far is chosen.
-    pub fn wants_flush(&self) -> bool {
-        self.paxos.wants_flush()
+    pub fn wants_flush(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
+        self.paxos.wants_flush(alive)
     }
 
     /// Tells them.
@@ -409,6 +406,7 @@ impl Replica {
         self.office = office;
         self.confirmed = 0;
         self.paying.clear();
+        self.receiving.clear();
         self.payments_due = office.is_some();
         let lost = std::mem::take(&mut self.proposed);
         for waiting in lost.into_values().flatten() {
@@ -435,7 +433,8 @@ impl Replica {
     }
 
     fn propose(&mut self, wall: Millis) {
-        while !self.queue.is_empty() && self.paxos.is_leader() && self.paxos.in_flight() < WINDOW {
+        // Proposed and not yet applied: so a missing chunk holds back the proposals too, not only the answers.
+        while !self.queue.is_empty() && self.paxos.is_leader() && self.proposed.len() < WINDOW {
             let take = self.queue.len().min(BATCH_ITEMS);
             let (items, waiting): (Vec<Item>, Vec<Waiting>) = self.queue.drain(..take).unzip();
             let batch = Batch { time: wall.max(self.state.log_time()), items };
@@ -450,7 +449,7 @@ impl Replica {
             let effect = match effect {
                 paxos::Effect::Persist { record, token } => Effect::Persist { record, token },
                 paxos::Effect::Send { to, message, after } => Effect::Send { to, message, after },
-                paxos::Effect::ReadLog { to, after } => Effect::ReadLog { to, after },
+                paxos::Effect::ReadLog { to, after, through } => Effect::ReadLog { to, after, through },
                 paxos::Effect::ReadsConfirmed { round } => {
                     self.confirmed = self.confirmed.max(round);
                     continue;
@@ -486,10 +485,10 @@ impl Replica {
                 }
                 return;
             }
+            self.payments_due |= self.office.is_some() && batch.items.iter().any(moves_acorns);
             let effected = self.state.apply(batch);
             assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
             self.applied = slot;
-            self.payments_due |= self.office.is_some();
             if let Some(waiting) = self.proposed.remove(&slot) {
                 self.tell(waiting, effected);
             }
@@ -504,10 +503,11 @@ impl Replica {
                     self.answer(origin, AnswerBody::Applied { outcome, receipt });
                 }
                 (Waiting::Client(origin), Effected::Refused(refusal)) => self.refuse(origin, refusal),
-                (Waiting::Payer { node, shard, payment }, _) => {
+                (Waiting::Payer { node, shard, payment }, Effected::Internal) => {
+                    self.receiving.remove(&(payment.from, payment.player, payment.seq));
                     self.effects.push_back(Effect::Paid { node, shard, payment });
                 }
-                (Waiting::Client(_) | Waiting::Nobody, _) => {}
+                (Waiting::Client(_) | Waiting::Payer { .. } | Waiting::Nobody, _) => {}
             }
         }
     }
@@ -603,9 +603,11 @@ impl Replica {
     }
 }
 
-fn is_from_the_future(value: &Value, wall: Millis) -> bool {
-    match value {
-        Value::Noop => false,
-        Value::Command(bytes) => Batch::decode_time(bytes).is_some_and(|time| time > wall.plus(CLOCK_JUMP_MS)),
+/// Whether applying it may make a payment due.
+fn moves_acorns(item: &Item) -> bool {
+    match item {
+        Item::Client(envelope) => matches!(envelope.command, Command::Harvest { .. }),
+        Item::Settle { .. } => true,
+        Item::Genesis(_) | Item::Receive(_) => false,
     }
 }

@@ -155,6 +155,11 @@ impl State {
         chunks.filter(|&chunk| land.readiness(chunk) == Readiness::Stored).collect()
     }
 
+    /// Whether `chunk` is in the store and not in memory.
+    pub fn is_stored(&self, chunk: ChunkId) -> bool {
+        self.land.as_ref().is_some_and(|land| land.readiness(chunk) == Readiness::Stored)
+    }
+
     /// A chunk's page, come from the disk.
     pub fn load_chunk(&mut self, chunk: ChunkId, page: &[u8]) -> Result<(), PageError> {
         match &mut self.land {

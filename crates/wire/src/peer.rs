@@ -7,7 +7,7 @@ use paxos::{Message, NodeId};
 use placement::ShardId;
 use serde::{Deserialize, Serialize};
 use world::land::Payment;
-use world::{Bucket, PlayerName};
+use world::{Bucket, Millis, PlayerName};
 
 /// Everything one node has to say to another in one turn.
 pub type Frame = Vec<PeerMessage>;
@@ -53,6 +53,10 @@ pub enum PeerMessage {
 pub struct Probe {
     /// Counts the asker's probes.
     pub seq: u64,
+    /// Counts the sender's words of this kind, so that a late one is not taken for news.
+    pub word: u64,
+    /// The sender's wall clock.
+    pub wall: Millis,
     /// Counts the sender's starts: a change means that it leads nothing of what it led.
     pub boot: u64,
     /// The nodes that answered the sender's own probes of late.

@@ -61,12 +61,11 @@ impl Replica {
         if after >= self.chosen {
             return;
         }
-        match self.tail.run(after.next(), self.chosen, LEARN_BYTES) {
-            Some(values) => {
-                let chosen = self.chosen;
-                self.send(from, Message::Learn { at: after.next(), values, chosen });
-            }
-            None => self.effects.push_back(super::Effect::ReadLog { to: from, after }),
+        let chosen = self.chosen;
+        if let Some(values) = self.tail.run(after.next(), chosen, LEARN_BYTES) {
+            self.send(from, Message::Learn { at: after.next(), values, chosen });
+        } else {
+            self.effects.push_back(super::Effect::ReadLog { to: from, after, through: chosen });
         }
     }
 
@@ -127,7 +126,8 @@ impl Replica {
     pub(super) fn fetch(&mut self, from: NodeId, target: Slot) {
         if target > self.chosen && self.catchup.is_none_or(|catchup| catchup.target < target) {
             let under_way = self.catchup.is_some();
-            self.catchup = Some(Catchup { from, target });
+            let before = self.chosen;
+            self.catchup = Some(Catchup { from, target, before });
             if !under_way {
                 let after = self.chosen;
                 self.send(from, Message::Fetch { after });
@@ -167,7 +167,12 @@ impl Replica {
     fn accept(&mut self, slot: Slot, ballot: Ballot, value: Value) {
         let following = self.following.as_mut().expect("follows the ballot it accepts");
         if slot <= following.through {
-            return self.assert_same(slot, &value);
+            // What was learned may have been chosen under a later ballot than this one: only what stands here under this
+            // very ballot must be what the ballot repeats.
+            if let Some(held) = self.tail.get(slot).filter(|held| held.ballot == ballot) {
+                assert!(held.value == value, "two values for slot {slot} under ballot {ballot}");
+            }
+            return;
         }
         following.through = slot;
         let chosen = self.chosen;
@@ -175,8 +180,7 @@ impl Replica {
         self.tail.insert(slot, Entry { ballot, value });
     }
 
-    /// One value per slot and ballot; a chosen slot never changes. (`slot` is chosen here, or accepted here under the
-    /// ballot that repeats it.)
+    /// A chosen slot never changes: `slot` is chosen here, and `value` was chosen where it comes from.
     fn assert_same(&self, slot: Slot, value: &Value) {
         if let Some(entry) = self.tail.get(slot) {
             assert!(entry.value == *value, "two values for slot {slot}: agreement is broken");

@@ -4,11 +4,18 @@ use super::{NotLeader, Office, Replica, Role, Token};
 use crate::{Accepted, Ballot, Message, NodeId, QuorumSystem, Record, Slot, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A canvass that somebody declined is repeated so often.
+const REPEATS: u32 = 4;
+
 /// Asking around before raising the ballot.
 #[derive(Debug)]
 pub(super) struct Canvass {
     ballot: Ballot,
     yes: BTreeSet<NodeId>,
+    /// Somebody follows a healthy leader.
+    declined: bool,
+    /// How often the question was repeated.
+    repeated: u32,
 }
 
 /// Phase 1 under way.
@@ -34,7 +41,7 @@ impl Replica {
             return;
         }
         let ballot = self.highest.next_for(self.me);
-        self.role = Role::Canvassing(Canvass { ballot, yes: BTreeSet::from([self.me]) });
+        self.role = Role::Canvassing(Canvass { ballot, yes: BTreeSet::from([self.me]), declined: false, repeated: 0 });
         for peer in self.peers() {
             self.send(peer, Message::Canvass { ballot });
         }
@@ -75,7 +82,9 @@ impl Replica {
         if canvass.ballot != ballot {
             return;
         }
-        if leader.is_none() {
+        if leader.is_some() {
+            canvass.declined = true;
+        } else {
             canvass.yes.insert(from);
             self.count_canvass();
         }
@@ -89,25 +98,34 @@ impl Replica {
         }
     }
 
+    /// Somebody has promised a higher ballot. A leader's followers would join it again, so it goes through phase 1 with a
+    /// still higher one at once; what it loses is two round trips. A candidate leaves it to the host's back-off.
     pub(super) fn on_refuse(&mut self, ballot: Ballot, promised: Ballot) {
         self.highest = self.highest.max(promised);
-        let ours = match &self.role {
-            Role::Candidate(candidacy) => candidacy.ballot,
-            Role::Leader(office) => office.ballot,
-            Role::Follower | Role::Canvassing(_) => return,
-        };
-        if ballot == ours && promised > ours {
-            self.role = Role::Follower;
-            self.following = None;
+        match &self.role {
+            Role::Candidate(candidacy) if candidacy.ballot == ballot && promised > ballot => {
+                self.role = Role::Follower;
+                self.following = None;
+            }
+            Role::Leader(office) if office.ballot == ballot && promised > ballot => self.stand(),
+            _ => {}
         }
     }
 
     /// Sends again what a lost message may have kept from the voters.
     pub(super) fn retry_candidacy(&mut self, alive: &dyn Fn(NodeId) -> bool) {
-        let (ballot, missing): (Ballot, Vec<NodeId>) = match &self.role {
+        let peers = self.peers();
+        let (ballot, missing): (Ballot, Vec<NodeId>) = match &mut self.role {
+            // Who declines may only not have noticed yet that the leader is gone; after a while it is to be believed,
+            // and the host's back-off decides when to ask again.
+            Role::Canvassing(canvass) if canvass.declined && canvass.repeated >= REPEATS => {
+                self.role = Role::Follower;
+                return;
+            }
             Role::Canvassing(canvass) => {
+                canvass.repeated += 1;
                 let ballot = canvass.ballot;
-                for peer in self.peers() {
+                for peer in peers {
                     if alive(peer) {
                         self.send(peer, Message::Canvass { ballot });
                     }
@@ -115,7 +133,7 @@ impl Replica {
                 return;
             }
             Role::Candidate(candidacy) => {
-                let missing = self.peers().into_iter().filter(|peer| !candidacy.promises.contains_key(peer));
+                let missing = peers.into_iter().filter(|peer| !candidacy.promises.contains_key(peer));
                 (candidacy.ballot, missing.collect())
             }
             Role::Follower | Role::Leader(_) => return,
@@ -128,9 +146,13 @@ impl Replica {
 
     fn count_canvass(&mut self) {
         let Role::Canvassing(canvass) = &self.role else { return };
-        if !self.quorum.is_prepare_quorum(&canvass.yes) {
-            return;
+        if self.quorum.is_prepare_quorum(&canvass.yes) {
+            self.stand();
         }
+    }
+
+    /// Phase 1a under a ballot above every one heard of.
+    fn stand(&mut self) {
         let ballot = self.highest.next_for(self.me);
         self.promise(ballot);
         let durable_at = self.persist(Record::Promise { ballot });

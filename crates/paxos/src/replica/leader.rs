@@ -36,6 +36,8 @@ struct Peer {
     safe: Slot,
     /// The watermark it was last told.
     told: Slot,
+    /// `acked` when the last retry looked.
+    seen: Option<Slot>,
     /// After a gap, everything after this slot was sent again (so that a run of gaps costs one repetition).
     rewound: Option<Slot>,
 }
@@ -61,7 +63,14 @@ struct Reads {
 
 impl Office {
     pub fn new(ballot: Ballot, start: Slot, peers: &[NodeId]) -> Self {
-        let peer = Peer { acked: start.prev(), chosen: Slot::ZERO, safe: Slot::ZERO, told: Slot::ZERO, rewound: None };
+        let peer = Peer {
+            acked: start.prev(),
+            chosen: Slot::ZERO,
+            safe: Slot::ZERO,
+            told: Slot::ZERO,
+            seen: None,
+            rewound: None,
+        };
         Self {
             ballot,
             start,
@@ -121,9 +130,10 @@ impl Replica {
         }
     }
 
-    /// Whether some voter has not been told the watermark.
-    pub fn wants_flush(&self) -> bool {
-        matches!(&self.role, Role::Leader(office) if office.peers.values().any(|peer| peer.told < self.chosen))
+    /// Whether some living voter has not been told the watermark.
+    pub fn wants_flush(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
+        let Role::Leader(office) = &self.role else { return false };
+        office.peers.iter().any(|(&node, peer)| peer.told < self.chosen && alive(node))
     }
 
     /// Tells the watermark to every living voter that no Accept has told it.
@@ -134,7 +144,7 @@ impl Replica {
     /// Whether [`Replica::handle_retry`] has anything to repeat to a living voter.
     pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
         match &self.role {
-            Role::Follower => self.catchup.is_some_and(|catchup| alive(catchup.from)),
+            Role::Follower => self.catchup.is_some(),
             Role::Canvassing(_) | Role::Candidate(_) => true,
             Role::Leader(office) => {
                 office.reads.confirmed < office.reads.sent
@@ -148,15 +158,7 @@ impl Replica {
 
     /// Repeats what may have been lost, to the voters that are `alive`. Called now and then, not faster than a round trip.
     pub fn handle_retry(&mut self, alive: &dyn Fn(NodeId) -> bool) {
-        if let Some(catchup) = self.catchup
-            && alive(catchup.from)
-        {
-            let after = self.chosen;
-            self.send(catchup.from, Message::Fetch { after });
-        } else {
-            // Whoever tells us a watermark next is asked instead.
-            self.catchup = None;
-        }
+        self.retry_catchup(alive);
         self.retry_candidacy(alive);
         self.count_promises();
         if let Role::Leader(office) = &mut self.role {
@@ -164,7 +166,10 @@ impl Replica {
             let mut behind = Vec::new();
             for (&node, peer) in office.peers.iter_mut().filter(|(node, _)| alive(**node)) {
                 peer.rewound = None;
-                if peer.acked < last {
+                // What was sent a moment ago is under way: only who has not moved since the last look has lost something.
+                let moved = peer.seen != Some(peer.acked);
+                peer.seen = Some(peer.acked);
+                if peer.acked < last && !moved {
                     behind.push((node, peer.acked));
                 }
             }
@@ -182,6 +187,26 @@ impl Replica {
             }
         }
         self.check();
+    }
+
+    /// Asks again for what is missing: whoever was asked, or, if it brought nothing since the last look, the next living
+    /// voter.
+    fn retry_catchup(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        let Some(mut catchup) = self.catchup else { return };
+        if catchup.before == self.chosen || !alive(catchup.from) {
+            let voters = self.quorum.voters();
+            let at = voters.iter().position(|&node| node == catchup.from).unwrap_or(0);
+            let mut others = voters.iter().cycle().skip(at + 1).take(voters.len());
+            match others.find(|&&node| node != self.me && alive(node)) {
+                Some(&node) => catchup.from = node,
+                // Whoever tells a watermark next is asked instead.
+                None => return self.catchup = None,
+            }
+        }
+        catchup.before = self.chosen;
+        self.catchup = Some(catchup);
+        let after = self.chosen;
+        self.send(catchup.from, Message::Fetch { after });
     }
 
     pub(super) fn on_ack(&mut self, from: NodeId, ballot: Ballot, through: Slot, held: Held, gap: bool) {
@@ -265,12 +290,9 @@ impl Replica {
             if node == me { office.synced } else { office.peers.get(&node).map_or(Slot::ZERO, |peer| peer.acked) }
         });
         self.advance_chosen(chosen);
-        if self.quorum.voters().len() == 1 {
-            self.update_kept();
-        }
     }
 
-    fn update_kept(&mut self) {
+    pub(super) fn update_kept(&mut self) {
         if let Role::Leader(office) = &self.role {
             let kept = office.peers.values().map(|peer| peer.safe).fold(self.safe, Slot::min);
             self.advance_kept(kept);

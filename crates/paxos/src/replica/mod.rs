@@ -62,6 +62,8 @@ pub enum Effect {
         to: NodeId,
         /// It holds everything up to here.
         after: Slot,
+        /// What the log holds beyond this is not known to be chosen.
+        through: Slot,
     },
     /// All reads of this round and before may be answered once their slot is applied.
     ReadsConfirmed {
@@ -109,6 +111,8 @@ struct Catchup {
     from: NodeId,
     /// How far the log is known to be chosen somewhere.
     target: Slot,
+    /// What was chosen here when it was last looked at.
+    before: Slot,
 }
 
 /// One replica. See the module for what it promises, the crate for what it is owed.
@@ -207,6 +211,7 @@ impl Replica {
         while let Some((_, safe)) = self.saving.pop_front_if(|&mut (token, _)| token <= self.durable) {
             self.safe = self.safe.max(safe);
         }
+        self.update_kept();
         match self.role {
             Role::Candidate(_) => self.count_promises(),
             Role::Leader(_) => self.count_votes(),
@@ -219,12 +224,14 @@ impl Replica {
     pub fn handle_checkpointed(&mut self, slot: Slot) {
         assert!(slot <= self.delivered, "checkpointed {slot} but delivered {}", self.delivered);
         self.safe = self.safe.max(slot);
+        self.update_kept();
         self.check();
     }
 
-    /// Values read for [`Effect::ReadLog`]: what is chosen after `after`. Nothing where the log could not be read.
-    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, values: Vec<Value>) {
-        let known = usize::try_from(self.chosen.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+    /// Values read for [`Effect::ReadLog`], with its `after` and `through`. What was chosen *when the read was asked for*
+    /// counts, not what is chosen now: the log may have held another ballot's value then.
+    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, through: Slot, values: Vec<Value>) {
+        let known = usize::try_from(through.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         let values: Vec<Value> = values.into_iter().take(known).collect();
         if !values.is_empty() {
             let chosen = self.chosen;

@@ -1,0 +1,211 @@
+//! What answers do.
+//!
+//! Invariant: an answer counts only if its label is that of an attempt at this very part, sent to this very node, that has
+//! not been answered yet. So duplicates, and answers to operations that have ended, change nothing.
+
+use crate::attempt::index_of;
+use crate::op::{Applied, Failure, Reason, Success, wants_leader};
+use crate::proto::{Body, ClientProto, Place, State, What};
+use crate::slab::Key;
+use crate::split;
+use crate::timers::Now;
+use paxos::NodeId;
+use wire::{Answer, AnswerBody, Receipt, Refusal, Reply};
+
+/// Hints followed without a pause: enough to find a leader through an old one, too few for a loop to do harm.
+const MAX_HOPS: u32 = 3;
+
+impl ClientProto {
+    /// What `node` sent.
+    pub fn handle_answers(&mut self, now: Now, node: NodeId, answers: Vec<Answer>) {
+        self.at(now);
+        self.nodes.heard(self.now, node);
+        for answer in answers {
+            self.answer(node, answer);
+        }
+    }
+
+    fn answer(&mut self, node: NodeId, answer: Answer) {
+        let Some((key, _)) = self.parts.at(index_of(answer.id)) else { return };
+        let part = self.parts.get_mut(key).expect("seen just now");
+        let sent = match part.state {
+            State::Flying { label, node: at, sent } if label == answer.id && at == node => Some(sent),
+            _ => None,
+        };
+        let open = part.open.iter().position(|attempt| *attempt == (answer.id, node));
+        match (sent, open) {
+            // Settled until we know better; whoever handles it decides how the part goes on.
+            (Some(_), _) => part.state = State::Ready,
+            (None, Some(open)) => _ = part.open.swap_remove(open),
+            (None, None) => return,
+        }
+        let is_current = sent.is_some();
+        let learns = is_current && part.asks_leader();
+        match answer.body {
+            AnswerBody::Applied { outcome, receipt } if part.is_command() => {
+                let op = part.op;
+                if learns {
+                    self.leads(key, receipt.node);
+                }
+                self.finish(op, Ok(Success::Command { outcome, receipt }));
+            }
+            AnswerBody::Read { reply, receipt } if matches!(&part.body, Body::Read { query, .. } if split::fits(query, &reply)) =>
+            {
+                match sent {
+                    Some(_) if learns => self.leads(key, receipt.node),
+                    Some(sent) => self.nodes.measured(node, self.now.since(sent)),
+                    None => {}
+                }
+                self.gather(key, reply, receipt);
+            }
+            AnswerBody::Node(report) if matches!(part.body, Body::Node) => {
+                let op = part.op;
+                self.finish(op, Ok(Success::Node(report)));
+            }
+            AnswerBody::Shards(reports) if matches!(part.body, Body::Shards) => {
+                let op = part.op;
+                self.finish(op, Ok(Success::Shards(reports)));
+            }
+            AnswerBody::Refused(refusal) if is_current => self.refused(key, node, refusal),
+            AnswerBody::Refused(refusal) => self.refused_late(key, &refusal),
+            // Not an answer to what was asked: a node that says so may have done anything.
+            _ => {
+                part.lost = true;
+                part.avoid = Some(node);
+                if is_current {
+                    self.stumble(key, Reason::Timeout, 0);
+                }
+            }
+        }
+    }
+
+    fn gather(&mut self, key: Key, reply: Reply, receipt: Receipt) {
+        let op_key = self.parts.get(key).expect("the caller has seen it").op;
+        let op = self.ops.get_mut(op_key).expect("its operation outlives a part");
+        let What::Read { read, gathered, .. } = &mut op.what else { return };
+        let read = *read;
+        let Some(so_far) = gathered else {
+            if let Some(success) = split::single(reply, receipt) {
+                self.finish(op_key, Ok(success));
+            }
+            return;
+        };
+        so_far.add(reply, receipt);
+        let gathered = gathered.take();
+        if self.part_done(key) {
+            let success = gathered.expect("there just now").finish(read);
+            self.finish(op_key, Ok(success));
+        } else if let Some(What::Read { gathered: place, .. }) = self.ops.get_mut(op_key).map(|op| &mut op.what) {
+            *place = gathered;
+        }
+    }
+
+    /// The attempt under way was refused.
+    fn refused(&mut self, key: Key, node: NodeId, refusal: Refusal) {
+        let part = self.parts.get_mut(key).expect("the caller has seen it");
+        let (op, forced, is_command) = (part.op, part.only.is_some(), part.is_command());
+        match refusal {
+            Refusal::NotLeader { leader: Some(_) } if forced => self.give_up(key, Reason::NotLeader),
+            Refusal::Moved { .. } if forced => self.give_up(key, Reason::NoReplica),
+            Refusal::NotLeader { leader: hint } | Refusal::Moved { hint, .. } => self.follow(key, node, hint),
+            Refusal::Deposed => {
+                part.lost = true;
+                self.follow(key, node, None);
+            }
+            Refusal::Overloaded { retry_after_ms } => {
+                let longest = u64::try_from(self.options.request_timeout.as_millis()).expect("at most 100 s");
+                part.retry_after_ms = retry_after_ms.min(longest);
+                let at_least = part.retry_after_ms;
+                self.stumble(key, Reason::Overloaded, at_least);
+            }
+            Refusal::NoQuorum { missing } => {
+                part.missing = missing;
+                part.avoid = Some(node);
+                self.leads_not(key, node);
+                self.stumble(key, Reason::NoQuorum, 0);
+            }
+            Refusal::LevelNotServed { .. } => self.give_up(key, Reason::LevelNotServed),
+            Refusal::NotAllowed { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::NotAllowed),
+            Refusal::NotAllowed { reason } => self.finish(op, Err(Failure::NotAllowed { reason })),
+            Refusal::Invalid { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::Invalid),
+            Refusal::Invalid { reason } => self.finish(op, Err(Failure::Invalid { reason })),
+            Refusal::Expired | Refusal::Forgotten if is_command => self.refused_late(key, &refusal),
+            Refusal::Expired | Refusal::Forgotten => self.stumble(key, Reason::Timeout, 0),
+        }
+    }
+
+    /// An attempt was refused: one that had been given up, or with a word about the number as such.
+    fn refused_late(&mut self, key: Key, refusal: &Refusal) {
+        let part = self.parts.get_mut(key).expect("the caller has seen it");
+        match refusal {
+            Refusal::Expired if part.is_command() => {
+                // The truth about the number, whatever else is open.
+                part.state = State::Ready;
+                part.open.clear();
+                part.lost = false;
+                self.give_up(key, Reason::Expired);
+            }
+            Refusal::Forgotten if part.is_command() => {
+                part.lost = true;
+                self.give_up(key, Reason::Forgotten);
+            }
+            Refusal::Deposed => part.lost = true,
+            // This attempt is settled; the one under way goes on.
+            _ => {}
+        }
+    }
+
+    /// `node` says that it does not lead, and perhaps who does.
+    fn follow(&mut self, key: Key, node: NodeId, hint: Option<NodeId>) {
+        self.leads_not(key, node);
+        let hint = hint.filter(|hint| *hint != node);
+        if let Some(hint) = hint {
+            self.leads(key, hint);
+        }
+        let part = self.parts.get_mut(key).expect("the caller has seen it");
+        part.avoid = Some(node);
+        match hint.filter(|hint| self.nodes.is_connected(*hint)) {
+            Some(hint) if part.hops < MAX_HOPS && part.only.is_none() => {
+                part.hops += 1;
+                part.hint = Some(hint);
+                self.make_ready(key);
+            }
+            _ => self.stumble(key, Reason::NoLeader, 0),
+        }
+    }
+
+    /// Not now: again after a pause (a report is asked for only once).
+    fn stumble(&mut self, key: Key, reason: Reason, at_least_ms: u64) {
+        let part = self.parts.get_mut(key).expect("the caller has seen it");
+        if part.is_report() {
+            self.give_up(key, reason);
+            return;
+        }
+        part.note(reason);
+        self.pause(key, at_least_ms, false);
+    }
+
+    fn leads(&mut self, key: Key, node: NodeId) {
+        if let Some(Place::Bucket(bucket)) = self.parts.get(key).map(|part| part.place) {
+            self.routes.row_mut(bucket).leader = Some(node);
+        }
+    }
+
+    fn leads_not(&mut self, key: Key, node: NodeId) {
+        if let Some(Place::Bucket(bucket)) = self.parts.get(key).map(|part| part.place) {
+            let row = self.routes.row_mut(bucket);
+            row.leader = row.leader.filter(|leader| *leader != node);
+        }
+    }
+}
+
+impl crate::proto::Part {
+    /// Whether only the leader can answer it.
+    pub(crate) fn asks_leader(&self) -> bool {
+        match self.body {
+            Body::Command { .. } => true,
+            Body::Read { level, .. } => wants_leader(level),
+            Body::Node | Body::Shards => false,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What this client knows of the nodes: who is connected, who answers how fast, and what time it is there.
+
+use crate::routes::BrokenMap;
+use crate::timers::Now;
+use paxos::NodeId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use world::{Millis, WorldSeed};
+
+/// Why a welcome was not believed. The connection should be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WelcomeError {
+    /// Another node answers there.
+    #[error("{got} answers where {expected} should")]
+    OtherNode {
+        /// Who was called.
+        expected: NodeId,
+        /// Who answered.
+        got: NodeId,
+    },
+    /// Another world than before.
+    #[error("{node} is of a world with seed {got:?}, the others are of one with seed {expected:?}")]
+    OtherWorld {
+        /// Who.
+        node: NodeId,
+        /// The seed so far.
+        expected: WorldSeed,
+        /// The seed now.
+        got: WorldSeed,
+    },
+    /// Its shard map makes no sense.
+    #[error(transparent)]
+    Map(#[from] BrokenMap),
+}
+
+/// A node that let an attempt time out and said nothing at all meanwhile is avoided this long, unless it speaks.
+const SILENCE: Duration = Duration::from_secs(5);
+/// A clock further ahead of the others than this does not set the deadlines.
+const MAX_SKEW_MS: u64 = 5_000;
+
+#[derive(Debug, Default)]
+struct Node {
+    connected: bool,
+    heard: Now,
+    silent_until: Now,
+    /// Smoothed, of reads that any replica answers, in microseconds.
+    latency: Option<u64>,
+    /// Its wall clock, and when it told.
+    clock: Option<(Millis, Now)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    nodes: BTreeMap<NodeId, Node>,
+    /// The cluster's time at a moment.
+    clock: (Millis, Now),
+}
+
+impl Nodes {
+    pub fn welcomed(&mut self, now: Now, node: NodeId, time: Millis) {
+        let entry = self.nodes.entry(node).or_default();
+        *entry = Node { connected: true, heard: now, clock: Some((time, now)), ..Node::default() };
+        self.set_clock(now);
+    }
+
+    pub fn disconnected(&mut self, now: Now, node: NodeId) {
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            *entry = Node { clock: entry.clock, ..Node::default() };
+            // Its clock counts until another tells the time.
+            if self.nodes.values().any(|other| other.connected) {
+                self.nodes.remove(&node);
+                self.set_clock(now);
+            }
+        }
+    }
+
+    pub fn is_connected(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|node| node.connected)
+    }
+
+    /// Connected, and not silent of late.
+    pub fn is_well(&self, now: Now, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|node| node.connected && node.silent_until <= now)
+    }
+
+    pub fn heard(&mut self, now: Now, node: NodeId) {
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            entry.heard = now;
+            entry.silent_until = Now(0);
+        }
+    }
+
+    /// An attempt sent at `sent` timed out: says whether the node has been silent ever since.
+    pub fn timed_out(&mut self, now: Now, node: NodeId, sent: Now) -> bool {
+        match self.nodes.get_mut(&node) {
+            Some(entry) if entry.heard <= sent => {
+                let news = entry.silent_until <= now;
+                entry.silent_until = now.plus(SILENCE);
+                news
+            }
+            _ => false,
+        }
+    }
+
+    pub fn measured(&mut self, node: NodeId, took: Duration) {
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            entry.latency = Some(entry.latency.map_or(took, |so_far| so_far - so_far / 8 + took / 8));
+        }
+    }
+
+    /// The fastest of `candidates` that is well, one never measured first; `avoid` only if there is no other.
+    pub fn nearest(&self, now: Now, candidates: &[NodeId], avoid: Option<NodeId>) -> Option<NodeId> {
+        let well = candidates.iter().copied().filter(|node| self.is_well(now, *node));
+        well.min_by_key(|node| (Some(*node) == avoid, self.nodes.get(node).and_then(|node| node.latency)))
+            .or_else(|| candidates.iter().copied().find(|node| self.is_connected(*node)))
+    }
+
+    /// The cluster's time now. Deadlines are judged by the log's clock, which follows the leaders' wall clocks.
+    pub fn time(&self, now: Now) -> Millis {
+        let (time, at) = self.clock;
+        time.plus(u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The clock furthest ahead, within reason: a deadline a little too late costs nothing, one too early costs the command.
+    fn set_clock(&mut self, now: Now) {
+        let elapsed = |at: Now| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);
+        let mut times: Vec<Millis> =
+            self.nodes.values().filter_map(|node| node.clock).map(|(time, at)| time.plus(elapsed(at))).collect();
+        times.sort_unstable();
+        if let (Some(middle), Some(last)) = (times.get(times.len().saturating_sub(1) / 2), times.last()) {
+            self.clock = (middle.plus(MAX_SKEW_MS).min(*last), now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_clock_far_ahead_does_not_set_the_deadlines() {
+        let mut nodes = Nodes::default();
+        nodes.welcomed(Now(0), NodeId(1), Millis(1_000_000));
+        nodes.welcomed(Now(0), NodeId(2), Millis(1_000_200));
+        assert_eq!(nodes.time(Now(1_000_000)), Millis(1_001_200), "the clock a little ahead counts");
+        nodes.welcomed(Now(0), NodeId(3), Millis(9_000_000));
+        assert_eq!(nodes.time(Now(0)), Millis(1_005_200), "one far ahead counts for a little");
+    }
+
+    #[test]
+    fn the_time_survives_the_loss_of_every_connection() {
+        let mut nodes = Nodes::default();
+        nodes.welcomed(Now(0), NodeId(1), Millis(1_000_000));
+        nodes.disconnected(Now(5_000), NodeId(1));
+        assert_eq!(nodes.time(Now(2_000_000)), Millis(1_002_000));
+    }
+}

@@ -1,0 +1,253 @@
+//! Operations as the embedder sees them.
+
+use paxos::NodeId;
+use std::fmt;
+use wire::{Holdings, Level, NodeReport, Receipt, ReplicaReport};
+use world::{FieldId, FieldView, Outcome, PlayerName, PlayerView, Rect};
+
+/// One operation under way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl OpId {
+    /// A small index that no other operation has before this one's outcome has been polled; always below
+    /// [`Options::max_in_flight`](crate::Options::max_in_flight). Good for finding who waits for it.
+    pub fn slot(self) -> usize {
+        self.slot as usize
+    }
+}
+
+impl fmt::Debug for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "op {}.{}", self.slot, self.generation)
+    }
+}
+
+/// What may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// One field.
+    Field(FieldId),
+    /// The owned fields of a rectangle, from every shard that holds a part of it. No snapshot across shards.
+    View(Rect),
+    /// A player's wallet, from its own shard.
+    Wallet(PlayerName),
+    /// A player's wallet, and what it has on every shard's land.
+    Player(PlayerName),
+}
+
+/// An operation that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// A command was applied: done, or rejected by the rules.
+    Command {
+        /// Which of the two, and the field afterwards.
+        outcome: Outcome,
+        /// What the answer is worth.
+        receipt: Receipt,
+    },
+    /// To [`Read::Field`].
+    Field {
+        /// The field.
+        field: FieldView,
+        /// What the answer is worth.
+        receipt: Receipt,
+    },
+    /// To [`Read::View`].
+    View {
+        /// The owned fields, by packed id.
+        fields: Vec<FieldView>,
+        /// One per shard, by shard.
+        receipts: Vec<Receipt>,
+    },
+    /// To [`Read::Wallet`].
+    Wallet {
+        /// The player, if it ever registered.
+        player: Option<PlayerView>,
+        /// What the answer is worth.
+        receipt: Receipt,
+    },
+    /// To [`Read::Player`].
+    Player {
+        /// The player, if it ever registered.
+        player: Option<PlayerView>,
+        /// Summed over all shards.
+        holdings: Holdings,
+        /// One per shard and question, by shard.
+        receipts: Vec<Receipt>,
+    },
+    /// A node about itself.
+    Node(NodeReport),
+    /// A node about its replicas.
+    Shards(Vec<ReplicaReport>),
+}
+
+/// Whether a command that was not answered may have been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was not and never will be. Always so for reads.
+    No,
+    /// Perhaps, or perhaps it will be (before its deadline). Look before asking again.
+    Unknown,
+}
+
+impl Applied {
+    /// The word scripts see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why an operation was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A node says that no quorum can be reached.
+    NoQuorum,
+    /// Nodes were heard, but none that leads the shard.
+    NoLeader,
+    /// The one replica that was to be asked does not lead the shard, and the level wants the leader.
+    NotLeader,
+    /// The one node that was to be asked holds no replica of the shard.
+    NoReplica,
+    /// No answer in time.
+    Timeout,
+    /// A queue stayed full.
+    Overloaded,
+    /// No node that could know is connected.
+    NotConnected,
+    /// This cluster does not serve that read level.
+    LevelNotServed,
+    /// The deadline passed in the log before the command's turn came.
+    Expired,
+    /// The shard says that it answered this number before and has forgotten how.
+    Forgotten,
+    /// A later attempt was refused as not allowed; an earlier one may have been applied.
+    NotAllowed,
+    /// A later attempt was refused as invalid; an earlier one may have been applied.
+    Invalid,
+}
+
+impl Reason {
+    /// The stable word scripts see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoQuorum => "no_quorum",
+            Self::NoLeader => "no_leader",
+            Self::NotLeader => "not_leader",
+            Self::NoReplica => "no_replica",
+            Self::Timeout => "timeout",
+            Self::Overloaded => "overloaded",
+            Self::NotConnected => "not_connected",
+            Self::LevelNotServed => "level_not_served",
+            Self::Expired => "expired",
+            Self::Forgotten => "forgotten",
+            Self::NotAllowed => "not_allowed",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    /// For people, after "not available: ".
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::NoQuorum => "no quorum of the shard's voters can be reached",
+            Self::NoLeader => "no node leads the shard just now",
+            Self::NotLeader => "the chosen node does not lead the shard; choose a weaker read level or no node",
+            Self::NoReplica => "the chosen node holds no replica of the shard; choose another",
+            Self::Timeout => "no answer came in time",
+            Self::Overloaded => "the cluster is overloaded",
+            Self::NotConnected => "no node that could answer is connected",
+            Self::LevelNotServed => "this cluster does not serve that read level",
+            Self::Expired => "the deadline passed before its turn came",
+            Self::Forgotten => "it was answered before and the answer is forgotten",
+            Self::NotAllowed => "a repeated attempt was not allowed",
+            Self::Invalid => "a repeated attempt was refused as invalid",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// An operation that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Nobody could answer; asking again later may help.
+    #[error("not available: {reason}{}{}", Missing(missing), match applied { Applied::No => "", Applied::Unknown => "; whether it took effect is unknown" })]
+    Unavailable {
+        /// Whether it may have taken effect.
+        applied: Applied,
+        /// Why.
+        reason: Reason,
+        /// Nodes that should have answered and did not.
+        missing: Vec<NodeId>,
+        /// When asking again may help, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The token does not allow that. Not applied.
+    #[error("not allowed: {reason}")]
+    NotAllowed {
+        /// The node's sentence.
+        reason: String,
+    },
+    /// Wrong whatever the world's state. Not applied.
+    #[error("invalid: {reason}")]
+    Invalid {
+        /// The node's sentence.
+        reason: String,
+    },
+}
+
+/// ` (n2 and n3 do not answer)`, or nothing.
+struct Missing<'a>(&'a [NodeId]);
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((last, others)) = self.0.split_last() else { return Ok(()) };
+        f.write_str(" (")?;
+        for (nth, node) in others.iter().enumerate() {
+            write!(f, "{}{node}", if nth == 0 { "" } else { ", " })?;
+        }
+        let (and, verb) = if others.is_empty() { ("", "does") } else { (" and ", "do") };
+        write!(f, "{and}{last} {verb} not answer)")
+    }
+}
+
+/// Why an operation was not begun. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Too much is under way already.
+    #[error("{in_flight} operations are under way, and at most {max} may be: wait for some of them")]
+    TooMany {
+        /// How many are.
+        in_flight: usize,
+        /// How many may be.
+        max: usize,
+    },
+    /// An old command is still without an outcome, and too many newer ones have been numbered since.
+    #[error(
+        "{numbers} commands have been numbered since the oldest without an outcome, and at most {max} may be: wait for it"
+    )]
+    WindowFull {
+        /// How many have been.
+        numbers: usize,
+        /// How many may be.
+        max: usize,
+    },
+    /// No node has said which world this is.
+    #[error("no node has been heard from yet: wait for the first welcome")]
+    NotWelcomed,
+}
+
+/// A read's level, for parts that need one.
+pub(crate) fn wants_leader(level: Level) -> bool {
+    level == Level::Strong
+}

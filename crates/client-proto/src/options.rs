@@ -1,0 +1,52 @@
+//! What an embedder may choose.
+
+use std::time::Duration;
+
+/// Time-outs and bounds. The defaults suit a cluster whose elections take about a second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// An operation ends after this, come what may; also how far ahead a command's deadline lies on the log's clock.
+    /// At most [`Options::MAX_REQUEST_TIMEOUT`].
+    pub request_timeout: Duration,
+    /// After this the first attempt is given up and another voter asked; doubles with every attempt of the same request.
+    pub attempt_timeout: Duration,
+    /// The first pause after a refusal; doubles up to `max_backoff`. Each pause is drawn from its upper half.
+    pub min_backoff: Duration,
+    /// The longest pause after a refusal (a node may ask for a longer one).
+    pub max_backoff: Duration,
+    /// The most operations under way at a time.
+    pub max_in_flight: usize,
+    /// The most command numbers between the oldest without an outcome and the newest: what shards may have to remember.
+    pub max_window: usize,
+}
+
+impl Options {
+    /// Shards refuse commands whose deadline is too far ahead of their log's time (120 s); this leaves room for clocks
+    /// that differ.
+    pub const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
+
+    /// With everything brought into its range.
+    pub(crate) fn in_range(mut self) -> Self {
+        const TICK: Duration = Duration::from_millis(1);
+        self.request_timeout = self.request_timeout.clamp(TICK, Self::MAX_REQUEST_TIMEOUT);
+        self.attempt_timeout = self.attempt_timeout.clamp(TICK, Self::MAX_REQUEST_TIMEOUT);
+        self.min_backoff = self.min_backoff.clamp(TICK, Self::MAX_REQUEST_TIMEOUT);
+        self.max_backoff = self.max_backoff.clamp(self.min_backoff, Self::MAX_REQUEST_TIMEOUT);
+        self.max_in_flight = self.max_in_flight.clamp(1, 1 << 20);
+        self.max_window = self.max_window.max(self.max_in_flight);
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(10),
+            attempt_timeout: Duration::from_secs(1),
+            min_backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(300),
+            max_in_flight: 8_192,
+            max_window: 1 << 20,
+        }
+    }
+}

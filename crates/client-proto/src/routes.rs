@@ -1,0 +1,119 @@
+//! The shard map as this client holds it, with whom it believes to lead each shard.
+//!
+//! Invariant: the rows cover every bucket exactly once, and each has a voter.
+
+use paxos::NodeId;
+use placement::{ShardId, ShardMap};
+use world::Bucket;
+
+/// A shard map that cannot be routed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenMap {
+    /// Buckets that no shard holds, or several.
+    #[error("the shard map (version {version}) does not cover bucket {bucket} exactly once")]
+    Cover {
+        /// Of the map.
+        version: u64,
+        /// The first such bucket.
+        bucket: u32,
+    },
+    /// A shard without voters.
+    #[error("shard {shard} has no voters in the shard map (version {version})")]
+    Voters {
+        /// Of the map.
+        version: u64,
+        /// Which.
+        shard: ShardId,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub first: Bucket,
+    pub shard: ShardId,
+    pub voters: Vec<NodeId>,
+    /// Who leads, as far as answers have told.
+    pub leader: Option<NodeId>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    pub version: u64,
+    rows: Vec<Row>,
+}
+
+impl Routes {
+    /// The rows of `map`, with what `old` knew about leaders.
+    pub fn new(map: &ShardMap, old: &Self) -> Result<Self, BrokenMap> {
+        let version = map.version;
+        let mut next = 0;
+        let mut rows = Vec::with_capacity(map.shards().len());
+        for info in map.shards() {
+            if u32::from(info.first.0) != next || info.last < info.first {
+                return Err(BrokenMap::Cover { version, bucket: next.min(u32::from(info.first.0)) });
+            }
+            if info.voters.is_empty() {
+                return Err(BrokenMap::Voters { version, shard: info.shard });
+            }
+            next = u32::from(info.last.0) + 1;
+            let leader = old.rows.iter().find(|row| row.shard == info.shard).and_then(|row| row.leader);
+            rows.push(Row { first: info.first, shard: info.shard, voters: info.voters.clone(), leader });
+        }
+        if next != Bucket::COUNT {
+            return Err(BrokenMap::Cover { version, bucket: next });
+        }
+        Ok(Self { version, rows })
+    }
+
+    /// Which row holds `bucket`.
+    pub fn index(&self, bucket: Bucket) -> usize {
+        self.rows.partition_point(|row| row.first <= bucket) - 1
+    }
+
+    pub fn row(&self, bucket: Bucket) -> &Row {
+        &self.rows[self.index(bucket)]
+    }
+
+    pub fn row_mut(&mut self, bucket: Bucket) -> &mut Row {
+        let index = self.index(bucket);
+        &mut self.rows[index]
+    }
+
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// `node` leads nothing any more, as far as we know.
+    pub fn forget_leader(&mut self, node: NodeId) {
+        for row in &mut self.rows {
+            if row.leader == Some(node) {
+                row.leader = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_with_a_hole_or_without_voters_is_refused() {
+        let good = ShardMap::initial(4, &[NodeId(1)], 1).unwrap();
+        assert!(Routes::new(&good, &Routes::default()).is_ok());
+        let broken = |change: &dyn Fn(&mut String)| {
+            // Only its own decoder makes such a map: through its text form, as a hostile node would.
+            let mut text = serde_json::to_string(&good).unwrap();
+            change(&mut text);
+            Routes::new(&serde_json::from_str(&text).unwrap(), &Routes::default()).unwrap_err()
+        };
+        let hole = broken(&|text| *text = text.replace("\"last\":16383", "\"last\":16382"));
+        assert_eq!(hole, BrokenMap::Cover { version: 1, bucket: 16_383 });
+        let short = broken(&|text| *text = text.replace("\"last\":65535", "\"last\":65534"));
+        assert_eq!(short, BrokenMap::Cover { version: 1, bucket: 65_535 });
+        let nobody = broken(&|text| *text = text.replacen("\"voters\":[1]", "\"voters\":[]", 1));
+        assert_eq!(nobody, BrokenMap::Voters { version: 1, shard: ShardId(1) });
+        let empty = broken(&|text| *text = "{\"version\":1,\"shards\":[]}".into());
+        assert_eq!(empty, BrokenMap::Cover { version: 1, bucket: 0 });
+    }
+}

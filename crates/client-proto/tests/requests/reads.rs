@@ -1,0 +1,192 @@
+use crate::play::*;
+use client_proto::{Applied, Failure, Read, Reason, Success};
+use std::collections::BTreeSet;
+use wire::{AnswerBody, Holdings, Level, NodeReport, Query, Refusal, Reply, RequestBody};
+use world::{Acorns, FieldId, PlayerView, Rect};
+
+fn reply(play: &mut Play, to: &Sent, reply: Reply) {
+    let receipt = receipt(&to.1, to.0);
+    play.answer(to, AnswerBody::Read { reply, receipt });
+}
+
+fn query(sent: &Sent) -> (placement::ShardId, Query) {
+    match sent.1.body {
+        RequestBody::Read { shard, query, .. } => (shard, query),
+        ref other => panic!("{other:?}"),
+    }
+}
+
+/// A rectangle of three by three chunks.
+fn wide() -> Rect {
+    Rect::new(FieldId::new(640, 640).unwrap(), 192, 192).unwrap()
+}
+
+#[test]
+fn a_view_asks_every_shard_under_it_once_and_merges_in_order() {
+    let mut play = Play::new(16);
+    let op = play.proto.start_read(play.now, Read::View(wide()), Level::Eventual, None).unwrap();
+    let sent = play.sent();
+    let asked: Vec<_> = sent.iter().map(|sent| query(sent).0).collect();
+    let expected: BTreeSet<_> = wide().chunks().map(|chunk| play.shard_of(chunk.field(0).unwrap())).collect();
+    assert_eq!(asked.iter().copied().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(asked.len(), expected.len(), "each once");
+    assert!(asked.len() > 3, "a test that spans shards");
+    // Answered last to first, each with one field of its own.
+    let mut fields = Vec::new();
+    for sent in sent.iter().rev() {
+        assert_eq!(play.outcome(), None);
+        let shard = query(sent).0;
+        let mut chunks = wide().chunks();
+        let field = chunks.find_map(|chunk| chunk.field(9).filter(|f| play.shard_of(*f) == shard)).unwrap();
+        fields.push(field);
+        reply(&mut play, sent, Reply::View(vec![field_view(field, 1)]));
+    }
+    fields.sort_unstable();
+    let (ended, result) = play.outcome().unwrap();
+    assert_eq!(ended, op);
+    let Ok(Success::View { fields: got, receipts }) = result else { panic!("{result:?}") };
+    assert_eq!(got.iter().map(|view| view.field).collect::<Vec<_>>(), fields);
+    assert_eq!(receipts.iter().map(|receipt| receipt.shard).collect::<Vec<_>>(), Vec::from_iter(expected));
+}
+
+#[test]
+fn a_field_shown_by_two_shards_appears_once_in_its_newer_version() {
+    let mut play = Play::new(16);
+    play.proto.start_read(play.now, Read::View(wide()), Level::Eventual, None).unwrap();
+    let field = wide().corner();
+    for (nth, sent) in play.sent().iter().enumerate() {
+        let version = if nth == 1 { 7 } else { 3 };
+        reply(&mut play, sent, Reply::View(vec![field_view(field, version)]));
+    }
+    let Ok(Success::View { fields, .. }) = play.outcome().unwrap().1 else { panic!("a view") };
+    assert_eq!(fields, [field_view(field, 7)]);
+}
+
+#[test]
+fn a_view_with_one_shard_missing_fails_as_a_whole_and_says_who_is_silent() {
+    let mut play = Play::new(16);
+    play.proto.start_read(play.now, Read::View(wide()), Level::Strong, None).unwrap();
+    let sent = play.sent();
+    for sent in &sent[1..] {
+        reply(&mut play, sent, Reply::View(vec![]));
+    }
+    assert_eq!(play.outcome(), None);
+    let Failure::Unavailable { applied, reason, missing, .. } = play.run_out() else { panic!("unavailable") };
+    assert_eq!((applied, reason), (Applied::No, Reason::Timeout));
+    assert!(missing.contains(&sent[0].0), "{missing:?}");
+    assert_eq!(play.proto.in_flight(), 0);
+    assert_eq!(play.proto.next_timeout(), None, "the answered parts are gone as well");
+}
+
+#[test]
+fn a_player_summary_adds_up_the_land_of_all_shards() {
+    let mut play = Play::new(4);
+    play.proto.start_read(play.now, Read::Player(scrat()), Level::Strong, None).unwrap();
+    let sent = play.sent();
+    assert_eq!(sent.len(), 5);
+    let view = PlayerView { name: scrat(), acorns: Acorns(60) };
+    for sent in &sent {
+        let answer = match query(sent).1 {
+            Query::Player(_) => Reply::Player(Some(view)),
+            Query::Holdings(_) => Reply::Holdings(Holdings { fields: 3, pending: Acorns(2) }),
+            other => panic!("{other:?}"),
+        };
+        reply(&mut play, sent, answer);
+    }
+    let Ok(Success::Player { player, holdings, receipts }) = play.outcome().unwrap().1 else { panic!("a player") };
+    assert_eq!((player, holdings), (Some(view), Holdings { fields: 12, pending: Acorns(8) }));
+    assert_eq!(receipts.len(), 5);
+}
+
+#[test]
+fn a_wallet_is_one_question_to_the_players_shard() {
+    let mut play = Play::new(4);
+    play.proto.start_read(play.now, Read::Wallet(scrat()), Level::Strong, None).unwrap();
+    let sent = play.one_sent();
+    reply(&mut play, &sent, Reply::Player(None));
+    assert!(matches!(play.outcome().unwrap().1, Ok(Success::Wallet { player: None, .. })));
+}
+
+#[test]
+fn a_strong_read_finds_its_leader_and_an_answer_of_another_kind_is_not_taken() {
+    let mut play = Play::new(1);
+    let field = play.field_in(0);
+    play.proto.start_read(play.now, Read::Field(field), Level::Strong, None).unwrap();
+    let sent = play.one_sent();
+    play.refuse(&sent, not_leader(Some(N2)));
+    let sent = play.one_sent();
+    assert_eq!(sent.0, N2);
+    reply(&mut play, &sent, Reply::View(vec![]));
+    assert_eq!(play.outcome(), None);
+    let sent = play.next_sent();
+    reply(&mut play, &sent, Reply::Field(field_view(field, 2)));
+    assert!(matches!(play.outcome().unwrap().1, Ok(Success::Field { field, .. }) if field.version == 2));
+}
+
+#[test]
+fn a_read_from_one_node_asks_that_node_only() {
+    let mut play = Play::new(1);
+    let field = play.field_in(0);
+    let read = |play: &mut Play, level| {
+        play.proto.start_read(play.now, Read::Field(field), level, Some(N3)).unwrap();
+        let sent = play.one_sent();
+        assert_eq!(sent.0, N3);
+        sent
+    };
+    let reason = |play: &mut Play| match play.failure() {
+        Failure::Unavailable { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    };
+    let sent = read(&mut play, Level::Strong);
+    play.refuse(&sent, not_leader(Some(N1)));
+    assert_eq!(reason(&mut play), Reason::NotLeader);
+    let sent = read(&mut play, Level::Eventual);
+    play.refuse(&sent, Refusal::Moved { hint: Some(N1), map_version: 1 });
+    assert_eq!(reason(&mut play), Reason::NoReplica);
+    let sent = read(&mut play, Level::Bounded(5));
+    play.refuse(&sent, Refusal::LevelNotServed { level: Level::Bounded(5) });
+    assert_eq!(reason(&mut play), Reason::LevelNotServed);
+    read(&mut play, Level::Eventual);
+    assert_eq!(play.next_sent().0, N3, "an attempt that timed out is repeated there");
+    play.disconnect(N3);
+    let failure = play.run_out();
+    assert!(matches!(failure, Failure::Unavailable { reason: Reason::NotConnected, missing, .. } if missing == [N3]));
+}
+
+#[test]
+fn reports_are_asked_for_once() {
+    let mut play = Play::new(1);
+    play.disconnect(N3);
+    play.proto.start_node_report(play.now, N3).unwrap();
+    assert_eq!(play.sent(), []);
+    assert!(
+        matches!(play.failure(), Failure::Unavailable { reason: Reason::NotConnected, missing, .. } if missing == [N3])
+    );
+    play.proto.start_node_report(play.now, N2).unwrap();
+    play.one_sent();
+    play.pass(2_000);
+    assert!(matches!(play.failure(), Failure::Unavailable { reason: Reason::Timeout, missing, .. } if missing == [N2]));
+    play.proto.start_node_report(play.now, N1).unwrap();
+    let sent = play.one_sent();
+    let report = NodeReport {
+        node: N1,
+        region: "local".into(),
+        pid: 7,
+        quic: String::new(),
+        http: String::new(),
+        data: String::new(),
+        version: String::new(),
+        leads: 1,
+        replicas: 1,
+        hears: vec![],
+        log_bytes: 0,
+        log_records: 0,
+        syncs: 0,
+    };
+    play.answer(&sent, AnswerBody::Node(report.clone()));
+    assert_eq!(play.outcome().unwrap().1, Ok(Success::Node(report)));
+    play.proto.start_shards_report(play.now, N1).unwrap();
+    let sent = play.one_sent();
+    play.answer(&sent, AnswerBody::Shards(vec![]));
+    assert_eq!(play.outcome().unwrap().1, Ok(Success::Shards(vec![])));
+}

@@ -1,0 +1,367 @@
+//! The one task behind a [`Client`](crate::Client): owns the protocol's state and the connections.
+//!
+//! Each round takes everything that has arrived from callers and nodes, and then sends everything there is to send, one
+//! frame per node. So frames grow with the load by themselves. Nothing waits here but the one `select!`; all queues are
+//! bounded: while the protocol is full, callers wait in theirs.
+
+use crate::error::{ConnectError, Error, Tried, WhyNot};
+use crate::link::News;
+use crate::pipeline::Lane;
+use crate::profile::NodeEntry;
+use bytes::Bytes;
+use client_proto::{ClientProto, Now, OpId, Read, StartError, Success};
+use paxos::NodeId;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use transport::{ClientEndpoint, ClientSendError, ClientSender};
+use wire::codec::encode_into;
+use wire::{Level, Request};
+use world::{Command, Millis, PlayerName, RuleBook};
+
+/// Taken from a queue in one round.
+const ROUND: usize = 1_024;
+/// Requests in one frame: with the largest of them a frame stays below the limit of
+/// [`MAX_CLIENT_FRAME`](wire::codec::MAX_CLIENT_FRAME) bytes.
+const FRAME: usize = 2_048;
+const _: () = assert!(FRAME * 256 <= wire::codec::MAX_CLIENT_FRAME, "no request has over 256 bytes");
+
+/// What a caller wants.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Start(What, Waiting),
+    /// Finish what is under way, then end.
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum What {
+    Command { player: PlayerName, command: Command },
+    Read { read: Read, level: Level, from: Option<NodeId> },
+    Node(NodeId),
+    Shards(NodeId),
+}
+
+/// Who waits for an outcome.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    One(oneshot::Sender<Result<Success, Error>>),
+    Lane { lane: Arc<Lane>, tag: u64 },
+}
+
+/// What callers may look at without asking the driver.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub rules: RwLock<Arc<RuleBook>>,
+    /// The cluster's time at a moment.
+    pub time: Mutex<(Millis, Instant)>,
+    /// Why a node is not connected, as far as that is known; by link.
+    pub trouble: Mutex<Vec<Option<String>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Driver {
+    proto: ClientProto,
+    begin: Instant,
+    nodes: Vec<NodeEntry>,
+    /// By link.
+    senders: Vec<Option<ClientSender>>,
+    /// To be sent; by link.
+    outgoing: Vec<Vec<Request>>,
+    buffer: Vec<u8>,
+    /// By slot.
+    waiting: Vec<Option<Waiting>>,
+    /// Asked when there was no room.
+    held: Option<(What, Waiting)>,
+    asks: mpsc::Receiver<Ask>,
+    news: mpsc::Receiver<News>,
+    shared: Option<Arc<Shared>>,
+    closing: Vec<oneshot::Sender<()>>,
+    /// No more asks will come.
+    ending: bool,
+    links: Links,
+    endpoint: ClientEndpoint,
+}
+
+/// The tasks that keep the connections.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    tasks: JoinSet<()>,
+    /// By link.
+    handles: Vec<AbortHandle>,
+}
+
+impl Links {
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.handles.push(self.tasks.spawn(task));
+    }
+}
+
+impl Driver {
+    pub fn new(
+        proto: ClientProto,
+        nodes: Vec<NodeEntry>,
+        asks: mpsc::Receiver<Ask>,
+        news: mpsc::Receiver<News>,
+        links: Links,
+        endpoint: ClientEndpoint,
+    ) -> Self {
+        let count = nodes.len();
+        Self {
+            proto,
+            begin: Instant::now(),
+            nodes,
+            senders: vec![None; count],
+            outgoing: vec![Vec::new(); count],
+            buffer: Vec::new(),
+            waiting: Vec::new(),
+            held: None,
+            asks,
+            news,
+            shared: None,
+            closing: Vec::new(),
+            ending: false,
+            links,
+            endpoint,
+        }
+    }
+
+    /// Waits for the first welcome; fails when every node has been tried once in vain.
+    pub async fn first_welcome(&mut self) -> Result<(Arc<Shared>, world::WorldSeed), ConnectError> {
+        let mut tried: Vec<Option<WhyNot>> = self.nodes.iter().map(|_| None).collect();
+        loop {
+            let news = self.news.recv().await.expect("a link lives as long as its listener");
+            let (link, why) = match news {
+                News::Up { link, welcome, sender } => {
+                    let now = self.now();
+                    match self.proto.handle_welcome(now, self.nodes[link].id, &welcome) {
+                        Ok(()) => {
+                            let trouble = tried.iter().map(|why| why.as_ref().map(WhyNot::to_string)).collect();
+                            let shared = Arc::new(Shared {
+                                rules: RwLock::new(Arc::new(welcome.rules)),
+                                time: Mutex::new((welcome.time, Instant::now())),
+                                trouble: Mutex::new(trouble),
+                            });
+                            self.senders[link] = Some(sender);
+                            self.shared = Some(shared.clone());
+                            return Ok((shared, welcome.seed));
+                        }
+                        Err(why) => {
+                            sender.close(&why.to_string());
+                            (link, why.into())
+                        }
+                    }
+                }
+                News::Answers { .. } => continue,
+                News::Down { link, why } => (link, why),
+            };
+            // What was wrong first is worth more than that the connection was closed for it.
+            tried[link].get_or_insert(why);
+            if tried.iter().all(Option::is_some) {
+                let tried = tried.into_iter().flatten().zip(&self.nodes);
+                let tried = tried.map(|(why, node)| Tried { node: node.id, addr: node.quic.clone(), why });
+                return Err(ConnectError::Nobody(tried.collect()));
+            }
+        }
+    }
+
+    /// Until it is closed, or all handles are gone and nothing is under way any more.
+    pub async fn run(mut self) {
+        let mut asks = Vec::new();
+        let mut news = Vec::new();
+        while !(self.ending && self.proto.in_flight() == 0 && self.held.is_none()) {
+            let next = self.proto.next_timeout();
+            let wake = next.map(|next| self.begin + Duration::from_micros(next.0));
+            let room = if self.ending || self.held.is_some() { 0 } else { ROUND };
+            tokio::select! {
+                biased;
+                _ = self.news.recv_many(&mut news, ROUND) => {}
+                taken = self.asks.recv_many(&mut asks, room), if room > 0 => self.ending = taken == 0,
+                () = sleep_until(wake.unwrap_or(self.begin)), if wake.is_some() => {}
+            }
+            // Whatever else has come meanwhile goes into the same round.
+            while asks.len() < room && !self.ending {
+                let Ok(ask) = self.asks.try_recv() else { break };
+                asks.push(ask);
+            }
+            let now = self.now();
+            for news in news.drain(..) {
+                self.hear(now, news);
+            }
+            self.proto.handle_timeout(now);
+            self.finish();
+            if let Some((what, waiting)) = self.held.take() {
+                self.start(now, what, waiting);
+            }
+            self.begin_all(now, &mut asks);
+            self.send(now);
+            self.finish();
+        }
+        self.end().await;
+    }
+
+    fn now(&self) -> Now {
+        Now(u64::try_from(self.begin.elapsed().as_micros()).expect("five hundred thousand years"))
+    }
+
+    fn hear(&mut self, now: Now, news: News) {
+        match news {
+            News::Up { link, welcome, sender } => {
+                let node = self.nodes[link].id;
+                if let Err(error) = self.proto.handle_welcome(now, node, &welcome) {
+                    tracing::warn!(%node, %error, "a welcome was not believed");
+                    sender.close(&error.to_string());
+                    self.note(link, Some(error.to_string()));
+                    return;
+                }
+                tracing::debug!(%node, "connected");
+                self.senders[link] = Some(sender);
+                self.note(link, None);
+                self.refresh(now, welcome.rules);
+            }
+            News::Answers { link, answers } => {
+                // After we have hung up there may still be some: the protocol has written them off.
+                if self.senders[link].is_some() {
+                    self.proto.handle_answers(now, self.nodes[link].id, answers);
+                }
+            }
+            News::Down { link, why } => {
+                if self.senders[link].take().is_some() {
+                    self.proto.handle_disconnected(now, self.nodes[link].id);
+                }
+                self.note(link, Some(why.to_string()));
+            }
+        }
+    }
+
+    fn note(&self, link: usize, why: Option<String>) {
+        if let Some(shared) = &self.shared {
+            shared.trouble.lock().unwrap_or_else(PoisonError::into_inner)[link] = why;
+        }
+    }
+
+    fn refresh(&self, now: Now, rules: RuleBook) {
+        let Some(shared) = &self.shared else { return };
+        if let Some(time) = self.proto.cluster_time(now) {
+            *shared.time.lock().unwrap_or_else(PoisonError::into_inner) = (time, Instant::now());
+        }
+        let mut known = shared.rules.write().unwrap_or_else(PoisonError::into_inner);
+        if rules.version > known.version {
+            *known = Arc::new(rules);
+        }
+    }
+
+    fn begin_all(&mut self, now: Now, asks: &mut Vec<Ask>) {
+        let mut rest = Vec::new();
+        for ask in asks.drain(..) {
+            match ask {
+                Ask::Start(what, waiting) if self.held.is_none() => self.start(now, what, waiting),
+                Ask::Start(what, waiting) => rest.push(Ask::Start(what, waiting)),
+                Ask::Close(done) => {
+                    self.asks.close();
+                    self.closing.push(done);
+                }
+            }
+        }
+        // Those behind the one that found no room wait with it.
+        asks.append(&mut rest);
+    }
+
+    fn start(&mut self, now: Now, what: What, waiting: Waiting) {
+        let started = match what {
+            What::Command { player, command } => self.proto.start_command(now, player, command),
+            What::Read { read, level, from } => self.proto.start_read(now, read, level, from),
+            What::Node(node) => self.proto.start_node_report(now, node),
+            What::Shards(node) => self.proto.start_shards_report(now, node),
+        };
+        match started {
+            Ok(op) => self.wait_for(op, waiting),
+            // Room comes with the next outcome, and something is under way: otherwise there would be room.
+            Err(StartError::TooMany { .. } | StartError::WindowFull { .. }) => self.held = Some((what, waiting)),
+            Err(StartError::NotWelcomed) => unreachable!("the driver runs after the first welcome"),
+        }
+    }
+
+    fn wait_for(&mut self, op: OpId, waiting: Waiting) {
+        let slot = op.slot();
+        if slot >= self.waiting.len() {
+            self.waiting.resize_with(slot + 1, || None);
+        }
+        self.waiting[slot] = Some(waiting);
+    }
+
+    fn finish(&mut self) {
+        while let Some((op, result)) = self.proto.poll_outcome() {
+            match self.waiting[op.slot()].take() {
+                // A caller that has gone does not want it any more.
+                Some(Waiting::One(caller)) => _ = caller.send(result.map_err(Error::from)),
+                Some(Waiting::Lane { lane, tag }) => lane.push(tag, result),
+                None => {}
+            }
+        }
+    }
+
+    fn send(&mut self, now: Now) {
+        loop {
+            let mut any = false;
+            while let Some((node, request)) = self.proto.poll_transmit() {
+                any = true;
+                let link = self.nodes.iter().position(|entry| entry.id == node);
+                let link = link.expect("only the profile's nodes are ever welcomed");
+                self.outgoing[link].push(request);
+                if self.outgoing[link].len() == FRAME {
+                    self.send_frame(now, link);
+                }
+            }
+            for link in 0..self.outgoing.len() {
+                self.send_frame(now, link);
+            }
+            // A connection that turned out to be gone gives its requests back.
+            if !any {
+                return;
+            }
+        }
+    }
+
+    fn send_frame(&mut self, now: Now, link: usize) {
+        if self.outgoing[link].is_empty() {
+            return;
+        }
+        encode_into(&self.outgoing[link], &mut self.buffer);
+        self.outgoing[link].clear();
+        let sent = match &self.senders[link] {
+            Some(sender) => sender.send(Bytes::copy_from_slice(&self.buffer)),
+            None => Err(ClientSendError::Closed),
+        };
+        if let Err(error) = sent {
+            // The node does not read, or is gone: a new connection decides which.
+            if let Some(sender) = self.senders[link].take() {
+                sender.close(&error.to_string());
+            }
+            self.proto.handle_disconnected(now, self.nodes[link].id);
+        }
+    }
+
+    async fn end(mut self) {
+        const GRACE: Duration = Duration::from_secs(1);
+        for (sender, link) in self.senders.iter_mut().zip(&self.links.handles) {
+            match sender.take() {
+                Some(sender) => sender.close("the client has finished"),
+                None => link.abort(),
+            }
+        }
+        // The links hold the receiving halves; they end by themselves once the nodes have heard.
+        self.news.close();
+        let links = async { while self.links.tasks.join_next().await.is_some() {} };
+        // What is not gone by then is cut off.
+        let _ = timeout(GRACE, links).await;
+        self.links.tasks.abort_all();
+        self.endpoint.wait_idle(GRACE).await;
+        for done in self.closing.drain(..) {
+            // Who asked may have stopped waiting.
+            let _ = done.send(());
+        }
+    }
+}

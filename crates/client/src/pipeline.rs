@@ -1,0 +1,118 @@
+//! Commands and reads in bulk: no task and no channel for each, only a tag that comes back with the outcome.
+
+use crate::driver::{Ask, Waiting, What};
+use crate::error::Error;
+use client_proto::{Failure, Read, Success};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use world::{Command, PlayerName};
+
+use crate::client::ReadOptions;
+
+/// What came of one submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The submitter's own word for it.
+    pub tag: u64,
+    /// What came of it. A command that the rules rejected is a [`Success::Command`] whose outcome says so.
+    pub result: Result<Success, Failure>,
+}
+
+/// The submitting end of a pipeline; clones share its depth.
+#[derive(Clone, Debug)]
+pub struct Submitter {
+    asks: mpsc::Sender<Ask>,
+    lane: Arc<Lane>,
+}
+
+/// The receiving end of a pipeline. Completions come in any order, each submission's exactly once (unless the client is
+/// closed first).
+#[derive(Debug)]
+pub struct Completions {
+    lane: Arc<Lane>,
+    taken: VecDeque<Completion>,
+}
+
+/// Invariant: what is under way and what waits to be received are together at most the depth.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    done: Mutex<VecDeque<Completion>>,
+    ready: Notify,
+    room: Semaphore,
+}
+
+pub(crate) fn pipeline(asks: mpsc::Sender<Ask>, depth: usize) -> (Submitter, Completions) {
+    let room = Semaphore::new(depth.clamp(1, Semaphore::MAX_PERMITS));
+    let lane = Arc::new(Lane { done: Mutex::default(), ready: Notify::new(), room });
+    (Submitter { asks, lane: lane.clone() }, Completions { lane, taken: VecDeque::new() })
+}
+
+impl Submitter {
+    /// Begins a command; waits while as many submissions as the pipeline is deep have not been received back.
+    pub async fn submit(&self, player: PlayerName, command: Command, tag: u64) -> Result<(), Error> {
+        self.start(What::Command { player, command }, tag).await
+    }
+
+    /// Begins a read; waits like [`Submitter::submit`].
+    pub async fn submit_read(&self, read: Read, options: ReadOptions, tag: u64) -> Result<(), Error> {
+        self.start(What::Read { read, level: options.level, from: options.from }, tag).await
+    }
+
+    async fn start(&self, what: What, tag: u64) -> Result<(), Error> {
+        let room = self.lane.room.acquire().await.map_err(|_| Error::Closed)?;
+        let waiting = Waiting::Lane { lane: self.lane.clone(), tag };
+        self.asks.send(Ask::Start(what, waiting)).await.map_err(|_| Error::Closed)?;
+        room.forget();
+        Ok(())
+    }
+}
+
+impl Completions {
+    /// The next completion.
+    pub async fn recv(&mut self) -> Completion {
+        while self.taken.is_empty() {
+            self.fill().await;
+        }
+        self.taken.pop_front().expect("filled just now")
+    }
+
+    /// Waits for completions and appends all that are here to `completions`; says how many (at least one). Dropping the
+    /// future loses nothing.
+    pub async fn recv_many(&mut self, completions: &mut Vec<Completion>) -> usize {
+        while self.taken.is_empty() {
+            self.fill().await;
+        }
+        let count = self.taken.len();
+        completions.extend(self.taken.drain(..));
+        count
+    }
+
+    async fn fill(&mut self) {
+        loop {
+            std::mem::swap(&mut *self.lane.lock(), &mut self.taken);
+            if !self.taken.is_empty() {
+                self.lane.room.add_permits(self.taken.len());
+                return;
+            }
+            self.lane.ready.notified().await;
+        }
+    }
+}
+
+impl Lane {
+    pub fn push(&self, tag: u64, result: Result<Success, Failure>) {
+        let mut done = self.lock();
+        done.push_back(Completion { tag, result });
+        let first = done.len() == 1;
+        drop(done);
+        if first {
+            self.ready.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Completion>> {
+        // Nothing panics while the lock is held; if something did, the queue would still be in order.
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,201 @@
+//! Faults strike, everything is mended, and at the end the observer compares what is left.
+
+use crate::clock::{MS, SECOND};
+use crate::cluster::{Cluster, Event};
+use crate::fault::Fault;
+use crate::judge;
+use crate::network::{Weather, index};
+use checker::{FieldOp, FieldRet};
+use paxos::NodeId;
+use placement::ShardId;
+use std::collections::BTreeMap;
+use world::land::{PageKey, Readiness, audit};
+use world::{FieldView, Land};
+
+/// How often the observer looks whether all is well.
+const LOOK_EVERY: u64 = 250 * MS;
+/// What one harvest brings in at most, in this world.
+const BEST_HARVEST: u128 = 32;
+
+impl Cluster {
+    pub(crate) fn strike(&mut self, fault: &Fault) {
+        self.trace.note(self.now, || format!("**         {fault}"));
+        match fault {
+            Fault::Cut(how) => {
+                self.stats.partitions += 1;
+                self.network.cut(how);
+            }
+            Fault::Heal => self.network.heal(),
+            Fault::Crash(node) => self.crash(*node),
+            Fault::Start(node) => self.start(*node),
+            Fault::Pause(node) => self.pause(*node),
+            Fault::Resume(node) => self.resume(*node),
+            Fault::Stall(node, micros) => self.stall(*node, *micros),
+            Fault::Step(node, ms) => {
+                self.stats.steps += 1;
+                self.machines[index(*node)].clock.wall_ahead_ms += ms;
+            }
+            Fault::Calm => self.calm(),
+        }
+    }
+
+    /// Mends everything; from here on patience runs.
+    pub fn calm(&mut self) {
+        self.network.heal();
+        self.network.weather = Weather::default();
+        self.free_disks();
+        for (machine, clock) in self.machines.iter_mut().zip(&self.plan.clocks) {
+            machine.clock.wall_ahead_ms = clock.wall_ahead_ms;
+        }
+        for node in (1..=self.plan.nodes).map(NodeId) {
+            self.resume(node);
+            self.start(node);
+        }
+        self.calm_since = Some(self.now);
+        for shard in 0..self.auditions.len() {
+            self.audition(shard);
+        }
+        self.agenda.plan(self.now.plus(LOOK_EVERY), Event::Look);
+    }
+
+    pub(crate) fn look(&mut self) {
+        let Some(since) = self.calm_since else { return };
+        let trouble = self.trouble();
+        if trouble.is_none() && self.now >= self.plan.at_least && self.stats.commands >= self.plan.min_commands {
+            self.well = true;
+            return;
+        }
+        if self.now.since(since) > self.plan.patience
+            && let Some(what) = trouble
+        {
+            let patience = self.plan.patience / SECOND;
+            return self.judge.object(self.now, "liveness", format!("{patience} s after the calm {what}"));
+        }
+        for shard in 0..self.auditions.len() {
+            // The first attempt may have found a client that had no connection yet.
+            if self.auditions[shard] == (0, false) {
+                self.audition(shard);
+            }
+        }
+        self.agenda.plan(self.now.plus(LOOK_EVERY), Event::Look);
+    }
+
+    /// What is not yet as it should be when everything is mended.
+    pub fn trouble(&self) -> Option<String> {
+        for machine in &self.machines {
+            let Some(host) = &machine.host else { return Some(format!("{} is off", machine.id)) };
+            if !host.is_ready() {
+                let leaderless = host.leaderless();
+                return Some(format!("{} is not ready: {leaderless} shards without a leader it would follow", machine.id));
+            }
+        }
+        for info in self.map.shards() {
+            let target = self.judge.applied(info.shard);
+            for &node in &info.voters {
+                let replica = self.machines[index(node)].host.as_ref().and_then(|host| host.replica(info.shard));
+                let applied = replica.map(shard::Replica::applied);
+                if applied != Some(target) {
+                    return Some(format!("{node} has applied {applied:?} of shard {}, others {target}", info.shard));
+                }
+                let owes = replica.and_then(|replica| replica.state().land()?.payments().next());
+                if let Some(payment) = owes {
+                    return Some(format!("{node} still owes {payment:?} for shard {}", info.shard));
+                }
+            }
+        }
+        for (shard, (_, alive)) in self.auditions.iter().enumerate() {
+            if !alive {
+                return Some(format!("no claim has succeeded in shard {}", self.map.shards()[shard].shard));
+            }
+        }
+        let busy = self.players.iter().position(|player| player.proto.in_flight() > 0);
+        busy.map(|player| format!("client {player} still waits for {:?}", self.players[player].pending.values().next()))
+    }
+
+    /// Compares what is left, now that all is quiet.
+    pub(crate) fn conclude(&mut self) {
+        let mut lands: BTreeMap<ShardId, Vec<(NodeId, Land)>> = BTreeMap::new();
+        for info in self.map.shards().to_vec() {
+            for &node in &info.voters {
+                match self.land(info.shard, node) {
+                    Ok(land) => lands.entry(info.shard).or_default().push((node, land)),
+                    Err(what) => return self.judge.object(self.now, "storage", what),
+                }
+            }
+        }
+        self.compare(&lands);
+        let firsts: Vec<&Land> = lands.values().filter_map(|replicas| Some(&replicas.first()?.1)).collect();
+        match audit(&firsts) {
+            Err(imbalance) => self.judge.object(self.now, "conservation", imbalance),
+            Ok(totals) => {
+                let found = u128::from(totals.harvested.0);
+                let harvests = self.judge.harvests;
+                let most = harvests.answered + harvests.unknown * BEST_HARVEST;
+                if !(harvests.answered..=most).contains(&found) {
+                    let what = format!("{found} acorns were harvested, but players know of {harvests:?}");
+                    self.judge.object(self.now, "conservation", what);
+                }
+            }
+        }
+        self.judge.check_fields(self.now);
+    }
+
+    /// Every replica must have the same land, and what was acknowledged on it.
+    fn compare(&mut self, lands: &BTreeMap<ShardId, Vec<(NodeId, Land)>>) {
+        let touched: Vec<_> = self.judge.fields.keys().copied().collect();
+        for replicas in lands.values() {
+            let Some((first_node, first)) = replicas.first() else { continue };
+            for (node, land) in &replicas[1..] {
+                if land.totals() != first.totals() || land.owned_fields() != first.owned_fields() {
+                    let what = format!("{first_node} has {:?}, {node} {:?}", first.totals(), land.totals());
+                    self.judge.object(self.now, "same state", what);
+                }
+            }
+        }
+        for field in touched {
+            let shard = self.map.shard_of(world::Bucket::of_chunk(crate::sites::SEED, field.chunk())).shard;
+            let Some(replicas) = lands.get(&shard) else { continue };
+            let views: Vec<(NodeId, FieldView)> = replicas.iter().map(|(node, land)| (*node, land.field(field))).collect();
+            for (node, view) in &views {
+                let name = node.to_string();
+                if let Err(error) = self.judge.ownership.compare(&name, field, view.owner) {
+                    self.judge.object(self.now, "one owner", error);
+                }
+                if view != &views[0].1 {
+                    let what = format!("{} has {:?}, {node} {view:?}", views[0].0, views[0].1);
+                    self.judge.object(self.now, "same state", what);
+                }
+            }
+            // The last word on every field is one more strong read of it.
+            let now = judge::at(self.now);
+            if let Some(history) = self.judge.fields.get_mut(&field) {
+                let id = history.invoke(u64::MAX, FieldOp::Read, now);
+                history.answer(id, FieldRet::from(&views[0].1), now);
+            }
+        }
+        for nth in 0..self.plan.voters {
+            let found = self.judge.ownership.verify(&format!("replica {nth}"), |field| {
+                let shard = self.map.shard_of(world::Bucket::of_chunk(crate::sites::SEED, field.chunk())).shard;
+                lands.get(&shard)?.get(nth)?.1.field(field).owner
+            });
+            if let Err(error) = found {
+                self.judge.object(self.now, "one owner", error);
+            }
+        }
+    }
+
+    /// The land of a replica, with every chunk in memory.
+    fn land(&self, shard: ShardId, node: NodeId) -> Result<Land, String> {
+        let machine = &self.machines[index(node)];
+        let replica = machine.host.as_ref().and_then(|host| host.replica(shard));
+        let land = replica.and_then(|replica| replica.state().land());
+        let mut land = land.ok_or_else(|| format!("{node} has no land of shard {shard}"))?.clone();
+        let chunks: std::collections::BTreeSet<_> = self.judge.fields.keys().map(|field| field.chunk()).collect();
+        for chunk in chunks.into_iter().filter(|&chunk| land.readiness(chunk) == Readiness::Stored).collect::<Vec<_>>() {
+            let page = machine.disk.page(shard, chunk).map_err(|error| error.to_string())?;
+            let page = page.ok_or_else(|| format!("{node} has no page {:?} of shard {shard}", PageKey::Chunk(chunk)))?;
+            land.load_chunk(chunk, &page).map_err(|error| error.to_string())?;
+        }
+        Ok(land)
+    }
+}

@@ -1,0 +1,211 @@
+//! Watches a run from outside, sees everything at once, and says what was broken first.
+
+use crate::clock::Time;
+use crate::machine::Machine;
+use crate::network::index;
+use checker::{Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership};
+use paxos::{NodeId, Slot};
+use placement::{ShardId, ShardMap};
+use std::collections::BTreeMap;
+use wire::{Answer, AnswerBody, Level, Receipt, RequestNo};
+use world::land::Totals;
+use world::{Deed, FieldId, Millis, Outcome};
+
+/// A promise that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{property} at {at}: {what}")]
+pub struct Violation {
+    /// Which promise.
+    pub property: &'static str,
+    /// When it was seen.
+    pub at: Time,
+    /// What was seen.
+    pub what: String,
+}
+
+/// A client, by number.
+pub type PlayerNo = usize;
+
+/// What is compared of two replicas' states at one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Print {
+    log_time: Millis,
+    totals: Totals,
+    owned: u64,
+}
+
+/// What is known of harvests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Harvests {
+    /// Acorns of harvests that were answered.
+    pub answered: u128,
+    /// Harvests of which nobody knows.
+    pub unknown: u128,
+}
+
+/// The observer.
+#[derive(Debug)]
+pub struct Judge {
+    map: ShardMap,
+    agreement: Agreement,
+    prints: BTreeMap<(ShardId, Slot), (NodeId, Print)>,
+    /// The first slot of each shard not yet seen applied anywhere.
+    applied: BTreeMap<ShardId, Slot>,
+    /// What was done to each field.
+    pub fields: BTreeMap<FieldId, History<FieldOp, FieldRet>>,
+    /// The claims nobody else competes for.
+    pub ownership: Ownership,
+    /// The first answer to each command.
+    answers: BTreeMap<(PlayerNo, RequestNo), Outcome>,
+    /// Harvests.
+    pub harvests: Harvests,
+    /// What was broken first.
+    pub violation: Option<Violation>,
+}
+
+impl Judge {
+    /// Has seen nothing.
+    pub fn new(map: ShardMap) -> Self {
+        Self {
+            map,
+            agreement: Agreement::new(),
+            prints: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            fields: BTreeMap::new(),
+            ownership: Ownership::new(),
+            answers: BTreeMap::new(),
+            harvests: Harvests::default(),
+            violation: None,
+        }
+    }
+
+    /// `property` does not hold.
+    pub fn object(&mut self, at: Time, property: &'static str, what: impl ToString) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { property, at, what: what.to_string() });
+        }
+    }
+
+    /// How far anybody has applied `shard`.
+    pub fn applied(&self, shard: ShardId) -> Slot {
+        self.applied.get(&shard).copied().unwrap_or_default()
+    }
+
+    /// A replica of `machines[at]` has applied `shard` from after `before` up to `now_applied`. Says how many of these
+    /// slots nobody had applied before.
+    pub fn saw_applied(
+        &mut self,
+        time: Time,
+        machines: &[Machine],
+        at: usize,
+        shard: ShardId,
+        before: Slot,
+        now_applied: Slot,
+    ) -> u64 {
+        let machine = &machines[at];
+        let mut new = 0;
+        if now_applied < before {
+            self.object(time, "agreement", format!("{} applied s{shard} back from {before} to {now_applied}", machine.id));
+        }
+        for slot in (before.0 + 1..=now_applied.0).map(Slot) {
+            let Some(hash) = machine.disk.written(shard, slot) else {
+                let what = format!("{} applied slot {slot} of shard {shard}, which it never wrote down", machine.id);
+                self.object(time, "durability", what);
+                return new;
+            };
+            if let Err(disagreement) = self.agreement.observe(machine.id, shard, slot, hash) {
+                self.object(time, "agreement", disagreement);
+            }
+            let first = self.applied.entry(shard).or_default();
+            if slot > *first {
+                *first = slot;
+                new += 1;
+                self.check_durable(time, machines, shard, slot, hash);
+            }
+        }
+        let Some(replica) = machine.host.as_ref().and_then(|host| host.replica(shard)) else { return new };
+        if let Some(land) = replica.state().land() {
+            let print = Print { log_time: replica.state().log_time(), totals: land.totals(), owned: land.owned_fields() };
+            let (first, seen) = *self.prints.entry((shard, now_applied)).or_insert((machine.id, print));
+            if seen != print {
+                let what = format!("after slot {now_applied} of shard {shard} {first} has {seen:?}, {} {print:?}", machine.id);
+                self.object(time, "same state", what);
+            }
+        }
+        new
+    }
+
+    /// What is applied anywhere is chosen, so a quorum must have it where power cannot take it.
+    fn check_durable(&mut self, time: Time, machines: &[Machine], shard: ShardId, slot: Slot, hash: u64) {
+        let Some(info) = self.map.get(shard) else { return };
+        let holders = info.voters.iter().filter(|node| machines[index(**node)].disk.holds(shard, slot, hash)).count();
+        if holders * 2 <= info.voters.len() {
+            let what = format!("slot {slot} of shard {shard} is applied, but durable at {holders} of {} voters", info.voters.len());
+            self.object(time, "durability", what);
+        }
+    }
+
+    /// A node sends an answer.
+    pub fn saw_answer(&mut self, time: Time, machine: &Machine, answer: &Answer) {
+        let (receipt, level) = match &answer.body {
+            AnswerBody::Applied { receipt, .. } => (receipt, Some(Level::Strong)),
+            AnswerBody::Read { receipt, .. } => (receipt, None),
+            _ => return,
+        };
+        let applied = machine.host.as_ref().and_then(|host| host.replica(receipt.shard)).map(shard::Replica::applied);
+        let sound = receipt.node == machine.id
+            && applied.is_some_and(|applied| receipt.slot <= applied)
+            && level.is_none_or(|level| level == receipt.level);
+        if !sound {
+            self.object(time, "receipts", format!("{} sends {receipt:?} but has applied {applied:?}", machine.id));
+        }
+    }
+
+    /// A client hears what came of a read at `asked`.
+    pub fn saw_receipt(&mut self, time: Time, asked: Level, receipt: &Receipt) {
+        let bound = if asked == Level::Strong { Some(0) } else { None };
+        if receipt.level != asked || receipt.bound_ms != bound {
+            self.object(time, "receipts", format!("a read at level {asked} was answered with {receipt:?}"));
+        }
+    }
+
+    /// A client hears the answer to a command. Says whether it heard one before.
+    pub fn saw_outcome(&mut self, time: Time, player: PlayerNo, number: RequestNo, outcome: &Outcome) -> bool {
+        match self.answers.get(&(player, number)) {
+            Some(first) if first == outcome => true,
+            Some(first) => {
+                let what = format!("client {player} heard {first:?} and then {outcome:?} for its request {}", number.0);
+                self.object(time, "exactly once", what);
+                true
+            }
+            None => {
+                if let Outcome::Done { deed: Deed::Harvested(acorns), .. } = outcome {
+                    self.harvests.answered += u128::from(acorns.0);
+                }
+                self.answers.insert((player, number), outcome.clone());
+                false
+            }
+        }
+    }
+
+    /// Whether that command was answered.
+    pub fn is_answered(&self, player: PlayerNo, number: RequestNo) -> bool {
+        self.answers.contains_key(&(player, number))
+    }
+
+    /// Every field's history must have an order.
+    pub fn check_fields(&mut self, time: Time) {
+        let broken = self.fields.iter().find_map(|(field, history)| {
+            let violation = checker::check(&FieldModel, history).err()?;
+            Some(format!("{field}: {violation}"))
+        });
+        if let Some(what) = broken {
+            self.object(time, "linearizability", what);
+        }
+    }
+}
+
+/// The observer's time, as the checkers take it.
+pub fn at(time: Time) -> At {
+    At(time.0)
+}

@@ -1,0 +1,44 @@
+//! Whole clusters in one thread under one seed: virtual time, a network that loses, doubles, reorders and cuts, disks
+//! that lose what was not synced, clocks that drift, machines that crash and pause, and clients that keep asking.
+//!
+//! What runs is the product's own code (`host` and `client-proto`); only its surroundings are made up. A run has three
+//! parts: faults strike while players claim, farm and look; then everything is mended; then, within a bound, every shard
+//! must serve and every replica must be the same. All along an observer who sees everything holds the run against what
+//! is promised. A seed and a commit reproduce a run exactly, on any machine and any number of threads.
+//!
+//! The idea is FoundationDB's and TigerBeetle's; the swarm of fault mixes is Groce's (*Swarm Testing*, 2012).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`campaign`] | many seeds on many threads, and what is said about them |
+//! | [`run`] | one seed, from its plan to the verdict |
+//! | [`plan`], [`fault`] | what a seed plays, and what goes wrong in it |
+//! | [`cluster`] | the event loop; its parts are in `serve` (machines), `play` (clients), `ending` (faults and the end) |
+//! | [`machine`], [`disk`], [`network`], [`clock`] | what a node stands on |
+//! | [`player`], [`sites`] | a client, and where it plays |
+//! | [`judge`] | the observer |
+//! | [`sabotage`] | broken surroundings, so that tests see the observer object |
+//! | [`trace`], [`stats`], [`digest`] | what is told of a run |
+//! | [`agenda`], [`random`] | the future, and chance |
+
+pub mod agenda;
+pub mod campaign;
+pub mod clock;
+pub mod cluster;
+pub mod digest;
+pub mod disk;
+mod ending;
+pub mod fault;
+pub mod judge;
+pub mod machine;
+pub mod network;
+mod play;
+pub mod plan;
+pub mod player;
+pub mod random;
+pub mod run;
+pub mod sabotage;
+mod serve;
+pub mod sites;
+pub mod stats;
+pub mod trace;

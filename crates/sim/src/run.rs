@@ -1,0 +1,55 @@
+//! One seed, from its plan to the verdict.
+
+use crate::cluster::Cluster;
+use crate::judge::Violation;
+use crate::plan::Plan;
+use crate::stats::Stats;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Which run.
+    pub seed: u64,
+    /// A number that stands for everything that happened.
+    pub digest: u64,
+    /// What happened, counted.
+    pub stats: Stats,
+    /// What was broken: a promise, or an assertion of the product.
+    pub failure: Option<String>,
+    /// The diagram, if it was wanted.
+    pub lines: Vec<String>,
+}
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Plays `plan` to its end. A panic of the product is a failure like any other.
+pub fn run(plan: Plan, traced: bool) -> Report {
+    quiet_panics();
+    let seed = plan.seed;
+    let mut cluster = Cluster::new(plan, traced);
+    let played = panic::catch_unwind(AssertUnwindSafe(|| cluster.play()));
+    let failure = match played {
+        Ok(()) => cluster.judge.violation.as_ref().map(Violation::to_string),
+        Err(_) => {
+            let what = PANIC.with(|panic| panic.borrow_mut().take());
+            Some(format!("an assertion failed at {}: {}", cluster.now, what.unwrap_or_default()))
+        }
+    };
+    let digest = cluster.digest();
+    Report { seed, digest, stats: cluster.stats, failure, lines: cluster.trace.into_lines() }
+}
+
+/// Panics of the product are told in the report, not on the terminal.
+fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        panic::set_hook(Box::new(|info| {
+            PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
+        }));
+    });
+}

@@ -1,0 +1,80 @@
+//! Ways to break the environment that the product relies on, so that tests can see each checker catch what it is for.
+//! None of them is a switch in the product: they lie on its behalf, on the disk or on the wire.
+
+use wire::peer::{Frame, PeerMessage};
+use wire::{Answer, AnswerBody};
+use world::{Acorns, FieldView, Outcome, PlayerName, Rejection};
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Nothing.
+    #[default]
+    None,
+    /// A crash wipes the disk, and the node comes back under its old name.
+    Amnesia,
+    /// Writes are reported durable when they are handed in.
+    EarlyReports,
+    /// The network acknowledges every Accept in its receiver's name, as if no quorum were needed.
+    ForgedVotes,
+    /// The network confirms every leader's ballot in its voters' names.
+    ForgedConfirmations,
+    /// Payments between shards grow on their way.
+    InflatedPayments,
+    /// Every so often an answer names another owner than the node did.
+    WrongOwners,
+    /// The second answer to a request is not the first.
+    ChangedRepeats,
+    /// Strong answers claim a bound that they do not have.
+    VagueReceipts,
+}
+
+impl Sabotage {
+    /// What the network answers in the receiver's name.
+    pub(crate) fn forge(self, frame: &Frame) -> Frame {
+        let forged = frame.iter().filter_map(|message| {
+            let PeerMessage::Paxos { shard, message } = message else { return None };
+            let answer = match (self, message) {
+                (Self::ForgedVotes, paxos::Message::Accept { ballot, at, values, .. }) => {
+                    let through = paxos::Slot(at.0 + values.len() as u64 - 1);
+                    paxos::Message::Ack { ballot: *ballot, through, chosen: paxos::Slot::ZERO, safe: paxos::Slot::ZERO, gap: false }
+                }
+                (Self::ForgedConfirmations, paxos::Message::Confirm { ballot, round }) => {
+                    paxos::Message::Confirmed { ballot: *ballot, round: *round }
+                }
+                _ => return None,
+            };
+            Some(PeerMessage::Paxos { shard: *shard, message: answer })
+        });
+        forged.collect()
+    }
+
+    /// What becomes of a frame on its way.
+    pub(crate) fn alter(self, frame: &mut Frame) {
+        if self != Self::InflatedPayments {
+            return;
+        }
+        for message in frame {
+            if let PeerMessage::Pay { payment, .. } = message {
+                payment.amount = Acorns(payment.amount.0 + 1);
+            }
+        }
+    }
+
+    /// What becomes of an answer on its way.
+    pub(crate) fn pervert(self, answer: &mut Answer, repeated: bool) {
+        let nobody = PlayerName::new("nobody").expect("a name");
+        match (self, &mut answer.body) {
+            (Self::WrongOwners, AnswerBody::Applied { outcome, .. }) if answer.id % 13 == 0 => match outcome {
+                Outcome::Rejected(Rejection::AlreadyOwned { owner, .. }) => *owner = nobody,
+                Outcome::Rejected(Rejection::NotOwner { owner, .. }) => *owner = Some(nobody),
+                _ => {}
+            },
+            (Self::ChangedRepeats, AnswerBody::Applied { outcome: Outcome::Done { field, .. }, .. }) if repeated => {
+                *field = FieldView { version: field.version + 1, ..field.clone() };
+            }
+            (Self::VagueReceipts, AnswerBody::Read { receipt, .. }) => receipt.bound_ms = Some(7),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What happened, counted: a run that met nothing has shown nothing.
+
+use paxos::Message;
+use std::fmt;
+
+/// What a replica was when a message reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSeen {
+    /// It follows, or waits.
+    Follower,
+    /// It stands for election.
+    Candidate,
+    /// It leads.
+    Leader,
+}
+
+/// The names of [`Message`]'s variants, as [`kind`] numbers them.
+pub const KINDS: [&str; 12] = [
+    "Canvass", "Canvassed", "Prepare", "Promise", "Accept", "Ack", "Refuse", "Watermark", "Fetch", "Learn", "Confirm",
+    "Confirmed",
+];
+
+/// Which variant, as an index into [`KINDS`].
+pub fn kind(message: &Message) -> usize {
+    match message {
+        Message::Canvass { .. } => 0,
+        Message::Canvassed { .. } => 1,
+        Message::Prepare { .. } => 2,
+        Message::Promise { .. } => 3,
+        Message::Accept { .. } => 4,
+        Message::Ack { .. } => 5,
+        Message::Refuse { .. } => 6,
+        Message::Watermark { .. } => 7,
+        Message::Fetch { .. } => 8,
+        Message::Learn { .. } => 9,
+        Message::Confirm { .. } => 10,
+        Message::Confirmed { .. } => 11,
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
+        /// Counters of one run, or of many.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Received: by kind of message and role of the receiver.
+            pub received: [[u64; 3]; KINDS.len()],
+        }
+
+        impl Stats {
+            /// Adds another run's.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+                for (mine, theirs) in self.received.iter_mut().zip(&other.received) {
+                    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                        *mine += theirs;
+                    }
+                }
+            }
+
+            fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($label, self.$name),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Simulated microseconds.
+    simulated = "",
+    /// Things that happened.
+    events = "events",
+    /// Turns of nodes.
+    turns = "turns",
+    /// Frames between nodes.
+    frames = "frames",
+    /// Messages of Paxos in them.
+    messages = "messages",
+    /// Frames lost, cut off or sent to a machine that was off.
+    lost_frames = "frames lost",
+    /// Frames delivered twice.
+    duplicated = "frames doubled",
+    /// Power failures.
+    crashes = "crashes",
+    /// Restarts.
+    restarts = "restarts",
+    /// Pauses.
+    pauses = "pauses",
+    /// Cuts of the network.
+    partitions = "partitions",
+    /// Disks that stalled.
+    stalls = "disk stalls",
+    /// Wall clocks that were set.
+    steps = "clock steps",
+    /// Leaders that took office.
+    elections = "elections",
+    /// Commands begun.
+    commands = "commands",
+    /// Commands done.
+    done = "done",
+    /// Commands rejected by the rules.
+    rejected = "rejected",
+    /// Commands certainly not done.
+    refused = "refused",
+    /// Commands of which nobody knows.
+    unknown = "unknown",
+    /// Reads answered.
+    reads = "reads",
+    /// Reads that failed.
+    failed_reads = "reads failed",
+    /// Slots applied, counted once a shard.
+    slots = "slots",
+    /// Synced writes.
+    writes = "writes",
+    /// Power failures that lost records which had not been synced.
+    torn = "torn tails",
+    /// Power failures of which some unsynced records survived.
+    half_torn = "half-torn tails",
+    /// Restarts that found a checkpoint.
+    from_checkpoint = "starts from checkpoint",
+    /// Restarts that replayed a log.
+    from_log = "starts with a log",
+    /// Acks that told of a gap.
+    gaps = "gaps",
+    /// Catch-ups that the disk had to serve.
+    log_reads = "catch-ups from disk",
+    /// Chunks loaded again.
+    chunk_loads = "chunk loads",
+    /// Checkpoints made.
+    checkpoints = "checkpoints",
+    /// Logs told to forget.
+    releases = "log releases",
+    /// Answers repeated.
+    repeats = "answers repeated",
+    /// Refusals: the leader lost its office.
+    deposed = "deposed",
+    /// Refusals: no quorum.
+    no_quorum = "no quorum",
+    /// Refusals: elsewhere.
+    not_leader = "not leader",
+    /// Refusals: too late.
+    expired = "expired",
+    /// Refusals: answered and forgotten.
+    forgotten = "forgotten",
+    /// Payments between shards.
+    payments = "payments",
+    /// Client connections that broke.
+    broken = "connections broken",
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.simulated / 3_600_000_000;
+        let minutes = self.simulated / 60_000_000 % 60;
+        writeln!(f, "simulated {hours} h {minutes} min")?;
+        let named: Vec<_> = self.named().into_iter().filter(|(name, _)| !name.is_empty()).collect();
+        for line in named.chunks(4) {
+            let cells: Vec<String> = line.iter().map(|(name, count)| format!("{name:>22} {count:>12}")).collect();
+            writeln!(f, "{}", cells.join(""))?;
+        }
+        writeln!(f, "received by          follower    candidate       leader")?;
+        for (name, [follower, candidate, leader]) in KINDS.iter().zip(&self.received) {
+            writeln!(f, "  {name:<12} {follower:>14} {candidate:>12} {leader:>12}")?;
+        }
+        let rare: Vec<&str> = self.named().into_iter().filter(|&(_, count)| count == 0).map(|(name, _)| name).collect();
+        if !rare.is_empty() {
+            writeln!(f, "never happened: {}", rare.join(", "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! The project's own tool, run as `cargo xtask`: sets up, runs, tests and tidies. One command to try the project, one to
+//! check it; everything a person or CI does goes through here, so that both do the same.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`setup`] | what must be on the machine before anything is built |
+//! | [`workspace`] | where the workspace is, and running programs in it |
+//! | [`run`] | build a program of ours and become it: `up`, `sim`, `bench` |
+//! | [`check`] | everything CI runs, step by step |
+//! | [`tidy`] | the house rules, as a program |
+
+mod check;
+mod failure;
+mod run;
+mod setup;
+mod tidy;
+mod workspace;
+
+use failure::Failure;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Ice Age Farmland: set up, run, test.
+
+  cargo xtask up [-- ARGS]          build everything, start a local cluster, say where to look
+                                    ARGS go to `icefarm up`: try `cargo xtask up -- --help`
+  cargo xtask test [STEP ...]       everything CI runs; with steps, only those:
+                                    setup fmt tidy clippy doc build test sim
+  cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners
+  cargo xtask sim --seeds N [--from S] [--trace]
+                                    play N clusters under faults; ends with the line `digest ...`
+  cargo xtask bench claims [--json] [ARGS]
+                                    durable claims per second on this machine, beside what disk and network can do
+
+New here? `cargo xtask up` in one terminal, then do what it says in another.
+README.md has a tour of five minutes, ARCHITECTURE.md the map of the code.
+
+Exit status: 0 done, 1 failed, 2 wrong usage; `up`, `sim` and `bench` end as the program they start.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match command(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::from(failure.status())
+        }
+    }
+}
+
+fn command(arguments: &[String]) -> Result<(), Failure> {
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    let asks_for_help = rest.len() == 1 && matches!(rest[0].as_str(), "-h" | "--help");
+    match name.as_str() {
+        "-h" | "--help" | "help" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        "test" | "tidy" if asks_for_help => {
+            print!("{HELP}");
+            Ok(())
+        }
+        "up" => run::up(rest),
+        "sim" => run::sim(rest),
+        "bench" => run::bench(rest),
+        "test" => check::run(rest),
+        "tidy" if rest.is_empty() => tidy::run(),
+        "tidy" => Err(Failure::Usage(format!("tidy takes no arguments, but was given '{}'", rest.join(" ")))),
+        unknown => Err(Failure::Usage(format!("there is no command '{unknown}'"))),
+    }
+}

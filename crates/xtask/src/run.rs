@@ -1,0 +1,53 @@
+//! Builds a program of ours, then becomes it: signals sent to `cargo xtask up` reach the cluster itself, and its exit
+//! status is ours.
+
+use crate::{
+    Failure, setup,
+    workspace::{Workspace, succeed},
+};
+use std::{os::unix::process::CommandExt, process::Command};
+
+/// `up [-- ARGS]`
+pub fn up(arguments: &[String]) -> Result<(), Failure> {
+    setup::programs()?;
+    let arguments = match arguments {
+        [dashes, rest @ ..] if dashes == "--" => rest,
+        other => other,
+    };
+    become_program(&["icefarm"], "icefarm", "up", arguments)
+}
+
+/// `sim --seeds N [--from S] [--trace]`
+pub fn sim(arguments: &[String]) -> Result<(), Failure> {
+    become_program(&["sim"], "sim", None, arguments)
+}
+
+/// `bench claims [--json] ...`
+pub fn bench(arguments: &[String]) -> Result<(), Failure> {
+    match arguments.split_first() {
+        Some((what, rest)) if what == "claims" => {
+            setup::programs()?;
+            become_program(&["icefarm", "icefarm-load"], "icefarm-load", "bench-claims", rest)
+        }
+        Some((other, _)) => Err(Failure::Usage(format!("there is no benchmark '{other}', only 'claims'"))),
+        None => Err(Failure::Usage("bench what? `cargo xtask bench claims`".to_owned())),
+    }
+}
+
+/// Builds `packages` (progress on stderr, so that stdout stays the program's), then turns this process into
+/// `program FIRST ARGUMENTS`. Returns only on failure.
+fn become_program<'a>(
+    packages: &[&str],
+    program: &str,
+    first: impl Into<Option<&'a str>>,
+    arguments: &[String],
+) -> Result<(), Failure> {
+    let workspace = Workspace::find()?;
+    let mut build = workspace.cargo(&["build", "--release"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    succeed(&mut build)?;
+    let source = Command::new(workspace.program(program)).args(first.into()).args(arguments).exec();
+    Err(Failure::Start { program: program.to_owned(), source })
+}

@@ -1,0 +1,33 @@
+//! Harness for tests that cross crates: real node processes on this machine, real QUIC, real disk, real `kill -9`.
+//!
+//! | module | what for |
+//! |---|---|
+//! | [`cluster`] | found, start, kill, stop, restart; nothing outlives its test |
+//! | [`program`] | one child process, with what it says |
+//! | [`cli`] | the command line as scripts use it: exit status and JSON |
+//! | [`operator`] | the SDK for tests that are not asynchronous themselves: reports, and what each replica holds |
+//! | [`storm`] | many clients claiming at once, and what they were told |
+//! | [`raw`] | a client that says what no SDK would |
+//! | [`disk`] | damage to a node's files |
+//! | [`wait`] | every wait is for a condition, with a deadline |
+//!
+//! Clusters share two cores, so a process runs one at a time: [`Cluster::start`](cluster::Cluster::start) waits its turn.
+//! Files of a test that failed are kept, and their place is printed.
+
+pub mod cli;
+pub mod cluster;
+pub mod disk;
+pub mod http;
+pub mod operator;
+pub mod program;
+pub mod raw;
+pub mod scratch;
+pub mod storm;
+pub mod wait;
+
+pub use cli::{Answer, Cli};
+pub use cluster::{Cluster, Options};
+pub use operator::Operator;
+pub use program::Program;
+pub use scratch::Scratch;
+pub use wait::until;
