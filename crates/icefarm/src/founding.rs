@@ -9,8 +9,8 @@
 //! | `nI/` | node I: `node.toml`, `keys/`, `data/`, `logs/`, `pid` |
 
 use crate::exit::{Exit, Failure};
-use client::Profile;
 use client::NodeEntry;
+use client::Profile;
 use node::NodeFile;
 use node::config::{Layout, NodeRow, Storage, Timing};
 use paxos::NodeId;
@@ -181,9 +181,9 @@ pub fn found(dir: &Path, plan: &Plan) -> Result<Founded, Failure> {
 pub fn founded(dir: &Path) -> Result<Option<Founded>, Failure> {
     let path = dir.join("cluster.toml");
     match fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).map(Some).map_err(|error| {
-            Failure::new(Exit::Machine, format!("{} is damaged: {error}", path.display()))
-        }),
+        Ok(text) => toml::from_str(&text)
+            .map(Some)
+            .map_err(|error| Failure::new(Exit::Machine, format!("{} is damaged: {error}", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(cannot("read", &path, &error)),
     }

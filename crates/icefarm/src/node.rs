@@ -1,7 +1,7 @@
 //! `icefarm node`: one node in the foreground.
 
 use crate::exit::{Exit, Failure};
-use node::{ConfigError, Node, NodeConfig, NodeError};
+use node::{Node, NodeConfig, NodeError};
 use std::fs;
 use std::future::Future;
 use std::io::{IsTerminal, Read};
@@ -77,9 +77,8 @@ fn start_logging(args: &NodeArgs) -> Result<(), Failure> {
 
 /// Done when the process is told to stop.
 fn stop_signal(until_stdin_closes: bool) -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::new(Exit::Machine, format!("cannot listen for signals: {error}")))
-    };
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::new(Exit::Machine, format!("cannot listen for signals: {error}")));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (closed, stdin_closed) = tokio::sync::oneshot::channel();
     if until_stdin_closes {
@@ -124,8 +123,7 @@ impl Drop for PidFile {
 /// A configuration's mistake is the caller's; everything else is this machine's.
 fn refused(error: &NodeError) -> Failure {
     let status = match error {
-        NodeError::Config(ConfigError::Malformed { .. } | ConfigError::Invalid { .. } | ConfigError::World(_))
-        | NodeError::Config(ConfigError::Layout(_) | ConfigError::Read { .. }) => Exit::Usage,
+        NodeError::Config(_) => Exit::Usage,
         _ => Exit::Machine,
     };
     Failure::new(status, error.to_string())

@@ -83,7 +83,7 @@ fn rejected(rejection: &Rejection, receipt: &wire::Receipt, context: Context<'_>
 fn details(rejection: &Rejection, rules: &RuleBook) -> BTreeMap<&'static str, Value> {
     let pairs: Vec<(&'static str, Value)> = match *rejection {
         Rejection::AlreadyOwned { owner, .. } => vec![("owner", json!(owner.as_str()))],
-        Rejection::NotOwner { owner, .. } => vec![("owner", json!(owner.as_ref().map(|owner| owner.as_str())))],
+        Rejection::NotOwner { owner, .. } => vec![("owner", json!(owner.as_ref().map(world::PlayerName::as_str)))],
         Rejection::NotClaimable { terrain, .. } | Rejection::WrongTerrain { terrain, .. } => {
             vec![("terrain", json!(terrain.word()))]
         }
@@ -122,7 +122,10 @@ fn explain(rejection: &Rejection, context: Context<'_>) -> (String, Option<Strin
         Rejection::WrongTerrain { field, terrain } => {
             let grows = rules.crops.iter().filter(|crop| crop.grows_on.contains(terrain));
             let grows: Vec<&str> = grows.map(|crop| crop.name.as_str()).collect();
-            (format!("that crop does not grow on {terrain}, which {field} is"), Some(format!("{} do", grows.join(", "))))
+            (
+                format!("that crop does not grow on {terrain}, which {field} is"),
+                Some(format!("{} do", grows.join(", "))),
+            )
         }
         Rejection::AlreadyBuilt { field, building } => {
             (format!("{field} has a {} already", building_name(rules, building)), None)
@@ -146,8 +149,9 @@ pub fn no_such_player(name: &str, receipt: Option<&wire::Receipt>) -> Failure {
 /// No node took us.
 pub fn not_connected(error: &ConnectError, profile: &str) -> Failure {
     if error.is_not_allowed() {
-        return Failure::new(Exit::NotAllowed, error.to_string())
-            .hint(format!("the token in {profile} is not good for this cluster: ask its operator for another profile"));
+        return Failure::new(Exit::NotAllowed, error.to_string()).hint(format!(
+            "the token in {profile} is not good for this cluster: ask its operator for another profile"
+        ));
     }
     match error {
         ConnectError::Nobody(tried) => {
@@ -181,7 +185,10 @@ mod tests {
         let field: FieldId = "5,6".parse().unwrap();
         let receipt = r#""receipt":{"shard":12,"node":"n2","slot":811,"level":"strong","bound_ms":0}}"#;
         let cases = [
-            (Rejection::AlreadyOwned { field, owner: samples::name("scrat") }, r#""reason":"already_owned","owner":"scrat""#),
+            (
+                Rejection::AlreadyOwned { field, owner: samples::name("scrat") },
+                r#""reason":"already_owned","owner":"scrat""#,
+            ),
             (Rejection::NotOwner { field, owner: None }, r#""reason":"not_owner","owner":null"#),
             (Rejection::NotClaimable { field, terrain: Terrain::Lake }, r#""reason":"not_claimable","terrain":"lake""#),
             (
@@ -191,7 +198,10 @@ mod tests {
             (Rejection::AlreadyPlanted { field, crop: CropId(0) }, r#""reason":"already_planted","crop":"lichen""#),
             (Rejection::NothingPlanted { field }, r#""reason":"nothing_planted""#),
             (Rejection::NotRipe { field, at: Millis(61_000) }, r#""reason":"not_ripe","ripe_ms":61000"#),
-            (Rejection::AlreadyBuilt { field, building: BuildingId(0) }, r#""reason":"already_built","building":"igloo""#),
+            (
+                Rejection::AlreadyBuilt { field, building: BuildingId(0) },
+                r#""reason":"already_built","building":"igloo""#,
+            ),
             (
                 Rejection::PriceTooHigh { price: Acorns(9), max: Acorns(8) },
                 r#""reason":"price_too_high","max":8,"price":9"#,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, interval, timeout};
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long the nodes may take to serve.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// How long a stop may take before it is forced; a second remains for the rest.
 const STOP: Duration = Duration::from_secs(8);
 

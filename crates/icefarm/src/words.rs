@@ -94,7 +94,10 @@ mod tests {
         assert_eq!(list(["n1"]), "n1");
         assert_eq!(list(["n1", "n2", "n3"]), "n1, n2 and n3");
         assert_eq!((count(1, "field"), count(12_345, "field")), ("1 field".into(), "12,345 fields".into()));
-        assert_eq!((thousands(0), thousands(999), thousands(1_000_000)), ("0".into(), "999".into(), "1,000,000".into()));
+        assert_eq!(
+            (thousands(0), thousands(999), thousands(1_000_000)),
+            ("0".into(), "999".into(), "1,000,000".into())
+        );
     }
 
     #[test]

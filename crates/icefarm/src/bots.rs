@@ -1,0 +1,160 @@
+//! Players that play by themselves, so that there is something to see.
+//!
+//! Each bot has a place it likes; it claims land around it, sows, tends, harvests, now and then builds or gives a field
+//! up, and pauses in between as a person would. They use the SDK like anybody else.
+
+use client::{Client, Error, Player};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use world::{BuildingId, CharacterId, Command, CropId, Deed, FieldId, Millis, Rejection, RuleBook};
+
+/// Where the bots live: the land that the first steps look at.
+const VILLAGE: (u32, u32) = (30_960, 8_180);
+/// How far from the village's corner they settle.
+const SPREAD: u64 = 60;
+/// How far a bot walks from home.
+const STROLL: u64 = 6;
+/// Between two deeds, in milliseconds: at least, and so much more at most.
+const PAUSE: (u64, u64) = (400, 1_600);
+/// A bot that has this much land gives some up.
+const ENOUGH: usize = 40;
+/// After trouble.
+const REST: Duration = Duration::from_secs(2);
+
+/// Lets `count` bots play until `stop` is done.
+pub async fn run(client: Client, count: usize, stop: impl Future<Output = ()>) {
+    let mut bots = JoinSet::new();
+    for number in 0..count {
+        let name = format!("bot-{}", number + 1);
+        match client.player(&name) {
+            Ok(player) => {
+                let rules = client.rules();
+                bots.spawn(Bot::new(client.clone(), player, rules, number as u64).play());
+            }
+            Err(error) => tracing::warn!(name, %error, "this bot cannot play"),
+        }
+    }
+    tokio::select! {
+        () = stop => {}
+        () = async { while bots.join_next().await.is_some() {} } => {}
+    }
+}
+
+struct Bot {
+    client: Client,
+    player: Player,
+    rules: Arc<RuleBook>,
+    home: (u64, u64),
+    /// What it owns, and when what grows there is ripe.
+    land: BTreeMap<FieldId, Option<Millis>>,
+    dice: u64,
+}
+
+impl Bot {
+    fn new(client: Client, player: Player, rules: Arc<RuleBook>, number: u64) -> Self {
+        // Another walk at every start; the client's own clock is random enough for that.
+        let mut bot = Self {
+            dice: client.time().0 ^ (number << 32) | 1,
+            client,
+            player,
+            rules,
+            home: (0, 0),
+            land: BTreeMap::new(),
+        };
+        bot.home = (u64::from(VILLAGE.0) + bot.roll(SPREAD), u64::from(VILLAGE.1) + bot.roll(SPREAD / 2));
+        bot
+    }
+
+    async fn play(mut self) {
+        while let Err(error) = self.player.register().await {
+            tracing::debug!(player = %self.player.name(), %error, "not registered yet");
+            sleep(REST).await;
+        }
+        loop {
+            let pause = PAUSE.0 + self.roll(PAUSE.1);
+            sleep(Duration::from_millis(pause)).await;
+            let Some(command) = self.choose() else { continue };
+            match self.player.command(command).await {
+                Ok(done) => {
+                    let ripe = done.field.crop.map(|crop| crop.ripe);
+                    if done.deed == Deed::Abandoned {
+                        self.land.remove(&done.field.field);
+                    } else {
+                        self.land.insert(done.field.field, ripe);
+                    }
+                }
+                Err(Error::Rejected(rejection, _)) => self.learn(command, rejection),
+                Err(Error::Closed) => return,
+                Err(_) => sleep(REST).await,
+            }
+        }
+    }
+
+    /// What it feels like doing.
+    fn choose(&mut self) -> Option<Command> {
+        let now = self.client.time();
+        if let Some((&field, _)) = self.land.iter().find(|(_, ripe)| ripe.is_some_and(|ripe| ripe <= now)) {
+            return Some(Command::Harvest { field });
+        }
+        let empty = self.land.iter().find(|(_, ripe)| ripe.is_none()).map(|(&field, _)| field);
+        let any = self.land.keys().nth(usize::try_from(self.dice >> 8).unwrap_or(0) % self.land.len().max(1)).copied();
+        match (self.roll(10), empty, any) {
+            (0..=3, Some(field), _) => Some(Command::Plant { field, crop: CropId(self.entry(self.rules.crops.len())) }),
+            (4, _, Some(field)) => Some(Command::Tend { field }),
+            (5, _, Some(field)) => {
+                Some(Command::Build { field, building: BuildingId(self.entry(self.rules.buildings.len())) })
+            }
+            (6, _, Some(field)) if self.land.len() >= ENOUGH => Some(Command::Abandon { field }),
+            _ if self.land.len() >= ENOUGH => None,
+            _ => {
+                let (x, y) = (self.home.0 + self.roll(STROLL), self.home.1 + self.roll(STROLL));
+                let field = FieldId::new(u32::try_from(x).ok()?, u32::try_from(y).ok()?).ok()?;
+                let character = CharacterId(self.entry(self.rules.characters.len()));
+                (!self.land.contains_key(&field)).then_some(Command::Claim { field, character })
+            }
+        }
+    }
+
+    /// What the rules said tells something about the land.
+    fn learn(&mut self, command: Command, rejection: Rejection) {
+        match rejection {
+            Rejection::AlreadyOwned { field, owner } if owner == self.player.name() => {
+                self.land.insert(field, None);
+            }
+            Rejection::NotRipe { field, at } => {
+                self.land.insert(field, Some(at));
+            }
+            Rejection::NotOwner { field, .. } => {
+                self.land.remove(&field);
+            }
+            Rejection::AlreadyPlanted { field, .. } => {
+                self.land.insert(field, Some(self.client.time()));
+            }
+            Rejection::NothingPlanted { field } => {
+                self.land.insert(field, None);
+            }
+            // Somebody else's, or no land at all: it looks elsewhere.
+            _ if matches!(command, Command::Claim { .. }) => {
+                self.home.0 += self.roll(3);
+                self.home.1 += self.roll(3);
+            }
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, count: usize) -> u8 {
+        u8::try_from(self.roll(count as u64)).unwrap_or(0)
+    }
+
+    /// A number below `below` (xorshift: good enough for a squirrel).
+    fn roll(&mut self, below: u64) -> u64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        if below == 0 { 0 } else { self.dice % below }
+    }
+}

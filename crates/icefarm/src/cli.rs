@@ -1,0 +1,271 @@
+//! What can be typed.
+
+use crate::founding::InitArgs;
+use crate::node::NodeArgs;
+use crate::up::UpArgs;
+use clap::{Args, Parser, Subcommand};
+use paxos::NodeId;
+use placement::ShardId;
+use std::path::PathBuf;
+use std::time::Duration;
+use wire::Level;
+use world::{FieldId, PlayerName};
+
+/// Ice Age Farmland: claim fields of one shared world, farm them, and run the cluster that remembers whose they are.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "icefarm",
+    version,
+    propagate_version = true,
+    after_help = "\
+First steps:
+  icefarm up                                  start a cluster on this machine
+  icefarm view 30960,8180                     look at the land (from another terminal)
+  icefarm claim 30980,8190 --as scrat         take a field
+  icefarm plant 30980,8190 moss --as scrat    `icefarm rules` lists crops, characters and buildings
+  icefarm admin status                        how the cluster is
+
+Exit status: 0 done; 1 a bug; 2 wrong usage; 3 rejected by the game's rules; 4 not available; 5 not allowed;
+6 this machine (port, data, disk)."
+)]
+pub struct Cli {
+    /// For every verb.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// For every verb that talks to a cluster.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Talking to a cluster")]
+pub struct Globals {
+    /// The cluster's profile
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "ICEFARM_CLUSTER",
+        default_value = "./icefarm-data/client.toml"
+    )]
+    pub cluster: PathBuf,
+    /// Who plays [default: the profile's player]; a new name is registered on first use
+    #[arg(long = "as", value_name = "PLAYER", global = true)]
+    pub player: Option<PlayerName>,
+    /// Print one JSON object on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Give up after this long, for example 10s or 500ms
+    #[arg(long, value_name = "TIME", global = true, default_value = "10s", value_parser = parse_time)]
+    pub timeout: Duration,
+    /// Ask this node's replica, for example n2
+    #[arg(long, value_name = "NODE", global = true)]
+    pub from: Option<NodeId>,
+    /// How sure a read must be: strong, bounded:MS, session or eventual [default: strong; eventual for view]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub read: Option<Level>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Start a cluster on this machine, every node a process of its own
+    Up(UpArgs),
+    /// Run one node in the foreground
+    Node(NodeArgs),
+    /// Make the files of a cluster on several machines
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+    /// Take a free field
+    #[command(after_help = "Example:\n  icefarm claim 30980,8190 --as scrat --character mammoth")]
+    Claim {
+        /// The field, as X,Y
+        field: FieldId,
+        /// Who shall live there (see `icefarm rules`)
+        #[arg(long, value_name = "NAME", default_value = "squirrel")]
+        character: String,
+    },
+    /// Sow a crop on your field
+    #[command(after_help = "Example:\n  icefarm plant 30980,8190 moss --as scrat")]
+    Plant {
+        /// The field, as X,Y
+        field: FieldId,
+        /// What to sow (see `icefarm rules`)
+        crop: String,
+    },
+    /// Tend a growing crop, once: it ripens sooner
+    Tend {
+        /// The field, as X,Y
+        field: FieldId,
+    },
+    /// Bring in a ripe crop; its acorns travel to your wallet
+    Harvest {
+        /// The field, as X,Y
+        field: FieldId,
+    },
+    /// Put up a building
+    #[command(after_help = "Example:\n  icefarm build 30980,8190 hut --as scrat")]
+    Build {
+        /// The field, as X,Y
+        field: FieldId,
+        /// Which building (see `icefarm rules`)
+        building: String,
+    },
+    /// Name the price of your field, or take it off the market
+    #[command(
+        after_help = "Examples:\n  icefarm offer 30980,8190 250 --as scrat\n  icefarm offer 30980,8190 none --as scrat"
+    )]
+    Offer {
+        /// The field, as X,Y
+        field: FieldId,
+        /// Acorns, or `none`
+        #[arg(value_parser = parse_price)]
+        price: Price,
+    },
+    /// Give your field up, with all that is on it
+    Abandon {
+        /// The field, as X,Y
+        field: FieldId,
+    },
+    /// Show one field
+    Field {
+        /// The field, as X,Y
+        field: FieldId,
+    },
+    /// Draw the land south-east of X,Y
+    #[command(
+        after_help = "Examples:\n  icefarm view 30960,8180\n  icefarm view 30960,8180 --size 100x40 --as scrat   # scrat's land stands out"
+    )]
+    View {
+        /// The north-west corner, as X,Y
+        corner: FieldId,
+        /// Width and height in fields, at most 65536 together
+        #[arg(long, value_name = "WxH", default_value = "64x32", value_parser = parse_size)]
+        size: (u32, u32),
+    },
+    /// Show a player: wallet, acorns on their way, land
+    Player {
+        /// Who [default: the one who plays]
+        name: Option<PlayerName>,
+    },
+    /// List crops, characters and buildings
+    Rules,
+    /// Look after a cluster
+    #[command(subcommand)]
+    Admin(AdminVerb),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  source <(icefarm completions bash)")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Making clusters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ClusterVerb {
+    /// Make authority, identities and configurations
+    #[command(
+        after_help = "Example:\n  icefarm cluster init farm --node 10.0.0.1:4400,8080 --node 10.0.0.2:4400,8080 --node 10.0.0.3:4400,8080"
+    )]
+    Init(InitArgs),
+}
+
+/// Looking after clusters.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum AdminVerb {
+    /// How the cluster is, on one screen
+    Status,
+    /// The nodes, and what they lead
+    Nodes,
+    /// The shards, and who leads them
+    Shards,
+    /// One shard, replica by replica
+    Shard {
+        /// Its number
+        #[arg(value_parser = parse_shard)]
+        id: ShardId,
+    },
+}
+
+/// A price, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price(pub Option<u64>);
+
+fn parse_price(text: &str) -> Result<Price, String> {
+    if text == "none" {
+        return Ok(Price(None));
+    }
+    text.parse().map(|price| Price(Some(price))).map_err(|_| "write a whole number of acorns, or none".into())
+}
+
+fn parse_shard(text: &str) -> Result<ShardId, String> {
+    text.parse().map(ShardId).map_err(|_| "shards are numbered 1, 2, ... (see `icefarm admin shards`)".into())
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let wrong = || "write width x height, for example 64x32".to_owned();
+    let (w, h) = text.split_once('x').ok_or_else(wrong)?;
+    Ok((w.parse().map_err(|_| wrong())?, h.parse().map_err(|_| wrong())?))
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time such as 10s or 500ms".to_owned();
+    let (number, unit) = text.split_at(text.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let time = match unit {
+        "ms" => Duration::from_millis(number),
+        "s" | "" => Duration::from_secs(number),
+        "m" | "min" => Duration::from_secs(number.saturating_mul(60)),
+        _ => return Err(wrong()),
+    };
+    if time.is_zero() { Err("0 is no time to wait".into()) } else { Ok(time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_before_or_behind_the_verb() {
+        for line in ["icefarm --json --as scrat tend 1,2", "icefarm tend 1,2 --as scrat --json"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(cli.globals.json);
+            assert_eq!(cli.globals.player, Some("scrat".parse().unwrap()));
+            assert!(matches!(cli.verb, Verb::Tend { field } if (field.x(), field.y()) == (1, 2)));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_before_anything_is_asked() {
+        for line in [
+            "icefarm claim 1000000,0",
+            "icefarm claim 7",
+            "icefarm offer 1,2 much",
+            "icefarm view 1,2 --size 8",
+            "icefarm field 1,2 --read sometimes",
+            "icefarm field 1,2 --timeout 0s",
+            "icefarm field 1,2 --timeout soon",
+            "icefarm field 1,2 --from 2",
+            "icefarm tend 1,2 --as 123456789012345678901234567890123",
+            "icefarm admin shard one",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn times_sizes_and_prices_are_read() {
+        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_time("2min"), Ok(Duration::from_mins(2)));
+        assert_eq!(parse_size("100x40"), Ok((100, 40)));
+        assert_eq!((parse_price("none"), parse_price("7")), (Ok(Price(None)), Ok(Price(Some(7)))));
+    }
+}

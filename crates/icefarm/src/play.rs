@@ -1,0 +1,291 @@
+//! The player's verbs.
+
+use crate::cli::{Globals, Price, Verb};
+use crate::draw;
+use crate::exit::{Exit, Failure};
+use crate::json::{self, building_name, character_name, crop_name};
+use crate::print_json;
+use crate::refusal::{self, Context};
+use crate::words;
+use client::{Client, Error, Profile, ReadOptions};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use wire::Level;
+use world::rules::NoSuchEntry;
+use world::{Acorns, Command, Deed, FieldId, FieldView, Millis, PlayerName, Rect, RuleBook};
+
+/// A connection to the cluster, and how to talk about what comes over it.
+pub struct Session<'a> {
+    /// The cluster.
+    pub client: Client,
+    /// Names.
+    pub rules: Arc<RuleBook>,
+    /// What was typed for every verb.
+    pub globals: &'a Globals,
+    player: Option<PlayerName>,
+}
+
+/// Connects, does it, says goodbye.
+pub fn with_session(
+    globals: &Globals,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let profile = load_profile(&globals.cluster)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Machine, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        let player = globals.player.or(profile.player);
+        let mut options = client::Options::default();
+        options.requests.request_timeout = globals.timeout;
+        options.connect_timeout = options.connect_timeout.min(globals.timeout);
+        let connected = Client::connect(profile, options).await;
+        let client =
+            connected.map_err(|error| refusal::not_connected(&error, &globals.cluster.display().to_string()))?;
+        let session = Session { rules: client.rules(), client, globals, player };
+        let result = work(&session).await;
+        session.client.close().await;
+        result
+    })
+}
+
+fn load_profile(path: &Path) -> Result<Profile, Failure> {
+    Profile::load(path).map_err(|error| {
+        let failure = Failure::new(Exit::Usage, error.to_string());
+        if path.exists() {
+            failure
+        } else {
+            failure.hint("start a cluster here with `icefarm up`, or name one with --cluster or ICEFARM_CLUSTER")
+        }
+    })
+}
+
+impl Session<'_> {
+    fn read_options(&self, default: Level) -> ReadOptions {
+        let options = ReadOptions::at(self.globals.read.unwrap_or(default));
+        self.globals.from.map_or(options, |node| options.from(node))
+    }
+
+    /// Puts an error into words.
+    pub fn explain(&self, doing: &str, level: Option<Level>, error: &Error) -> Failure {
+        refusal::failure(error, Context { doing, rules: &self.rules, now: self.client.time(), level })
+    }
+
+    fn who(&self) -> Result<PlayerName, Failure> {
+        self.player.ok_or_else(|| {
+            Failure::new(Exit::Usage, "nobody is playing: the profile names no player")
+                .hint("say who plays with --as NAME; a new name is registered on first use")
+        })
+    }
+}
+
+/// Does one of the player's verbs.
+pub async fn run(session: &Session<'_>, verb: &Verb) -> Result<(), Failure> {
+    let rules = &session.rules;
+    let named = |error: NoSuchEntry| Failure::new(Exit::Usage, error.to_string());
+    let (word, command) = match verb {
+        Verb::Claim { field, character } => {
+            let character = rules.character_named(character).map_err(named)?;
+            ("claim", Command::Claim { field: *field, character })
+        }
+        Verb::Plant { field, crop } => {
+            ("plant", Command::Plant { field: *field, crop: rules.crop_named(crop).map_err(named)? })
+        }
+        Verb::Tend { field } => ("tend", Command::Tend { field: *field }),
+        Verb::Harvest { field } => ("harvest", Command::Harvest { field: *field }),
+        Verb::Build { field, building } => {
+            let building = rules.building_named(building).map_err(named)?;
+            ("build", Command::Build { field: *field, building })
+        }
+        Verb::Offer { field, price: Price(price) } => {
+            ("offer", Command::Offer { field: *field, price: price.map(Acorns) })
+        }
+        Verb::Abandon { field } => ("abandon", Command::Abandon { field: *field }),
+        Verb::Field { field } => return show_field(session, *field).await,
+        Verb::View { corner, size } => return show_view(session, *corner, *size).await,
+        Verb::Player { name } => return show_player(session, *name).await,
+        Verb::Rules => {
+            show_rules(session);
+            return Ok(());
+        }
+        Verb::Up(_) | Verb::Node(_) | Verb::Cluster(_) | Verb::Admin(_) | Verb::Completions { .. } => {
+            unreachable!("not a player's verb")
+        }
+    };
+    command_field(session, word, command).await
+}
+
+async fn command_field(session: &Session<'_>, word: &str, command: Command) -> Result<(), Failure> {
+    let doing = command.field().map_or_else(|| word.to_owned(), |field| format!("{word} {field}"));
+    let name = session.who()?;
+    let explain = |error: &Error| session.explain(&doing, None, error);
+    let player = session.client.player(name.as_str()).map_err(|error| explain(&error))?;
+    // A new name enters the world with its first command. The two are independent, and go out together.
+    let (registered, done) = tokio::join!(player.register(), player.command(command));
+    let done = done.map_err(|error| explain(&error))?;
+    match registered {
+        Ok(registered) if registered.new => {
+            eprintln!("welcome, {name}: your wallet holds {} acorns", registered.player.acorns);
+        }
+        Ok(_) => {}
+        Err(error) => eprintln!("{name} is not registered yet ({error}); the next command tries again"),
+    }
+    if session.globals.json {
+        print_json(&json::Done::new(&done, &session.rules));
+        return Ok(());
+    }
+    let field = &done.field;
+    let crop = field.crop.map(|crop| crop_name(&session.rules, crop.crop));
+    let ripe = field.crop.map(|crop| until(crop.ripe, session.client.time()));
+    let (crop, ripe) = (crop.unwrap_or_default(), ripe.unwrap_or_default());
+    match done.deed {
+        Deed::Claimed => {
+            let character = field.character.map(|id| character_name(&session.rules, id)).unwrap_or_default();
+            println!("{} is yours, {name}: {} with a {character} on it", field.field, field.terrain);
+        }
+        Deed::Planted => println!("{crop} grows on {}, ripe {ripe}", field.field),
+        Deed::Tended => println!("the {crop} on {} is tended, ripe {ripe}", field.field),
+        Deed::Harvested(acorns) => println!("harvested {}: {acorns} acorns are on their way to you", field.field),
+        Deed::Built => {
+            let last = field.structures.last().map(|id| building_name(&session.rules, *id)).unwrap_or_default();
+            println!("built: {last} on {}", field.field);
+        }
+        Deed::Offered => match field.price {
+            Some(price) => println!("{} is for sale at {price} acorns", field.field),
+            None => println!("{} is not for sale", field.field),
+        },
+        Deed::Abandoned => println!("{} is free again", field.field),
+    }
+    Ok(())
+}
+
+async fn show_field(session: &Session<'_>, field: FieldId) -> Result<(), Failure> {
+    let options = session.read_options(Level::Strong);
+    let read = session.client.field(field, options).await;
+    let read = read.map_err(|error| session.explain(&format!("field {field}"), Some(options.level), &error))?;
+    if session.globals.json {
+        print_json(&json::FieldAnswer::new(&read, &session.rules));
+    } else {
+        print!("{}", describe(&read.field, &session.rules, session.client.time()));
+        println!("{}", worth(&read.receipt));
+    }
+    Ok(())
+}
+
+fn describe(view: &FieldView, rules: &RuleBook, now: Millis) -> String {
+    let mut lines = vec![match view.owner {
+        Some(owner) => format!("{}: {}, owned by {owner}", view.field, view.terrain),
+        None if view.terrain.claimable() => format!("{}: {}, free to claim", view.field, view.terrain),
+        None => format!("{}: {}, nobody's", view.field, view.terrain),
+    }];
+    if let Some(character) = view.character {
+        lines.push(format!("  lives there:  {}", character_name(rules, character)));
+    }
+    if let Some(crop) = view.crop {
+        lines.push(format!("  grows there:  {}, ripe {}", crop_name(rules, crop.crop), until(crop.ripe, now)));
+    }
+    if !view.structures.is_empty() {
+        lines.push(format!(
+            "  stands there: {}",
+            words::list(view.structures.iter().map(|id| building_name(rules, *id)))
+        ));
+    }
+    if let Some(price) = view.price {
+        lines.push(format!("  for sale at:  {price} acorns"));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn until(at: Millis, now: Millis) -> String {
+    if at <= now { "now".into() } else { format!("in {}", words::duration(at.0 - now.0)) }
+}
+
+fn worth(receipt: &wire::Receipt) -> String {
+    let wire::Receipt { shard, node, slot, level, bound_ms } = receipt;
+    let bound = match bound_ms {
+        Some(0) => "nothing newer was acknowledged when it was asked".to_owned(),
+        Some(ms) => format!("at most {ms} ms old"),
+        None => "of unknown age".to_owned(),
+    };
+    format!("  ({level} read of shard {shard} on {node} at slot {slot}: {bound})")
+}
+
+async fn show_view(session: &Session<'_>, corner: FieldId, (w, h): (u32, u32)) -> Result<(), Failure> {
+    let rect = Rect::new(corner, w, h).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let options = session.read_options(Level::Eventual);
+    let read = session.client.view(rect, options).await;
+    let read = read.map_err(|error| session.explain(&format!("view {corner}"), Some(options.level), &error))?;
+    if session.globals.json {
+        print_json(&json::ViewAnswer::new(rect, &read, &session.rules));
+        return Ok(());
+    }
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let scene = draw::Scene {
+        rect,
+        fields: &read.fields,
+        terrain: session.client.terrain(),
+        rules: &session.rules,
+        player: session.player,
+        now: session.client.time(),
+    };
+    print!("{}", draw::draw(&scene, colour));
+    Ok(())
+}
+
+async fn show_player(session: &Session<'_>, name: Option<PlayerName>) -> Result<(), Failure> {
+    let name = match name {
+        Some(name) => name,
+        None => session.who()?,
+    };
+    let options = session.read_options(Level::Strong);
+    let read = session.client.player_summary(name.as_str(), options).await;
+    let read = read.map_err(|error| session.explain(&format!("player {name}"), Some(options.level), &error))?;
+    let Some(answer) = json::PlayerAnswer::new(&read) else {
+        return Err(refusal::no_such_player(name.as_str(), read.receipts.first()));
+    };
+    if session.globals.json {
+        print_json(&answer);
+        return Ok(());
+    }
+    let acorns = read.player.map_or(Acorns::ZERO, |player| player.acorns);
+    println!("{name}: {}, {}", words::count(acorns.0, "acorn"), words::count(read.holdings.fields, "field"));
+    if read.holdings.pending > Acorns::ZERO {
+        println!("  {} more on their way", words::count(read.holdings.pending.0, "acorn"));
+    }
+    Ok(())
+}
+
+fn show_rules(session: &Session<'_>) {
+    let rules = &session.rules;
+    if session.globals.json {
+        print_json(&json::RulesAnswer::new(rules));
+        return;
+    }
+    println!("rule book '{}', version {}", rules.name, rules.version);
+    println!(
+        "a new player has {} acorns; at most {} fields of one player in a chunk of 64 x 64; prices up to {}",
+        rules.starting_acorns, rules.fields_per_chunk, rules.max_price
+    );
+    println!();
+    let heading = |first: &str| [first, "sign", "about"].map(str::to_owned).to_vec();
+    let mut characters = vec![heading("character")];
+    characters.extend(rules.characters.iter().map(|c| vec![c.name.clone(), c.glyph.to_string(), c.about.clone()]));
+    println!("{}", words::table(&characters));
+    let mut crops = vec![["crop", "sign", "ripens in", "acorns", "grows on", "about"].map(str::to_owned).to_vec()];
+    crops.extend(rules.crops.iter().map(|crop| {
+        vec![
+            crop.name.clone(),
+            crop.glyph.to_string(),
+            words::duration(crop.ripens_after_ms.into()),
+            crop.yields.to_string(),
+            words::list(crop.grows_on.iter()),
+            crop.about.clone(),
+        ]
+    }));
+    println!("{}", words::table(&crops));
+    let mut buildings = vec![heading("building")];
+    buildings.extend(rules.buildings.iter().map(|b| vec![b.name.clone(), b.glyph.to_string(), b.about.clone()]));
+    print!("{}", words::table(&buildings));
+}
