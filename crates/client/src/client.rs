@@ -123,6 +123,9 @@ struct Inner {
     player: Option<PlayerName>,
 }
 
+/// A report waits so long for nodes that have not been reached for the first time.
+const FIRST_CONTACT: Duration = Duration::from_millis(1_500);
+
 impl Client {
     /// Connects to all nodes of `profile`, and is there as soon as one of them has welcomed us. The others are connected,
     /// and all are reconnected, in the background. Call it inside a tokio runtime, whose tasks then do the work.
@@ -292,6 +295,10 @@ impl Client {
 
     /// Asks every node of the profile at the same time.
     async fn ask_all(&self, what: impl Fn(NodeId) -> What) -> Result<Vec<Result<Success, Error>>, Error> {
+        // Who has only just connected has not heard of every node yet, and must not call the others silent.
+        let mut tried = self.inner.shared.tried.subscribe();
+        let all_tried = tried.wait_for(|tried| tried.len() == self.inner.nodes.len());
+        let _ = tokio::time::timeout(FIRST_CONTACT, all_tried).await;
         let mut outcomes = Vec::with_capacity(self.inner.nodes.len());
         for entry in &self.inner.nodes {
             let (answer, outcome) = oneshot::channel();

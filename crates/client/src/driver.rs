@@ -11,9 +11,10 @@ use crate::profile::NodeEntry;
 use bytes::Bytes;
 use client_proto::{ClientProto, Now, OpId, Read, StartError, Success};
 use paxos::NodeId;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{ClientEndpoint, ClientSendError, ClientSender};
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub time: Mutex<(Millis, Instant)>,
     /// Why a node is not connected, as far as that is known; by link.
     pub trouble: Mutex<Vec<Option<String>>>,
+    /// The links that have been up, or tried in vain, at least once.
+    pub tried: watch::Sender<BTreeSet<usize>>,
 }
 
 #[derive(Debug)]
@@ -138,11 +141,14 @@ impl Driver {
                     let now = self.now();
                     match self.proto.handle_welcome(now, self.nodes[link].id, &welcome) {
                         Ok(()) => {
+                            let known = (0..tried.len()).filter(|&other| other == link || tried[other].is_some());
+                            let known: BTreeSet<usize> = known.collect();
                             let trouble = tried.iter().map(|why| why.as_ref().map(WhyNot::to_string)).collect();
                             let shared = Arc::new(Shared {
                                 rules: RwLock::new(Arc::new(welcome.rules)),
                                 time: Mutex::new((welcome.time, Instant::now())),
                                 trouble: Mutex::new(trouble),
+                                tried: watch::Sender::new(known),
                             });
                             self.senders[link] = Some(sender);
                             self.shared = Some(shared.clone());
@@ -239,6 +245,7 @@ impl Driver {
     fn note(&self, link: usize, why: Option<String>) {
         if let Some(shared) = &self.shared {
             shared.trouble.lock().unwrap_or_else(PoisonError::into_inner)[link] = why;
+            shared.tried.send_if_modified(|tried| tried.insert(link));
         }
     }
 

@@ -172,7 +172,10 @@ fn read(path: &Path) -> Result<(String, u32), ProfileError> {
 }
 
 fn refuse_exposed(path: &Path, mode: u32) -> Result<(), ProfileError> {
-    if mode & 0o077 == 0 { Ok(()) } else { Err(ProfileError::Exposed { path: path.to_owned(), mode }) }
+    if mode & 0o077 != 0 {
+        return Err(ProfileError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {

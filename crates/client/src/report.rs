@@ -60,6 +60,9 @@ pub(crate) fn node_state(answer: Result<Success, crate::Error>, trouble: Option<
     match answer {
         Ok(Success::Node(report)) => NodeState::Up(Box::new(report)),
         Ok(_) => NodeState::Down(crate::player::nonsense().to_string()),
+        Err(crate::Error::Unavailable { reason: client_proto::Reason::NotConnected, .. }) => {
+            NodeState::Down(trouble.unwrap_or_else(|| "it does not answer".into()))
+        }
         Err(error) => NodeState::Down(trouble.unwrap_or_else(|| error.to_string())),
     }
 }

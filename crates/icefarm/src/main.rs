@@ -53,16 +53,20 @@ fn run(cli: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "icefarm", &mut std::io::stdout());
             Ok(())
         }
-        Verb::Admin(verb) => play::with_session(&cli.globals, async |session| admin::run(session, verb).await),
-        verb => play::with_session(&cli.globals, async |session| play::run(session, &verb).await),
+        Verb::Admin(verb) => play::with_session(&cli.globals, false, async |session| admin::run(session, verb).await),
+        verb => {
+            let needs_player = play::needs_player(&verb);
+            play::with_session(&cli.globals, needs_player, async |session| play::run(session, &verb).await)
+        }
     }
 }
 
 /// Help and version are no mistakes; everything else is one, told to scripts as an object too if they asked for one.
 fn misunderstood(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
-        let message = error.render().to_string();
-        print_json(&json::Problem::Invalid { message: message.trim().to_owned() });
+        let text = error.render().to_string();
+        let sentence = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim();
+        print_json(&json::Problem::Invalid { message: sentence.to_owned() });
     }
     // A closed pipe is the reader's choice.
     let _ = error.print();

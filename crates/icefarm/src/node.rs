@@ -52,7 +52,9 @@ pub fn run(args: &NodeArgs) -> Result<(), Failure> {
         drop(pid);
         result
     });
-    if let Err(failure) = &result {
+    if let Err(failure) = &result
+        && args.log_dir.is_some()
+    {
         tracing::error!("{failure}");
     }
     result

@@ -26,12 +26,16 @@ pub struct Session<'a> {
     player: Option<PlayerName>,
 }
 
-/// Connects, does it, says goodbye.
+/// Connects, does it, says goodbye. Where somebody has to play and nobody does, it is refused before anybody is asked.
 pub fn with_session(
     globals: &Globals,
+    needs_player: bool,
     work: impl AsyncFnOnce(&Session<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let profile = load_profile(&globals.cluster)?;
+    if needs_player && globals.player.or(profile.player).is_none() {
+        return Err(nobody_plays());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -74,11 +78,18 @@ impl Session<'_> {
     }
 
     fn who(&self) -> Result<PlayerName, Failure> {
-        self.player.ok_or_else(|| {
-            Failure::new(Exit::Usage, "nobody is playing: the profile names no player")
-                .hint("say who plays with --as NAME; a new name is registered on first use")
-        })
+        self.player.ok_or_else(nobody_plays)
     }
+}
+
+fn nobody_plays() -> Failure {
+    Failure::new(Exit::Usage, "nobody is playing: the profile names no player")
+        .hint("say who plays with --as NAME; a new name is registered on first use")
+}
+
+/// Whether a verb is somebody's: then it is a mistake to name nobody, whatever the cluster says.
+pub fn needs_player(verb: &Verb) -> bool {
+    !matches!(verb, Verb::Field { .. } | Verb::View { .. } | Verb::Player { name: Some(_) } | Verb::Rules)
 }
 
 /// Does one of the player's verbs.

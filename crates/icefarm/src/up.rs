@@ -175,8 +175,9 @@ fn found(args: &UpArgs, world: founding::WorldText) -> Result<Founded, Failure> 
     let sites = sites.map(|(quic, http)| Site { quic, http, region: "local".into() }).collect();
     let voters = args.voters.unwrap_or(if count < 3 { 1 } else { 3 });
     let plan = Plan { sites, voters, shards: args.shards.unwrap_or(64), world };
-    println!("founding a cluster of {nodes} nodes in {}", args.data.display());
-    founding::found(&args.data, &plan)
+    let founded = founding::found(&args.data, &plan)?;
+    println!("founded a cluster of {nodes} nodes in {}", args.data.display());
+    Ok(founded)
 }
 
 /// The running nodes.

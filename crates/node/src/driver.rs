@@ -112,10 +112,10 @@ impl Node {
         let world = config.world()?;
         let map = config.map()?;
         let identity = NodeIdentity::load(&config.keys, config.cluster, config.node)?;
-        // The ports first: a node that is running already says so before anything is touched.
+        // The directory first: a node that is running already is told by that, not by its port.
+        let mut data = DataDir::open(&config.data, config.cluster, config.node, random_incarnation()?)?;
         let http = gateway::bind(config.http).await?;
         let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
-        let mut data = DataDir::open(&config.data, config.cluster, config.node, random_incarnation()?)?;
         let options = StoreOptions {
             log: LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() },
             ..StoreOptions::default()

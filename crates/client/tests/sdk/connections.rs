@@ -1,5 +1,5 @@
 use crate::nodes::*;
-use client::{Client, ConnectError, Error, Options};
+use client::{Client, ConnectError, Error, Options, RequestOptions};
 use paxos::NodeId;
 use std::time::Duration;
 use transport::TokenKey;
@@ -61,7 +61,7 @@ async fn one_node_of_three_is_enough_and_the_others_are_joined_when_they_come() 
 #[tokio::test]
 async fn a_cluster_that_is_restarted_under_a_command_still_answers_it() {
     let mut cluster = Cluster::start();
-    let options = Options { requests: Default::default(), ..impatient() };
+    let options = Options { requests: RequestOptions::default(), ..impatient() };
     let client = Client::connect(cluster.profile(), options).await.unwrap();
     let scrat = client.player("scrat").unwrap();
     scrat.claim(land(0), CharacterId(0)).await.unwrap();

@@ -7,8 +7,8 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use world::{CharacterId, Command, FieldId};
 
-const CLAIMS: usize = 400_000;
-const IN_FLIGHT: usize = 4_096;
+const CLAIMS: u32 = 400_000;
+const IN_FLIGHT: u32 = 4_096;
 
 /// What this thread has computed so far, in seconds.
 fn cpu() -> f64 {
@@ -16,8 +16,7 @@ fn cpu() -> f64 {
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
-fn field(n: usize) -> FieldId {
-    let n = u32::try_from(n).unwrap();
+fn field(n: u32) -> FieldId {
     FieldId::new(n % 1_000_000, 500_000 + n / 1_000_000).unwrap()
 }
 
@@ -42,17 +41,18 @@ async fn cost_of_a_claim_through_a_pipeline() {
     let (profile, _stop) = cluster_elsewhere();
     let client = Client::connect(profile, Options::default()).await.unwrap();
     let scrat = client.player("scrat").unwrap().name();
-    let (submitter, mut completions) = client.pipeline(IN_FLIGHT);
+    let (submitter, mut completions) = client.pipeline(IN_FLIGHT as usize);
     let (begin, before) = (Instant::now(), cpu());
     let feeding = tokio::spawn(async move {
         for n in 0..CLAIMS {
             let command = Command::Claim { field: field(n), character: CharacterId(0) };
-            submitter.submit(scrat, command, n as u64).await.unwrap();
+            submitter.submit(scrat, command, n.into()).await.unwrap();
         }
     });
     let mut done = 0;
+    let claims = usize::try_from(CLAIMS).unwrap();
     let mut batch = Vec::new();
-    while done < CLAIMS {
+    while done < claims {
         done += completions.recv_many(&mut batch).await;
         batch.clear();
     }
@@ -70,7 +70,7 @@ async fn cost_of_a_claim_with_a_task_for_each_caller() {
     for caller in 0..IN_FLIGHT {
         let scrat = client.player("scrat").unwrap();
         tasks.spawn(async move {
-            for n in (caller..CLAIMS).step_by(IN_FLIGHT) {
+            for n in (caller..CLAIMS).step_by(IN_FLIGHT as usize) {
                 scrat.claim(field(n), CharacterId(0)).await.unwrap();
             }
         });
@@ -80,7 +80,7 @@ async fn cost_of_a_claim_with_a_task_for_each_caller() {
 }
 
 fn report(begin: Instant, before: f64) {
-    let per_claim = 1e6 / CLAIMS as f64;
+    let per_claim = 1e6 / f64::from(CLAIMS);
     let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu() - before);
-    println!("{:.0} claims/s; SDK thread: {:.2} us of CPU a claim", CLAIMS as f64 / wall, cpu * per_claim);
+    println!("{:.0} claims/s; SDK thread: {:.2} us of CPU a claim", f64::from(CLAIMS) / wall, cpu * per_claim);
 }

@@ -212,8 +212,7 @@ async fn serve(
         world.frames.fetch_add(1, Ordering::Relaxed);
         let requests = decode::<Vec<Request>>("list of requests", &frame).unwrap();
         let mood = *mood.lock().unwrap();
-        let answers: Vec<Answer> =
-            requests.into_iter().filter_map(|request| world.answer(node, mood, request)).collect();
+        let answers: Vec<Answer> = requests.iter().filter_map(|request| world.answer(node, mood, request)).collect();
         if !answers.is_empty() {
             let _ = transport.send_client(conn, encode(&answers));
         }
@@ -238,7 +237,7 @@ impl World {
         Greeting::Welcome(Box::new(Welcome { node, seed: SEED, map: self.map.clone(), rules, time: now() }))
     }
 
-    fn answer(&self, node: NodeId, mood: Mood, request: Request) -> Option<Answer> {
+    fn answer(&self, node: NodeId, mood: Mood, request: &Request) -> Option<Answer> {
         let receipt = |shard, level| Receipt { shard, node, slot: Slot(3), level, bound_ms: Some(0) };
         let id = request.id;
         let about_node = matches!(request.body, RequestBody::Node | RequestBody::Shards);
@@ -251,26 +250,24 @@ impl World {
                 return Some(Answer { id, body: AnswerBody::Refused(refusal) });
             }
         }
-        let body = match request.body {
+        let body = match &request.body {
             RequestBody::Command { shard, envelope } => {
-                AnswerBody::Applied { outcome: self.apply(envelope), receipt: receipt(shard, Level::Strong) }
+                AnswerBody::Applied { outcome: self.apply(envelope), receipt: receipt(*shard, Level::Strong) }
             }
             RequestBody::Read { shard, query, level } => {
-                AnswerBody::Read { reply: self.read(shard, &query), receipt: receipt(shard, level) }
+                AnswerBody::Read { reply: self.read(*shard, query), receipt: receipt(*shard, *level) }
             }
             RequestBody::Node => AnswerBody::Node(node_report(node)),
-            RequestBody::Shards => {
-                AnswerBody::Shards(self.map.shards().iter().map(|info| self.replica(info)).collect())
-            }
+            RequestBody::Shards => AnswerBody::Shards(self.map.shards().iter().map(replica).collect()),
         };
         Some(Answer { id, body })
     }
 
-    fn apply(&self, envelope: Envelope) -> Outcome {
+    fn apply(&self, envelope: &Envelope) -> Outcome {
         let mut answered = self.answered.lock().unwrap();
         let first = answered.entry((envelope.client.0, envelope.number.0)).or_insert_with(|| {
             self.commands.fetch_add(1, Ordering::Relaxed);
-            self.apply_once(&envelope)
+            self.apply_once(envelope)
         });
         first.clone()
     }
@@ -304,19 +301,19 @@ impl World {
             }
         }
     }
+}
 
-    fn replica(&self, info: &placement::ShardInfo) -> ReplicaReport {
-        ReplicaReport {
-            shard: info.shard,
-            buckets: (info.first.0, info.last.0),
-            leader: Some(info.voters[0]),
-            ballot: Ballot { round: 1, node: info.voters[0] },
-            voters: info.voters.clone(),
-            chosen: Slot(3),
-            applied: Slot(3),
-            checkpointed: Slot(0),
-            fields: 0,
-        }
+fn replica(info: &placement::ShardInfo) -> ReplicaReport {
+    ReplicaReport {
+        shard: info.shard,
+        buckets: (info.first.0, info.last.0),
+        leader: Some(info.voters[0]),
+        ballot: Ballot { round: 1, node: info.voters[0] },
+        voters: info.voters.clone(),
+        chosen: Slot(3),
+        applied: Slot(3),
+        checkpointed: Slot(0),
+        fields: 0,
     }
 }
 
