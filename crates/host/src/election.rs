@@ -111,3 +111,62 @@ impl Elections {
         if below == 0 { 0 } else { self.rng.next_u64() % below }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::SeedableRng;
+
+    const SECOND: u64 = 1_000_000;
+    const SHARD: ShardId = ShardId(1);
+
+    fn elections() -> Elections {
+        Elections::new(SECOND, Xoshiro256PlusPlus::seed_from_u64(7))
+    }
+
+    #[test]
+    fn the_first_in_rank_stands_soon_and_the_second_only_after_it_had_its_chance() {
+        let mut elections = elections();
+        elections.lost(Mono(0), SHARD, 0);
+        elections.lost(Mono(0), ShardId(2), 1);
+        assert_eq!(elections.poll_due(Mono(SECOND / 16)), [SHARD]);
+        assert_eq!(elections.poll_due(Mono(SECOND / 2 - 1)), []);
+        assert_eq!(elections.poll_due(Mono(SECOND / 2 + SECOND / 8)), [ShardId(2)]);
+    }
+
+    #[test]
+    fn a_failed_attempt_waits_longer_each_time_but_never_beyond_a_bound() {
+        let mut elections = elections();
+        elections.lost(Mono(0), SHARD, 0);
+        let (mut now, mut waits) = (Mono(0), Vec::new());
+        for _ in 0..12 {
+            let due = elections.next_tick().expect("it waits until it has a leader");
+            waits.push(due.since(now));
+            now = due;
+            assert_eq!(elections.poll_due(now), [SHARD]);
+        }
+        assert!(waits[1] >= SECOND / 2, "{waits:?}");
+        assert!(waits[3..].iter().all(|&wait| (2 * SECOND..=6 * SECOND).contains(&wait)), "{waits:?}");
+    }
+
+    #[test]
+    fn a_shard_that_has_a_leader_does_not_stand() {
+        let mut elections = elections();
+        elections.lost(Mono(0), SHARD, 0);
+        elections.found(SHARD);
+        assert_eq!((elections.poll_due(Mono(u64::MAX)), elections.leaderless()), (vec![], 0));
+    }
+
+    #[test]
+    fn what_failed_without_a_quorum_is_forgiven_when_one_answers() {
+        let mut elections = elections();
+        elections.lost(Mono(0), SHARD, 0);
+        let mut now = Mono(0);
+        for _ in 0..5 {
+            now = elections.next_tick().expect("it waits");
+            elections.poll_due(now);
+        }
+        elections.forgive(now, SHARD, 0);
+        assert_eq!(elections.poll_due(now.plus(SECOND / 16)), [SHARD]);
+    }
+}

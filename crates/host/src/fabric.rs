@@ -194,3 +194,88 @@ impl Changes {
         self.back.extend(other.back);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn fabric(me: u32, boot: u64) -> Fabric {
+        Fabric::new(NodeId(me), boot, (1..=3).map(NodeId), SECOND / 4, SECOND, Mono(0))
+    }
+
+    fn at(micros: u64, wall: u64) -> Now {
+        Now { mono: Mono(micros), wall: Millis(wall) }
+    }
+
+    fn quorum() -> QuorumSystem {
+        QuorumSystem::majority((1..=3).map(NodeId)).unwrap()
+    }
+
+    /// `one` asks, `two` answers.
+    fn exchange(one: &mut Fabric, two: &mut Fabric, micros: u64) -> (Changes, Changes) {
+        let (me, other) = (one.me, two.me);
+        let probe = one.poll_probe(at(micros, 0)).expect("it is time");
+        let (answer, seen) = two.on_probe(at(micros, 0), me, &probe);
+        (one.on_heard(Mono(micros), other, &answer), seen)
+    }
+
+    #[test]
+    fn only_an_answer_proves_that_a_node_hears_another() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        let (here, _) = exchange(&mut one, &mut two, 0);
+        assert_eq!((here.view, here.back), (true, vec![NodeId(2)]));
+        assert!(one.hears(Mono(SECOND), NodeId(2)));
+        // n2 was asked, and has asked nobody: it hears nobody.
+        assert!(!two.hears(Mono(0), NodeId(1)));
+    }
+
+    #[test]
+    fn a_silent_node_is_noticed_after_the_time_out() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        exchange(&mut one, &mut two, 0);
+        assert!(!one.look(Mono(SECOND)).view);
+        assert!(one.next_tick() <= Mono(SECOND + 1));
+        assert!(one.look(Mono(SECOND + 1)).view);
+        assert!(one.suspects(Mono(SECOND + 1), NodeId(2)));
+    }
+
+    #[test]
+    fn a_leader_is_healthy_only_while_it_hears_a_quorum_itself() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        exchange(&mut two, &mut one, 0);
+        exchange(&mut one, &mut two, 0);
+        assert!(one.healthy(Mono(0), NodeId(2), &quorum()), "n2 hears n1: two of three");
+        assert!(!one.healthy(Mono(0), NodeId(3), &quorum()), "n3 never spoke");
+        // n2 says now that it hears nobody.
+        let lonely = Probe { seq: 9, word: 99, wall: Millis(0), boot: 1, hears: vec![] };
+        assert!(one.on_probe(at(1, 0), NodeId(2), &lonely).1.view);
+        assert!(!one.healthy(Mono(1), NodeId(2), &quorum()));
+    }
+
+    #[test]
+    fn a_new_boot_is_a_restart_and_a_late_word_of_the_old_one_is_nothing() {
+        let mut one = fabric(1, 1);
+        let word = |boot, word| Probe { seq: 1, word, wall: Millis(0), boot, hears: vec![NodeId(1)] };
+        assert_eq!(one.on_probe(at(0, 0), NodeId(2), &word(3, 50)).1.restarted, []);
+        assert_eq!(one.on_probe(at(0, 0), NodeId(2), &word(4, 1)).1.restarted, [NodeId(2)]);
+        assert_eq!(one.on_probe(at(0, 0), NodeId(2), &word(3, 51)).1, Changes::default());
+    }
+
+    #[test]
+    fn one_clock_that_jumps_does_not_move_the_median() {
+        let (mut one, mut two, mut three) = (fabric(1, 1), fabric(2, 1), fabric(3, 1));
+        let hour = 3_600_000;
+        for other in [&mut two, &mut three] {
+            let probe = Probe { seq: 1, word: 1, wall: Millis(0), boot: 1, hears: vec![] };
+            one.sent.insert(1, Mono(0));
+            let (mut answer, _) = other.on_probe(at(0, 5_000), NodeId(1), &probe);
+            answer.seq = 1;
+            one.on_heard(Mono(0), other.me, &answer);
+        }
+        assert_eq!(one.median_wall(at(0, 5_000 + hour)), Millis(5_000));
+        // A second later the others' clocks have gone on too.
+        assert_eq!(one.median_wall(at(SECOND, 5_000 + hour)), Millis(6_000));
+    }
+}

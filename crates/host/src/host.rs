@@ -1,110 +1,28 @@
 //! One node: all its replicas, stepped once a turn.
 
 use crate::clock::{Mono, Now};
+use crate::config::{HostConfig, HostError, RecoveredShard};
 use crate::election::Elections;
-use crate::fabric::{Changes, Fabric};
+use crate::fabric::Fabric;
 use crate::turn::{self, LogRead, Turn, Write};
-use paxos::{Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
-use placement::{ShardId, ShardInfo, ShardMap};
+use crate::writing::Writing;
+use paxos::{Message, NodeId, QuorumSystem, Record, Slot, Token, Value};
+use placement::ShardId;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use shard::{ConnId, Effect, Genesis, Replica, RestoreError, Stored};
+use shard::{Cut, ConnId, Effect, Genesis, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PeerMessage};
-use wire::{Answer, NodeReport, Welcome};
+use wire::{Answer, Welcome};
+use world::ChunkId;
 use world::land::{PageError, Payment};
-use world::{ChunkId, Millis, RuleBook, WorldSeed};
 
 /// A watermark that no Accept carries along leaves after this, in microseconds.
 const FLUSH_AFTER: u64 = 5_000;
-/// A leader's clock may be so far ahead of most nodes' clocks, in milliseconds.
-const MAX_CLOCK_LEAD_MS: u64 = 2_000;
 /// Writes under way; beyond that the disk is behind, and nothing is proposed until it has caught up.
 const MAX_WRITES: usize = 64;
 /// Checkpoints being written at a time.
 const MAX_CUTS: usize = 2;
-
-/// What a node is told about itself and its cluster.
-#[derive(Clone, Debug)]
-pub struct HostConfig {
-    /// Which node.
-    pub me: NodeId,
-    /// Counts its starts.
-    pub boot: u64,
-    /// The shard map.
-    pub map: ShardMap,
-    /// The world's seed.
-    pub seed: WorldSeed,
-    /// The rule book that a shard with an empty log is born with.
-    pub rules: RuleBook,
-    /// Between two probes of a peer, in microseconds.
-    pub probe_every: u64,
-    /// A peer that has not answered for this long is counted out, in microseconds.
-    pub election_timeout: u64,
-    /// A shard is checkpointed after this many bytes of log.
-    pub checkpoint_bytes: usize,
-    /// For back-off.
-    pub random_seed: u64,
-    /// What [`wire::RequestBody::Node`] is answered with; the host fills in what it knows better.
-    pub about: NodeReport,
-}
-
-/// A replica as the stores have it.
-#[derive(Debug)]
-pub struct RecoveredShard {
-    /// Its row of the map.
-    pub info: ShardInfo,
-    /// From the log.
-    pub recovered: Recovered,
-    /// From the checkpoint.
-    pub stored: Option<Stored>,
-}
-
-/// Why a node cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum HostError {
-    /// A checkpoint that cannot be used.
-    #[error("shard {shard}: {source}")]
-    Restore {
-        /// Which shard.
-        shard: ShardId,
-        /// Why.
-        source: RestoreError,
-    },
-    /// Voters that make no quorum system.
-    #[error("shard {shard}: {source}")]
-    Quorum {
-        /// Which shard.
-        shard: ShardId,
-        /// Why.
-        source: paxos::quorum::QuorumError,
-    },
-}
-
-/// Messages that wait for a write, and what it makes durable.
-#[derive(Debug)]
-struct Writing {
-    id: u64,
-    tokens: Vec<(ShardId, Token)>,
-    held: Vec<(NodeId, ShardId, Message)>,
-}
-
-impl Writing {
-    /// Adds a message that waits; a newer acknowledgement takes the place of an older one, so that what waits for a
-    /// stalled disk does not grow.
-    fn hold(&mut self, (to, shard, message): (NodeId, ShardId, Message)) {
-        if matches!(message, Message::Ack { .. }) {
-            let older = |held: &&mut (NodeId, ShardId, Message)| {
-                (held.0, held.1) == (to, shard) && matches!(held.2, Message::Ack { .. })
-            };
-            if let Some(held) = self.held.iter_mut().find(older) {
-                held.2 = message;
-                return;
-            }
-        }
-        self.held.push((to, shard, message));
-    }
-}
 
 /// What a replica wants of another shard.
 enum Errand {
@@ -117,7 +35,7 @@ enum Errand {
 pub struct Host {
     pub(crate) config: HostConfig,
     pub(crate) fabric: Fabric,
-    elections: Elections,
+    pub(crate) elections: Elections,
     pub(crate) shards: BTreeMap<ShardId, Replica>,
     /// Replicas to be stepped in this turn.
     pub(crate) touched: BTreeSet<ShardId>,
@@ -137,7 +55,7 @@ pub struct Host {
     /// Where the round of checkpoints goes on.
     next_cut: ShardId,
     released: BTreeMap<ShardId, Slot>,
-    leads: BTreeSet<ShardId>,
+    pub(crate) leads: BTreeSet<ShardId>,
     /// Counts retries, to try voters in turn.
     pub(crate) retries: usize,
     /// Gathered for the end of the turn.
@@ -245,7 +163,8 @@ impl Host {
     /// Write `id`, and all before it, is durable.
     pub fn handle_written(&mut self, id: u64) {
         while self.writing.front().is_some_and(|writing| writing.id <= id) {
-            let Some(Writing { tokens, held, .. }) = self.writing.pop_front() else { break };
+            let Some(Writing { tokens, held, cuts, .. }) = self.writing.pop_front() else { break };
+            self.turn.cuts.extend(cuts);
             for (shard, token) in tokens {
                 if let Some(replica) = self.shards.get_mut(&shard) {
                     replica.handle_persisted(token);
@@ -353,7 +272,7 @@ impl Host {
                 self.step(now, shard);
             }
         }
-        self.checkpoint();
+        let cuts = self.take_cuts();
         if self.records.is_empty() {
             // What waits for an earlier write waits on with it.
             match self.writing.back_mut() {
@@ -372,8 +291,14 @@ impl Host {
             let id = self.next_write;
             self.next_write += 1;
             let tokens = std::mem::take(&mut self.tokens).into_iter().collect();
-            self.writing.push_back(Writing { id, tokens, held: std::mem::take(&mut self.held) });
+            self.writing.push_back(Writing { id, tokens, held: std::mem::take(&mut self.held), cuts: Vec::new() });
             self.turn.write = Some(Write { id, records: std::mem::take(&mut self.records) });
+        }
+        // A checkpoint ahead of its log would leave a hole in it after a crash: slots that this replica holds applied, but
+        // can show to nobody who lacks them.
+        match self.writing.back_mut() {
+            Some(writing) => writing.cuts.extend(cuts),
+            None => self.turn.cuts.extend(cuts),
         }
         for (node, messages) in std::mem::take(&mut self.outgoing) {
             self.turn.frames.extend(turn::frames(messages).into_iter().map(|frame| (node, frame)));
@@ -443,69 +368,6 @@ impl Host {
         peers.into_iter().collect()
     }
 
-    /// Acts on what the fabric showed.
-    fn notice(&mut self, now: Now, changes: &Changes) {
-        for &node in &changes.restarted {
-            for replica in self.shards.values_mut() {
-                replica.forget_leader(node);
-            }
-        }
-        if !changes.view && changes.restarted.is_empty() && changes.back.is_empty() {
-            return;
-        }
-        let shards: Vec<ShardId> = self.shards.keys().copied().collect();
-        for shard in shards {
-            let Some(replica) = self.shards.get_mut(&shard) else { continue };
-            let paxos = replica.paxos();
-            if paxos.is_leader() && !self.fabric.healthy(now.mono, self.config.me, paxos.quorum()) {
-                replica.resign();
-                self.touched.insert(shard);
-            }
-            self.note_leader(now, shard);
-            if !changes.back.is_empty() {
-                let rank = self.rank(now, shard);
-                self.elections.forgive(now.mono, shard, rank);
-                // Somebody may lag behind what was said while it was away.
-                self.touched.insert(shard);
-            }
-        }
-    }
-
-    /// Keeps the list of leaderless shards.
-    fn note_leader(&mut self, now: Now, shard: ShardId) {
-        let Some(replica) = self.shards.get(&shard) else { return };
-        let paxos = replica.paxos();
-        let quorum = paxos.quorum();
-        let leader = paxos.leader().map(|ballot| ballot.node);
-        if leader == Some(self.config.me) && paxos.is_leader() {
-            self.leads.insert(shard);
-        } else {
-            self.leads.remove(&shard);
-        }
-        if leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
-            self.elections.found(shard);
-            return;
-        }
-        let rank = self.rank(now, shard);
-        self.elections.lost(now.mono, shard, rank);
-        self.elections.rerank(now.mono, shard, rank);
-    }
-
-    /// How many voters of `shard` stand for election before this node: those that placement would rather have, and that
-    /// are not counted out.
-    fn rank(&self, now: Now, shard: ShardId) -> usize {
-        let voters = self.config.map.get(shard).map_or(&[][..], |info| &info.voters[..]);
-        let leader = self.shards.get(&shard).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
-        let before = voters.iter().take_while(|&&node| node != self.config.me);
-        before.filter(|&&node| Some(node) != leader && !self.fabric.suspects(now.mono, node)).count()
-    }
-
-    /// The time for log entries: our wall clock, unless it has jumped far ahead of what most nodes' clocks say. Log time
-    /// never goes back, so a wrong hour in the log would stay.
-    fn log_clock(&self, now: Now) -> Millis {
-        now.wall.min(self.fabric.median_wall(now).plus(MAX_CLOCK_LEAD_MS))
-    }
-
     fn step(&mut self, now: Now, shard: ShardId) {
         let may_propose = self.writing.len() < MAX_WRITES;
         let time = self.log_clock(now);
@@ -569,17 +431,19 @@ impl Host {
         }
     }
 
-    fn checkpoint(&mut self) {
+    fn take_cuts(&mut self) -> Vec<(ShardId, Cut)> {
+        let mut cuts = Vec::new();
         while self.cutting < MAX_CUTS {
             // In turn: a shard that fills its log fast must not keep the others waiting.
             let next = self.uncut.range(self.next_cut..).next().or_else(|| self.uncut.first());
-            let Some(&shard) = next else { return };
+            let Some(&shard) = next else { break };
             self.uncut.remove(&shard);
             self.next_cut = ShardId(shard.0.wrapping_add(1));
             if let Some(cut) = self.shards.get_mut(&shard).and_then(Replica::take_cut) {
                 self.cutting += 1;
-                self.turn.cuts.push((shard, cut));
+                cuts.push((shard, cut));
             }
         }
+        cuts
     }
 }

@@ -14,18 +14,26 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`clock`] | the two clocks as values |
+//! | [`config`] | what a node starts from |
 //! | [`fabric`] | one probe per pair of nodes and interval: who is there, whom it hears |
 //! | [`election`] | when a leaderless shard's replica stands, and how long it waits after a failure |
+//! | `leadership` | what the fabric's news mean for the shards |
+//! | `routing` | who is to answer: a client, another shard |
+//! | `writing` | a write under way, and what waits for it |
 //! | [`turn`] | what a turn wants done |
 //! | [`host`] | the node |
 
 pub mod clock;
+pub mod config;
 pub mod election;
 pub mod fabric;
 pub mod host;
+mod leadership;
 mod routing;
 pub mod turn;
+mod writing;
 
 pub use clock::{Mono, Now};
-pub use host::{Host, HostConfig, RecoveredShard};
+pub use config::{HostConfig, HostError, RecoveredShard};
+pub use host::Host;
 pub use turn::{LogRead, Turn, Write};

@@ -81,3 +81,36 @@ fn weight(message: &PeerMessage) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use paxos::Ballot;
+    use wire::peer::Probe;
+    use world::Millis;
+
+    #[test]
+    fn large_messages_are_divided_over_frames_and_the_probe_travels_in_the_first() {
+        let learn = |bytes: usize| PeerMessage::Paxos {
+            shard: ShardId(1),
+            message: Message::Learn {
+                at: Slot(1),
+                values: vec![Value::Command(Bytes::from(vec![0; bytes]))],
+                chosen: Slot(1),
+            },
+        };
+        let small = PeerMessage::Paxos {
+            shard: ShardId(2),
+            message: Message::Refuse { ballot: Ballot::ZERO, promised: Ballot::ZERO },
+        };
+        let probe = PeerMessage::Probe(Probe { seq: 1, word: 1, wall: Millis(0), boot: 1, hears: vec![] });
+        let large = FRAME_BYTES / 2;
+        let messages = vec![learn(large), learn(large), small.clone(), learn(3 * FRAME_BYTES), probe.clone()];
+        let frames = frames(messages);
+        assert_eq!(frames.len(), 3, "one that fits, one that fits, one that is too large by itself");
+        assert_eq!(frames[0], [probe, learn(large)]);
+        assert_eq!(frames[1], [learn(large), small]);
+        assert_eq!(frames[2], [learn(3 * FRAME_BYTES)]);
+    }
+}

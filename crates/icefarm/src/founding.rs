@@ -48,7 +48,7 @@ pub struct Founded {
 pub struct InitArgs {
     /// Where to put the cluster's files (must not exist, or be empty)
     pub dir: PathBuf,
-    /// A node's address, once for each node: HOST-IP:QUIC-PORT,HTTP-PORT[,REGION]
+    /// A node's address: its IP and QUIC port, its HTTP port, and its region if there are several; once for each node
     #[arg(long = "node", value_name = "IP:PORT,HTTP-PORT[,REGION]", required = true)]
     pub nodes: Vec<String>,
     /// Voters of each shard (odd)

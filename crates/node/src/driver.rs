@@ -63,7 +63,7 @@ pub enum NodeError {
     Http(#[from] gateway::BindError),
     /// What the stores hold cannot be used.
     #[error(transparent)]
-    Host(#[from] host::host::HostError),
+    Host(#[from] host::HostError),
     /// The machine refused something small.
     #[error("cannot {doing}: {source}")]
     System {

@@ -140,3 +140,81 @@ impl Requests {
         self.clients.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use world::{Acorns, Command, PlayerView};
+
+    fn envelope(number: u64, floor: u64, deadline: u64) -> Envelope {
+        Envelope {
+            client: ClientId(1),
+            number: RequestNo(number),
+            floor: RequestNo(floor),
+            deadline: Millis(deadline),
+            player: "scrat".parse().unwrap(),
+            command: Command::Register,
+        }
+    }
+
+    fn outcome(acorns: u64) -> Outcome {
+        let player = PlayerView { name: "scrat".parse().unwrap(), acorns: Acorns(acorns) };
+        Outcome::Registered { player, new: true }
+    }
+
+    #[test]
+    fn a_retry_hears_the_first_answer_however_late() {
+        let mut requests = Requests::default();
+        let first = envelope(1, 1, 1_000);
+        assert_eq!(requests.judge(&first, Millis(0)), Verdict::Fresh);
+        requests.record(&first, Millis(0), outcome(7));
+        assert_eq!(requests.judge(&first, Millis(999_999)), Verdict::Repeat(outcome(7)));
+    }
+
+    #[test]
+    fn what_the_client_will_not_ask_again_is_forgotten_and_never_applied_again() {
+        let mut requests = Requests::default();
+        requests.record(&envelope(1, 1, 1_000), Millis(0), outcome(7));
+        requests.record(&envelope(2, 2, 1_000), Millis(0), outcome(8));
+        assert_eq!(requests.judge(&envelope(1, 1, 1_000), Millis(0)), Verdict::Forgotten);
+        // A number below its own floor makes no sense, and is not applied either.
+        assert_eq!(requests.judge(&envelope(2, 3, 1_000), Millis(0)), Verdict::Repeat(outcome(8)));
+        assert_eq!(Requests::default().judge(&envelope(2, 3, 1_000), Millis(0)), Verdict::Forgotten);
+    }
+
+    #[test]
+    fn a_deadline_holds_on_the_log_s_clock_and_may_not_lie_beyond_the_retention() {
+        let requests = Requests::default();
+        assert_eq!(requests.judge(&envelope(1, 1, 500), Millis(499)), Verdict::Fresh);
+        assert_eq!(requests.judge(&envelope(1, 1, 500), Millis(500)), Verdict::Expired);
+        assert_eq!(requests.judge(&envelope(1, 1, MAX_DEADLINE_MS + 1), Millis(0)), Verdict::TooFarAhead);
+    }
+
+    #[test]
+    fn a_silent_client_is_forgotten_only_when_everything_of_it_has_expired() {
+        let mut requests = Requests::default();
+        let late = envelope(1, 1, MAX_DEADLINE_MS);
+        requests.record(&late, Millis(0), outcome(7));
+        requests.prune(Millis(RETENTION_MS - 1));
+        assert_eq!(requests.clients(), 1);
+        requests.prune(Millis(RETENTION_MS));
+        assert_eq!(requests.clients(), 0);
+        assert_eq!(requests.judge(&late, Millis(RETENTION_MS)), Verdict::Expired);
+    }
+
+    #[test]
+    fn pages_bring_everything_back_and_name_who_was_forgotten() {
+        let mut requests = Requests::default();
+        requests.record(&envelope(1, 1, 1_000), Millis(0), outcome(7));
+        let pages = requests.take_changes();
+        assert_eq!(requests.take_changes(), []);
+        let mut restored = Requests::default();
+        for (client, page) in &pages {
+            restored.restore(*client, page.as_ref().expect("it was not forgotten")).unwrap();
+        }
+        assert_eq!(restored.judge(&envelope(1, 1, 1_000), Millis(0)), Verdict::Repeat(outcome(7)));
+        requests.prune(Millis(RETENTION_MS));
+        assert_eq!(requests.take_changes(), [(ClientId(1), None)]);
+        assert!(restored.restore(ClientId(2), b"no page").is_err());
+    }
+}

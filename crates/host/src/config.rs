@@ -1,0 +1,64 @@
+//! What a node starts from, and why it may be refused.
+
+use paxos::{NodeId, Recovered};
+use placement::{ShardId, ShardInfo, ShardMap};
+use shard::{RestoreError, Stored};
+use wire::NodeReport;
+use world::{RuleBook, WorldSeed};
+
+/// What a node is told about itself and its cluster.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Which node.
+    pub me: NodeId,
+    /// Counts its starts.
+    pub boot: u64,
+    /// The shard map.
+    pub map: ShardMap,
+    /// The world's seed.
+    pub seed: WorldSeed,
+    /// The rule book that a shard with an empty log is born with.
+    pub rules: RuleBook,
+    /// Between two probes of a peer, in microseconds.
+    pub probe_every: u64,
+    /// A peer that has not answered for this long is counted out, in microseconds.
+    pub election_timeout: u64,
+    /// A shard is checkpointed after this many bytes of log.
+    pub checkpoint_bytes: usize,
+    /// For back-off.
+    pub random_seed: u64,
+    /// What [`wire::RequestBody::Node`] is answered with; the host fills in what it knows better.
+    pub about: NodeReport,
+}
+
+/// A replica as the stores have it.
+#[derive(Debug)]
+pub struct RecoveredShard {
+    /// Its row of the map.
+    pub info: ShardInfo,
+    /// From the log.
+    pub recovered: Recovered,
+    /// From the checkpoint.
+    pub stored: Option<Stored>,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A checkpoint that cannot be used.
+    #[error("shard {shard}: {source}")]
+    Restore {
+        /// Which shard.
+        shard: ShardId,
+        /// Why.
+        source: RestoreError,
+    },
+    /// Voters that make no quorum system.
+    #[error("shard {shard}: {source}")]
+    Quorum {
+        /// Which shard.
+        shard: ShardId,
+        /// Why.
+        source: paxos::quorum::QuorumError,
+    },
+}

@@ -1,0 +1,75 @@
+//! What the fabric's news mean for the shards: who leads, who may stand, what time it is.
+
+use crate::clock::Now;
+use crate::fabric::Changes;
+use crate::host::Host;
+use placement::ShardId;
+use world::Millis;
+
+/// A leader's clock may be so far ahead of most nodes' clocks, in milliseconds.
+const MAX_CLOCK_LEAD_MS: u64 = 2_000;
+
+impl Host {
+    /// Acts on what the fabric showed.
+    pub(crate) fn notice(&mut self, now: Now, changes: &Changes) {
+        for &node in &changes.restarted {
+            for replica in self.shards.values_mut() {
+                replica.forget_leader(node);
+            }
+        }
+        if !changes.view && changes.restarted.is_empty() && changes.back.is_empty() {
+            return;
+        }
+        let shards: Vec<ShardId> = self.shards.keys().copied().collect();
+        for shard in shards {
+            let Some(replica) = self.shards.get_mut(&shard) else { continue };
+            let paxos = replica.paxos();
+            if paxos.is_leader() && !self.fabric.healthy(now.mono, self.config.me, paxos.quorum()) {
+                replica.resign();
+                self.touched.insert(shard);
+            }
+            self.note_leader(now, shard);
+            if !changes.back.is_empty() {
+                let rank = self.rank(now, shard);
+                self.elections.forgive(now.mono, shard, rank);
+                // Somebody may lag behind what was said while it was away.
+                self.touched.insert(shard);
+            }
+        }
+    }
+
+    /// Keeps the list of leaderless shards.
+    pub(crate) fn note_leader(&mut self, now: Now, shard: ShardId) {
+        let Some(replica) = self.shards.get(&shard) else { return };
+        let paxos = replica.paxos();
+        let quorum = paxos.quorum();
+        let leader = paxos.leader().map(|ballot| ballot.node);
+        if leader == Some(self.config.me) && paxos.is_leader() {
+            self.leads.insert(shard);
+        } else {
+            self.leads.remove(&shard);
+        }
+        if leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
+            self.elections.found(shard);
+            return;
+        }
+        let rank = self.rank(now, shard);
+        self.elections.lost(now.mono, shard, rank);
+        self.elections.rerank(now.mono, shard, rank);
+    }
+
+    /// How many voters of `shard` stand for election before this node: those that placement would rather have, and that
+    /// are not counted out.
+    fn rank(&self, now: Now, shard: ShardId) -> usize {
+        let voters = self.config.map.get(shard).map_or(&[][..], |info| &info.voters[..]);
+        let leader = self.shards.get(&shard).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
+        let before = voters.iter().take_while(|&&node| node != self.config.me);
+        before.filter(|&&node| Some(node) != leader && !self.fabric.suspects(now.mono, node)).count()
+    }
+
+    /// The time for log entries: our wall clock, unless it has jumped far ahead of what most nodes' clocks say. Log time
+    /// never goes back, so a wrong hour in the log would stay.
+    pub(crate) fn log_clock(&self, now: Now) -> Millis {
+        now.wall.min(self.fabric.median_wall(now).plus(MAX_CLOCK_LEAD_MS))
+    }
+}
