@@ -10,6 +10,7 @@
 //! | [`requests`] | exactly-once: which requests were answered, and how |
 //! | [`state`] | everything that apply reads or writes, and how it becomes a checkpoint |
 //! | [`replica`] | the parts put together |
+//! | `reads` | when a question may be answered, and with what |
 //!
 //! # Invariants
 //!
@@ -18,6 +19,7 @@
 //! * A checkpoint is a cut at one slot of *everything* that apply uses.
 
 pub mod batch;
+mod reads;
 pub mod replica;
 pub mod requests;
 pub mod state;

@@ -1,14 +1,14 @@
 //! The parts put together: commands become batches, batches become slots, chosen slots become answers.
 
 use crate::batch::{Batch, Genesis, Item};
+use crate::reads::WaitingRead;
 use crate::requests::Verdict;
 use crate::state::{Cut, Effected, RestoreError, State, Stored};
-use paxos::replica::ReadTicket;
 use paxos::{Ballot, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::{Answer, AnswerBody, Envelope, Holdings, Level, Query, Receipt, Refusal, ReplicaReport, Reply};
-use world::land::{PageError, Payment, Readiness};
+use wire::{Answer, AnswerBody, Envelope, Level, Receipt, Refusal, ReplicaReport};
+use world::land::{PageError, Payment};
 use world::{Bucket, ChunkId, Command, Land, Millis, PlayerName};
 
 /// Slots proposed and not yet applied; what comes meanwhile makes the next batch larger.
@@ -17,10 +17,8 @@ const WINDOW: usize = 32;
 const BATCH_ITEMS: usize = 1_024;
 /// Commands that wait for a batch; beyond that the answer is `Overloaded`.
 const QUEUE: usize = 16_384;
-/// Reads that wait for a confirmation or a chunk.
-const READS: usize = 16_384;
 /// What an overloaded replica asks for.
-const RETRY_AFTER_MS: u64 = 50;
+pub(crate) const RETRY_AFTER_MS: u64 = 50;
 /// A client's connection, as the node numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
@@ -98,24 +96,15 @@ enum Waiting {
     Nobody,
 }
 
-#[derive(Debug)]
-struct WaitingRead {
-    origin: Origin,
-    query: Query,
-    level: Level,
-    /// A strong read's confirmation; `None` for any other.
-    ticket: Option<ReadTicket>,
-}
-
 /// One replica of one shard.
 #[derive(Debug)]
 pub struct Replica {
     shard: ShardId,
     me: NodeId,
-    genesis: Genesis,
-    paxos: paxos::Replica,
-    state: State,
-    applied: Slot,
+    pub(crate) genesis: Genesis,
+    pub(crate) paxos: paxos::Replica,
+    pub(crate) state: State,
+    pub(crate) applied: Slot,
     /// What a checkpoint holds durably.
     checkpointed: Slot,
     /// The slot of a cut that is being written.
@@ -127,8 +116,8 @@ pub struct Replica {
     queue: VecDeque<(Item, Waiting)>,
     /// For each slot proposed in this office, who waits for its items.
     proposed: BTreeMap<Slot, Vec<Waiting>>,
-    reads: VecDeque<WaitingRead>,
-    confirmed: u64,
+    pub(crate) reads: VecDeque<WaitingRead>,
+    pub(crate) confirmed: u64,
     /// A chosen batch that waits for chunks.
     held: Option<(Slot, Batch)>,
     loading: BTreeSet<ChunkId>,
@@ -218,22 +207,6 @@ impl Replica {
             return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
         }
         self.queue.push_back((Item::Client(envelope), Waiting::Client(origin)));
-    }
-
-    /// A client's question.
-    pub fn handle_read(&mut self, origin: Origin, query: Query, level: Level) {
-        let ticket = match level {
-            Level::Strong => match self.paxos.begin_read() {
-                Ok(ticket) => Some(ticket),
-                Err(paxos::replica::NotLeader) => return self.refuse(origin, self.not_leader()),
-            },
-            Level::Eventual => None,
-            Level::Bounded(_) | Level::Session => return self.refuse(origin, Refusal::LevelNotServed { level }),
-        };
-        if self.reads.len() >= READS {
-            return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
-        }
-        self.reads.push_back(WaitingRead { origin, query, level, ticket });
     }
 
     /// A payment from shard `shard`, brought by `node`. Only a leader takes it; the payer comes again.
@@ -382,7 +355,7 @@ impl Replica {
         }
     }
 
-    fn not_leader(&self) -> Refusal {
+    pub(crate) fn not_leader(&self) -> Refusal {
         Refusal::NotLeader { leader: self.paxos.leader().map(|ballot| ballot.node).filter(|&node| node != self.me) }
     }
 
@@ -512,60 +485,6 @@ impl Replica {
         }
     }
 
-    /// Answers the reads that may be answered now; those whose turn has not come keep their order.
-    fn serve_reads(&mut self) {
-        let mut waiting = VecDeque::with_capacity(0);
-        while let Some(read) = self.reads.pop_front() {
-            let ready = read.ticket.is_none_or(|t| t.round <= self.confirmed && t.index <= self.applied);
-            if !ready {
-                waiting.push_back(read);
-                continue;
-            }
-            let missing = self.missing_for(&read.query);
-            if !missing.is_empty() {
-                for chunk in missing {
-                    self.load(chunk);
-                }
-                waiting.push_back(read);
-                continue;
-            }
-            match self.reply(&read.query) {
-                Some(reply) => {
-                    let receipt = self.receipt(read.level);
-                    self.answer(read.origin, AnswerBody::Read { reply, receipt });
-                }
-                None => self.refuse(read.origin, self.not_leader()),
-            }
-        }
-        self.reads = waiting;
-    }
-
-    fn missing_for(&self, query: &Query) -> Vec<ChunkId> {
-        let Some(land) = self.state.land() else { return Vec::new() };
-        let stored = |chunk: &ChunkId| land.readiness(*chunk) == Readiness::Stored;
-        match query {
-            Query::Field(field) => [field.chunk()].into_iter().filter(stored).collect(),
-            Query::View(rect) => rect.chunks().filter(stored).collect(),
-            Query::Player(_) | Query::Holdings(_) => Vec::new(),
-        }
-    }
-
-    fn reply(&self, query: &Query) -> Option<Reply> {
-        let land = self.state.land()?;
-        let seed = self.genesis.seed;
-        Some(match query {
-            Query::Field(field) => Reply::Field(land.field(*field)),
-            Query::View(rect) => {
-                Reply::View(land.fields_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))))
-            }
-            Query::Player(player) => Reply::Player(land.player(player)),
-            Query::Holdings(player) => {
-                let (fields, pending) = land.holdings(player);
-                Reply::Holdings(Holdings { fields, pending })
-            }
-        })
-    }
-
     /// Sends every payment that is due and not under way.
     fn pay(&mut self) {
         if !std::mem::take(&mut self.payments_due) || self.office.is_none() {
@@ -583,22 +502,22 @@ impl Replica {
         self.paying = paying;
     }
 
-    fn load(&mut self, chunk: ChunkId) {
+    pub(crate) fn load(&mut self, chunk: ChunkId) {
         if self.loading.insert(chunk) {
             self.effects.push_back(Effect::LoadChunk { chunk });
         }
     }
 
-    fn receipt(&self, level: Level) -> Receipt {
+    pub(crate) fn receipt(&self, level: Level) -> Receipt {
         let bound_ms = (level == Level::Strong).then_some(0);
         Receipt { shard: self.shard, node: self.me, slot: self.applied, level, bound_ms }
     }
 
-    fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, origin: Origin, refusal: Refusal) {
         self.answer(origin, AnswerBody::Refused(refusal));
     }
 
-    fn answer(&mut self, origin: Origin, body: AnswerBody) {
+    pub(crate) fn answer(&mut self, origin: Origin, body: AnswerBody) {
         self.effects.push_back(Effect::Answer { conn: origin.conn, answer: Answer { id: origin.id, body } });
     }
 }
