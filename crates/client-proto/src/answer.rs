@@ -164,7 +164,8 @@ impl ClientProto {
         }
         let part = self.parts.get_mut(key).expect("the caller has seen it");
         part.avoid = Some(node);
-        match hint.filter(|hint| self.nodes.is_connected(*hint)) {
+        // A leader that has just fallen silent is still believed in for a while by those who follow it: no use going back.
+        match hint.filter(|hint| self.nodes.is_well(self.now, *hint)) {
             Some(hint) if part.hops < MAX_HOPS && part.only.is_none() => {
                 part.hops += 1;
                 part.hint = Some(hint);

@@ -154,9 +154,7 @@ impl ClientProto {
     fn attempt_timed_out(&mut self, label: u64) {
         let Some((key, part)) = self.parts.at(index_of(label)) else { return };
         let State::Flying { node, sent, .. } = part.state else { return };
-        if self.nodes.timed_out(self.now, node, sent) {
-            self.routes.forget_leader(node);
-        }
+        self.nodes.timed_out(self.now, node, sent);
         let part = self.parts.get_mut(key).expect("seen just now");
         if part.is_report() {
             self.give_up(key, Reason::Timeout);

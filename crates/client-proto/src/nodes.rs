@@ -90,15 +90,10 @@ impl Nodes {
         }
     }
 
-    /// An attempt sent at `sent` timed out: says whether the node has been silent ever since.
-    pub fn timed_out(&mut self, now: Now, node: NodeId, sent: Now) -> bool {
-        match self.nodes.get_mut(&node) {
-            Some(entry) if entry.heard <= sent => {
-                let news = entry.silent_until <= now;
-                entry.silent_until = now.plus(SILENCE);
-                news
-            }
-            _ => false,
+    /// An attempt sent at `sent` timed out: the node is suspect if it has said nothing since.
+    pub fn timed_out(&mut self, now: Now, node: NodeId, sent: Now) {
+        if let Some(entry) = self.nodes.get_mut(&node).filter(|entry| entry.heard <= sent) {
+            entry.silent_until = now.plus(SILENCE);
         }
     }
 

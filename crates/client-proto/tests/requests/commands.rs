@@ -131,7 +131,7 @@ fn an_overloaded_leader_is_left_alone_for_as_long_as_it_asked_and_then_asked_aga
 
 #[test]
 fn pauses_grow_and_are_drawn() {
-    let options = Options { request_timeout: Duration::from_secs(60), ..Options::default() };
+    let options = Options { request_timeout: Duration::from_mins(1), ..Options::default() };
     let mut play = Play::with(1, options);
     let field = play.field_in(0);
     play.claim(field);

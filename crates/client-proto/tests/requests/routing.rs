@@ -92,6 +92,23 @@ fn a_node_that_lets_an_attempt_time_out_in_silence_is_avoided_by_the_next() {
 }
 
 #[test]
+fn a_hint_back_to_the_node_that_has_just_fallen_silent_is_not_followed_until_it_speaks() {
+    let mut play = Play::new(1);
+    let field = play.field_in(0);
+    play.claim(field);
+    let lost = play.one_sent();
+    let second = play.next_sent();
+    assert_eq!((lost.0, second.0), (N1, N2));
+    play.refuse(&second, not_leader(Some(N1)));
+    assert_eq!(play.sent(), [], "its followers do not know yet");
+    let third = play.next_sent();
+    assert_eq!(third.0, N3);
+    play.refuse(&lost, Refusal::Deposed);
+    play.refuse(&third, not_leader(Some(N1)));
+    assert_eq!(play.one_sent().0, N1, "it is back");
+}
+
+#[test]
 fn a_slow_shard_on_a_node_that_answers_others_does_not_make_the_node_suspect() {
     let mut play = Play::new(2);
     let (slow, fast) = (play.field_in(0), play.field_in(0));

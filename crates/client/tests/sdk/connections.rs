@@ -102,6 +102,7 @@ async fn a_client_that_is_dropped_lets_go_of_its_connections() {
     drop(client);
     let all_gone = async {
         while cluster.clients() > 0 {
+            // It polls until the condition holds.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -4,6 +4,5 @@
 mod bulk;
 mod calls;
 mod connections;
-mod cost;
 mod nodes;
 mod profiles;
