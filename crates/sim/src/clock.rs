@@ -56,7 +56,8 @@ impl Clock {
     pub fn when(&self, mono: Mono) -> Time {
         let elapsed = mono.0.saturating_sub(self.began);
         let guess = i128::from(elapsed) * 1_000_000 / i128::from(1_000_000 + self.drift_ppm);
-        let mut time = u64::try_from(guess).unwrap_or(u64::MAX);
+        // Rounding may have gone past it.
+        let mut time = u64::try_from(guess).unwrap_or(u64::MAX).saturating_sub(2);
         while self.mono(Time(time)) < mono.0 && time < u64::MAX {
             time += 1;
         }

@@ -9,6 +9,7 @@ use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::judge::{Judge, PlayerNo};
 use crate::machine::Machine;
+use crate::meddle::{Fate, Meddler};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::player::Player;
@@ -67,6 +68,14 @@ pub enum Packet {
     Bytes(Bytes),
 }
 
+/// Attempts to claim a fresh field of a shard, to see that it is alive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Audition {
+    pub attempts: usize,
+    pub under_way: bool,
+    pub passed: bool,
+}
+
 /// Events beyond this many mean that time stands still.
 const MAX_EVENTS: u64 = 3_000_000;
 
@@ -93,6 +102,8 @@ pub struct Cluster {
     pub stats: Stats,
     /// The diagram.
     pub trace: Trace,
+    /// A hand in the network.
+    pub meddler: Meddler,
     pub(crate) digest: Digest,
     pub(crate) next_conn: u64,
     pub(crate) conns: BTreeMap<ConnId, PlayerNo>,
@@ -104,8 +115,8 @@ pub struct Cluster {
     pub elections: BTreeMap<ShardId, u64>,
     /// Since when everything is mended.
     pub calm_since: Option<Time>,
-    /// For each shard: the attempts to claim a fresh field since, and whether one succeeded.
-    pub(crate) auditions: Vec<(usize, bool)>,
+    /// For each shard, whether it takes claims since.
+    pub(crate) auditions: Vec<Audition>,
     pub(crate) well: bool,
 }
 
@@ -140,10 +151,11 @@ impl Cluster {
             judge: Judge::new(map.clone()),
             stats: Stats::default(),
             trace: Trace::new(traced),
+            meddler: Meddler::default(),
             digest: Digest::EMPTY,
             next_conn: 1,
             conns: BTreeMap::new(),
-            auditions: vec![(0, false); sites.len()],
+            auditions: vec![Audition::default(); sites.len()],
             sites,
             hot,
             elections: BTreeMap::new(),
@@ -200,6 +212,18 @@ impl Cluster {
         true
     }
 
+    /// The node that leads `shard` under the highest ballot, if any node believes to lead it.
+    pub fn leader(&self, shard: ShardId) -> Option<NodeId> {
+        let leads = |machine: &&Machine| self.paxos(machine.id, shard).is_some_and(paxos::Replica::is_leader);
+        let ballot = |machine: &&Machine| self.paxos(machine.id, shard).map(paxos::Replica::promised);
+        self.machines.iter().filter(leads).max_by_key(ballot).map(|machine| machine.id)
+    }
+
+    /// A replica's Paxos, if its machine is on.
+    pub fn paxos(&self, node: NodeId, shard: ShardId) -> Option<&paxos::Replica> {
+        Some(self.machines[crate::network::index(node)].host.as_ref()?.replica(shard)?.paxos())
+    }
+
     /// A number that stands for everything that has happened.
     pub fn digest(&self) -> u64 {
         self.digest.value()
@@ -208,6 +232,16 @@ impl Cluster {
     /// The rules of this world.
     pub(crate) fn rules() -> world::RuleBook {
         sites::rules()
+    }
+
+    /// When the copies of a message arrive: none, one or two.
+    pub(crate) fn fated(&mut self, fate: Fate, from: NodeId, to: NodeId) -> [Option<u64>; 2] {
+        match fate {
+            Fate::Pass => self.network.delays(&mut self.random, from, to),
+            Fate::Lose => [None, None],
+            Fate::Late(micros) => [Some(micros), None],
+            Fate::Again(micros) => [Some(self.network.delay(&mut self.random, from, to)), Some(micros)],
+        }
     }
 
     /// The next thing happens. False if there is none.

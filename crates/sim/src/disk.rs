@@ -80,13 +80,13 @@ pub enum DiskError {
     Pages(#[from] PagesError),
 }
 
-/// Where a shard's values are, by hash.
+/// Where a shard's values are, with their hashes.
 #[derive(Clone, Debug, Default)]
 struct Account {
     /// Handed in.
-    written: BTreeMap<Slot, u64>,
+    written: BTreeMap<Slot, (u64, Value)>,
     /// Durable in the log.
-    durable: BTreeMap<Slot, u64>,
+    durable: BTreeMap<Slot, (u64, Value)>,
     /// Durable in the checkpoint, up to here.
     checkpointed: Slot,
 }
@@ -126,8 +126,8 @@ impl Disk {
     /// Takes a write; says when it is done.
     pub fn write(&mut self, now: Time, random: &mut Random, write: Write) -> Time {
         for (shard, record) in &write.records {
-            if let Some((slot, hash)) = value_of(record) {
-                self.accounts.entry(*shard).or_default().written.insert(slot, hash);
+            if let Some((slot, hash, value)) = value_of(record) {
+                self.accounts.entry(*shard).or_default().written.insert(slot, (hash, value.clone()));
             }
         }
         self.log_jobs.push_back(LogJob::Write(write));
@@ -246,22 +246,22 @@ impl Disk {
         Ok(found)
     }
 
-    /// The hash of what was handed in for `slot`.
-    pub fn written(&self, shard: ShardId, slot: Slot) -> Option<u64> {
-        self.accounts.get(&shard)?.written.get(&slot).copied()
+    /// What was handed in for `slot`, and its hash.
+    pub fn written(&self, shard: ShardId, slot: Slot) -> Option<&(u64, Value)> {
+        self.accounts.get(&shard)?.written.get(&slot)
     }
 
     /// Whether power may fail and `slot` is still there with this value.
     pub fn holds(&self, shard: ShardId, slot: Slot, hash: u64) -> bool {
         self.accounts
             .get(&shard)
-            .is_some_and(|account| slot <= account.checkpointed || account.durable.get(&slot) == Some(&hash))
+            .is_some_and(|account| slot <= account.checkpointed || account.durable.get(&slot).is_some_and(|held| held.0 == hash))
     }
 
     fn append(&mut self, records: Vec<(ShardId, Record)>) -> Result<(), DiskError> {
         for (shard, record) in &records {
-            if let Some((slot, hash)) = value_of(record) {
-                self.accounts.entry(*shard).or_default().durable.insert(slot, hash);
+            if let Some((slot, hash, value)) = value_of(record) {
+                self.accounts.entry(*shard).or_default().durable.insert(slot, (hash, value.clone()));
             }
         }
         let records: Vec<LogRecord> = records.into_iter().map(|(shard, record)| LogRecord { shard, record }).collect();
@@ -293,7 +293,7 @@ impl Disk {
     }
 }
 
-fn value_of(record: &Record) -> Option<(Slot, u64)> {
+fn value_of(record: &Record) -> Option<(Slot, u64, &Value)> {
     let (slot, value) = match record {
         Record::Promise { .. } => return None,
         Record::Accept { slot, value, .. } | Record::Learn { slot, value } => (slot, value),
@@ -302,5 +302,5 @@ fn value_of(record: &Record) -> Option<(Slot, u64)> {
         Value::Noop => 1,
         Value::Command(bytes) => xxh3_64(bytes),
     };
-    Some((*slot, hash))
+    Some((*slot, hash, value))
 }

@@ -33,7 +33,7 @@ impl Cluster {
             Fault::Stall(node, micros) => self.stall(*node, *micros),
             Fault::Step(node, ms) => {
                 self.stats.steps += 1;
-                self.machines[index(*node)].clock.wall_ahead_ms += ms;
+                self.machines[index(*node)].clock.wall_ahead_ms = *ms;
             }
             Fault::Calm => self.calm(),
         }
@@ -72,8 +72,8 @@ impl Cluster {
             return self.judge.object(self.now, "liveness", format!("{patience} s after the calm {what}"));
         }
         for shard in 0..self.auditions.len() {
-            // The first attempt may have found a client that had no connection yet.
-            if self.auditions[shard] == (0, false) {
+            let audition = self.auditions[shard];
+            if !audition.under_way && !audition.passed {
                 self.audition(shard);
             }
         }
@@ -103,8 +103,8 @@ impl Cluster {
                 }
             }
         }
-        for (shard, (_, alive)) in self.auditions.iter().enumerate() {
-            if !alive {
+        for (shard, audition) in self.auditions.iter().enumerate() {
+            if !audition.passed {
                 return Some(format!("no claim has succeeded in shard {}", self.map.shards()[shard].shard));
             }
         }
@@ -137,6 +137,7 @@ impl Cluster {
                 }
             }
         }
+        self.judge.resolve_open();
         self.judge.check_fields(self.now);
     }
 

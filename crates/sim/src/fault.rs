@@ -23,7 +23,7 @@ pub enum Fault {
     Resume(NodeId),
     /// A machine's disk does nothing for so many microseconds.
     Stall(NodeId, u64),
-    /// A machine's wall clock is set forward or back by so many milliseconds.
+    /// A machine's wall clock is set: so many milliseconds ahead of the right time.
     Step(NodeId, i64),
     /// Everything is mended at once, and stays so.
     Calm,
@@ -42,7 +42,7 @@ impl fmt::Display for Fault {
             Self::Pause(node) => write!(f, "{node} is paused"),
             Self::Resume(node) => write!(f, "{node} goes on"),
             Self::Stall(node, time) => write!(f, "{node}'s disk stalls for {} ms", time / MS),
-            Self::Step(node, ms) => write!(f, "{node}'s wall clock is stepped by {ms} ms"),
+            Self::Step(node, ms) => write!(f, "{node}'s wall clock is set to {ms} ms ahead"),
             Self::Calm => f.write_str("everything is mended"),
         }
     }

@@ -4,10 +4,11 @@ use crate::clock::Time;
 use crate::machine::Machine;
 use crate::network::index;
 use checker::{Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership};
-use paxos::{NodeId, Slot};
+use paxos::{NodeId, Slot, Value};
 use placement::{ShardId, ShardMap};
-use std::collections::BTreeMap;
-use wire::{Answer, AnswerBody, Level, Receipt, RequestNo};
+use shard::{Batch, Item};
+use std::collections::{BTreeMap, BTreeSet};
+use wire::{Answer, AnswerBody, ClientId, Level, Receipt, RequestNo};
 use world::land::Totals;
 use world::{Deed, FieldId, Millis, Outcome};
 
@@ -34,6 +35,21 @@ struct Print {
     owned: u64,
 }
 
+/// A command of which its client never heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Open {
+    /// Who asked.
+    pub player: PlayerNo,
+    /// As the log knows it.
+    pub client: ClientId,
+    /// Its number.
+    pub number: RequestNo,
+    /// The field it was about.
+    pub field: FieldId,
+    /// Where the field's history has it.
+    pub id: checker::OpId,
+}
+
 /// What is known of harvests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Harvests {
@@ -57,6 +73,12 @@ pub struct Judge {
     pub ownership: Ownership,
     /// The first answer to each command.
     answers: BTreeMap<(PlayerNo, RequestNo), Outcome>,
+    /// What nodes answered first, also where no client heard it.
+    emitted: BTreeMap<(PlayerNo, RequestNo), (Time, Outcome)>,
+    /// The commands that are in any shard's log.
+    logged: BTreeSet<(ClientId, RequestNo)>,
+    /// The commands of which their clients never heard.
+    open: Vec<Open>,
     /// Harvests.
     pub harvests: Harvests,
     /// What was broken first.
@@ -74,6 +96,9 @@ impl Judge {
             fields: BTreeMap::new(),
             ownership: Ownership::new(),
             answers: BTreeMap::new(),
+            emitted: BTreeMap::new(),
+            logged: BTreeSet::new(),
+            open: Vec::new(),
             harvests: Harvests::default(),
             violation: None,
         }
@@ -108,7 +133,7 @@ impl Judge {
             self.object(time, "agreement", format!("{} applied s{shard} back from {before} to {now_applied}", machine.id));
         }
         for slot in (before.0 + 1..=now_applied.0).map(Slot) {
-            let Some(hash) = machine.disk.written(shard, slot) else {
+            let Some(&(hash, ref value)) = machine.disk.written(shard, slot) else {
                 let what = format!("{} applied slot {slot} of shard {shard}, which it never wrote down", machine.id);
                 self.object(time, "durability", what);
                 return new;
@@ -121,6 +146,7 @@ impl Judge {
                 *first = slot;
                 new += 1;
                 self.check_durable(time, machines, shard, slot, hash);
+                self.note_commands(time, value);
             }
         }
         let Some(replica) = machine.host.as_ref().and_then(|host| host.replica(shard)) else { return new };
@@ -133,6 +159,17 @@ impl Judge {
             }
         }
         new
+    }
+
+    fn note_commands(&mut self, time: Time, value: &Value) {
+        let Value::Command(bytes) = value else { return };
+        match Batch::decode(bytes) {
+            Ok(batch) => self.logged.extend(batch.items.iter().filter_map(|item| match item {
+                Item::Client(envelope) => Some((envelope.client, envelope.number)),
+                _ => None,
+            })),
+            Err(error) => self.object(time, "codec", error),
+        }
     }
 
     /// What is applied anywhere is chosen, so a quorum must have it where power cannot take it.
@@ -184,6 +221,29 @@ impl Judge {
                 }
                 self.answers.insert((player, number), outcome.clone());
                 false
+            }
+        }
+    }
+
+    /// A node answers a command; perhaps nobody will hear it.
+    pub fn saw_emitted(&mut self, time: Time, player: PlayerNo, number: RequestNo, outcome: &Outcome) {
+        self.emitted.entry((player, number)).or_insert_with(|| (time, outcome.clone()));
+    }
+
+    /// A client never heard of this command.
+    pub fn left_open(&mut self, open: Open) {
+        self.open.push(open);
+    }
+
+    /// Tells the histories what clients never heard, but the observer knows: what an answer that was lost on its way said,
+    /// and which commands no log holds. (Orders are sought in time exponential in what is left open.)
+    pub fn resolve_open(&mut self) {
+        for Open { player, client, number, field, id } in std::mem::take(&mut self.open) {
+            let Some(history) = self.fields.get_mut(&field) else { continue };
+            if let Some((time, outcome)) = self.emitted.get(&(player, number)) {
+                history.answer(id, FieldRet::from(outcome), at(*time));
+            } else if !self.logged.contains(&(client, number)) {
+                history.withdraw(id);
             }
         }
     }

@@ -17,6 +17,7 @@
 //! | [`machine`], [`disk`], [`network`], [`clock`] | what a node stands on |
 //! | [`player`], [`sites`] | a client, and where it plays |
 //! | [`judge`] | the observer |
+//! | [`meddle`] | a hand in the network, for scenarios that need one message to go astray |
 //! | [`sabotage`] | broken surroundings, so that tests see the observer object |
 //! | [`trace`], [`stats`], [`digest`] | what is told of a run |
 //! | [`agenda`], [`random`] | the future, and chance |
@@ -31,6 +32,7 @@ mod ending;
 pub mod fault;
 pub mod judge;
 pub mod machine;
+pub mod meddle;
 pub mod network;
 mod play;
 pub mod plan;

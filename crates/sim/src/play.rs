@@ -3,6 +3,7 @@
 use crate::clock::{MS, SECOND};
 use crate::cluster::{Cluster, Event};
 use crate::judge::{self, PlayerNo};
+use crate::meddle::Fate;
 use crate::network::index;
 use crate::player::{Intent, Pending, Player};
 use crate::trace;
@@ -56,19 +57,21 @@ impl Cluster {
         let player = &mut self.players[number];
         let intent = player.think(&mut self.random, &self.sites, &self.hot, number, count);
         self.start_op(number, intent, None);
-        let pause = self.plan.act_every / 2 + self.random.below(self.plan.act_every);
+        // Players that were kept from playing hurry towards the end.
+        let every = if self.now >= self.plan.act_until { self.plan.act_every / 8 } else { self.plan.act_every };
+        let pause = every / 2 + self.random.below(every);
         self.agenda.plan(self.now.plus(pause), Event::Act(number));
     }
 
     /// Claims a fresh field of a shard, to see that the shard is alive.
     pub(crate) fn audition(&mut self, shard: usize) {
         let number = shard % self.players.len();
-        let (attempts, _) = &mut self.auditions[shard];
-        let Some(field) = Player::audition_field(&self.sites[shard], *attempts) else { return };
-        *attempts += 1;
+        let attempt = self.auditions[shard].attempts;
+        let Some(field) = Player::audition_field(&self.sites[shard], attempt) else { return };
         let claim = Command::Claim { field, character: world::CharacterId(0) };
-        if self.start_op(number, Intent::Do(claim), Some(shard)).is_none() {
-            self.auditions[shard].0 -= 1;
+        if self.start_op(number, Intent::Do(claim), Some(shard)).is_some() {
+            self.auditions[shard].attempts += 1;
+            self.auditions[shard].under_way = true;
         }
     }
 
@@ -143,6 +146,10 @@ impl Cluster {
                 {
                     history.withdraw(id);
                 }
+                if let (true, Some((field, id)), Some(number_of)) = (is_command && unknown, pending.history, pending.number) {
+                    let client = self.players[number].client;
+                    self.judge.left_open(judge::Open { player: number, client, number: number_of, field, id });
+                }
                 if is_command
                     && !unknown
                     && pending.number.is_some_and(|request| self.judge.is_answered(number, request))
@@ -154,7 +161,8 @@ impl Cluster {
                     self.judge.harvests.unknown += 1;
                 }
                 if let Some(shard) = pending.audition {
-                    self.audition(shard);
+                    // The observer begins another when it looks next.
+                    self.auditions[shard].under_way = false;
                 }
             }
         }
@@ -187,7 +195,7 @@ impl Cluster {
         }
         if let Some(shard) = pending.audition {
             match outcome {
-                Outcome::Done { deed: Deed::Claimed, .. } => self.auditions[shard].1 = true,
+                Outcome::Done { deed: Deed::Claimed, .. } => self.auditions[shard].passed = true,
                 other => {
                     let what = format!("a fresh field of shard {} could not be claimed: {other:?}", self.map.shards()[shard].shard);
                     self.judge.object(self.now, "liveness", what);
@@ -262,16 +270,30 @@ impl Cluster {
     fn send_requests(&mut self, number: PlayerNo, node: NodeId, requests: Vec<Request>) {
         let home = self.players[number].home;
         let Some(conn) = self.players[number].conn(node) else { return };
-        match self.network.delays(&mut self.random, home, node) {
-            [None, _] => self.lose_connection(number, node, conn),
-            [Some(delay), _] => self.agenda.plan(self.now.plus(delay), Event::Requests(number, node, conn, requests)),
+        let fate = self.meddler.of_requests(number, node, &requests);
+        let [first, again] = self.fated(fate, home, node);
+        // The protocol below delivers once; only a hand in the network can repeat what a client asked.
+        if let (Some(again), Fate::Again(_)) = (again, fate) {
+            self.agenda.plan(self.now.plus(again), Event::Requests(number, node, conn, requests.clone()));
+        }
+        match first {
+            None => self.lose_connection(number, node, conn),
+            Some(delay) => self.agenda.plan(self.now.plus(delay), Event::Requests(number, node, conn, requests)),
         }
     }
 
     pub(crate) fn send_answers(&mut self, node: NodeId, conn: ConnId, answers: Vec<Answer>) {
         let Some(&number) = self.conns.get(&conn) else { return };
+        for answer in &answers {
+            if let (AnswerBody::Applied { outcome, .. }, Some(&request)) =
+                (&answer.body, self.players[number].attempts.get(&answer.id))
+            {
+                self.judge.saw_emitted(self.now, number, request, outcome);
+            }
+        }
         let home = self.players[number].home;
-        match self.network.delays(&mut self.random, node, home) {
+        let fate = self.meddler.of_answers(node, number, &answers);
+        match self.fated(fate, node, home) {
             [None, _] => self.lose_connection(number, node, conn),
             [Some(delay), _] => self.agenda.plan(self.now.plus(delay), Event::Answers(number, node, conn, answers)),
         }

@@ -43,6 +43,8 @@ pub struct Player {
     pub name: PlayerName,
     /// The machine it is near to: what cuts that off, cuts it off.
     pub home: NodeId,
+    /// Which client of the protocol it is.
+    pub client: ClientId,
     /// The machinery under test.
     pub proto: ClientProto,
     /// Its clock.
@@ -75,6 +77,7 @@ impl Player {
         Self {
             name: PlayerName::new(&format!("p{number}")).expect("a name"),
             home,
+            client,
             proto: ClientProto::new(client, random.bits(), options),
             clock,
             conns: vec![None; nodes as usize],

@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::judge::Violation;
 use crate::plan::Plan;
 use crate::stats::Stats;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
@@ -24,6 +24,8 @@ pub struct Report {
 }
 
 thread_local! {
+    /// Whether a run goes on in this thread, whose panics belong into its report.
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -32,7 +34,9 @@ pub fn run(plan: Plan, traced: bool) -> Report {
     quiet_panics();
     let seed = plan.seed;
     let mut cluster = Cluster::new(plan, traced);
+    RUNNING.set(true);
     let played = panic::catch_unwind(AssertUnwindSafe(|| cluster.play()));
+    RUNNING.set(false);
     let failure = match played {
         Ok(()) => cluster.judge.violation.as_ref().map(Violation::to_string),
         Err(_) => {
@@ -44,12 +48,17 @@ pub fn run(plan: Plan, traced: bool) -> Report {
     Report { seed, digest, stats: cluster.stats, failure, lines: cluster.trace.into_lines() }
 }
 
-/// Panics of the product are told in the report, not on the terminal.
+/// A run's panics are told in its report, not on the terminal.
 fn quiet_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        panic::set_hook(Box::new(|info| {
-            PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if RUNNING.get() {
+                PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
+            } else {
+                others(info);
+            }
         }));
     });
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::{MS, SECOND, Time};
 use crate::cluster::{Cluster, Event, Packet};
-use crate::disk::{DiskError, Done};
+use crate::disk::{DiskError, Done, Speed};
 use crate::network::index;
 use crate::sabotage::Sabotage;
 use crate::stats::{self, RoleSeen};
@@ -236,8 +236,9 @@ impl Cluster {
             let at = self.now.plus(2 * self.network.delay(&mut self.random, from, to));
             self.agenda.plan(at, Event::Frame(to, from, Packet::Values(forged)));
         }
+        let fate = self.meddler.of_frame(from, to, &frame);
         let packet = if self.plan.encode { Packet::Bytes(codec::encode(&frame)) } else { Packet::Values(frame) };
-        match self.network.delays(&mut self.random, from, to) {
+        match self.fated(fate, from, to) {
             [None, _] => self.stats.lost_frames += 1,
             [Some(delay), None] => self.agenda.plan(self.now.plus(delay), Event::Frame(from, to, packet)),
             [Some(delay), Some(again)] => {
@@ -342,9 +343,11 @@ impl Cluster {
         disk.stalled_until = disk.stalled_until.max(self.now.plus(micros));
     }
 
+    /// All disks work, and well.
     pub(crate) fn free_disks(&mut self) {
         for machine in &mut self.machines {
             machine.disk.stalled_until = Time(0);
+            machine.disk.speed = Speed { sync: machine.disk.speed.sync.min(2 * MS), jitter: MS, pages: 2 };
         }
     }
 }

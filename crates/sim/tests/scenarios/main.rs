@@ -1,0 +1,9 @@
+//! Scenarios played in the simulator: each is named by its topology, its fault and what must come of it.
+
+mod claims;
+mod determinism;
+mod messages;
+mod partitions;
+mod power;
+mod sabotage;
+mod support;

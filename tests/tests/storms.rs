@@ -1,0 +1,141 @@
+//! Real load, real failure: `kill -9` in the middle of a storm of claims. What was acknowledged is there afterwards, with
+//! the same owner at every replica.
+
+use checker::Ownership;
+use cluster_tests::storm::{Aftermath, Plan, Storm};
+use cluster_tests::{Cluster, Operator, Options};
+use paxos::NodeId;
+use std::time::{Duration, Instant};
+use world::FieldId;
+
+/// 10,000 claims that nobody disputes and 2,000 fields that two clients want, by 64 clients.
+const PLAN: Plan = Plan { clients: 64, distinct: 10_000, contested: 2_000, patience: Duration::from_secs(50) };
+/// The figure is 3 s.
+const RESUME: Duration = Duration::from_secs(15);
+/// For everything that only has to end.
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn ten_thousand_claims_leader_killed_and_restarted() {
+    let mut cluster = Cluster::start("storm-leader", Options::default());
+    let operator = cluster.operator();
+    let storm = Storm::begin(cluster.profile(), PLAN);
+    storm.wait_percent(30, LONG);
+    let (victim, led) = operator.busiest();
+    assert!(led.len() > 64 / 4, "{victim} leads most shards, and these are only {}", led.len());
+    cluster.kill(victim);
+    let killed = Instant::now();
+    storm.wait_percent(70, LONG);
+    cluster.restart(victim);
+    cluster.wait_ready(&[victim], LONG);
+    let ready = killed.elapsed();
+    let after = storm.end(PLAN);
+
+    let (shard, pause) = after.longest_pause(killed, &led, |receipt| receipt.node != victim);
+    println!(
+        "{victim} led {} shards; claims resumed {pause:?} after its end (shard {} was last), it was ready again after {ready:?}",
+        led.len(),
+        shard.0
+    );
+    tell(&after);
+    assert!(pause < RESUME, "claims resumed only after {pause:?}");
+    let caught_up = every_replica_has(&cluster, &operator, &after);
+    println!("every replica had caught up {caught_up:?} after the storm's end");
+    cluster.down();
+}
+
+#[test]
+fn ten_thousand_claims_all_three_nodes_killed_at_once_and_restarted() {
+    let mut cluster = Cluster::start("storm-all", Options::default());
+    let nodes: Vec<NodeId> = cluster.nodes().collect();
+    let storm = Storm::begin(cluster.profile(), PLAN);
+    storm.wait_percent(40, LONG);
+    cluster.kill_together(&nodes);
+    let before = storm.answered();
+    nodes.iter().for_each(|node| cluster.restart(*node));
+    let restarted = Instant::now();
+    cluster.wait_ready(&nodes, LONG);
+    let ready = restarted.elapsed();
+    let after = storm.end(PLAN);
+
+    let operator = cluster.operator();
+    let shards = operator.shards().shards.iter().map(|shard| shard.shard).collect();
+    let (shard, pause) = after.longest_pause(restarted, &shards, |_| true);
+    println!(
+        "all killed after {before} answers; ready {ready:?} after the restart, the last shard ({}) served claims after {pause:?}",
+        shard.0
+    );
+    tell(&after);
+    assert!(pause < RESUME, "claims resumed only after {pause:?}");
+    every_replica_has(&cluster, &operator, &after);
+    cluster.down();
+    cluster.up();
+    let operator = cluster.operator();
+    every_replica_has(&cluster, &operator, &after);
+    cluster.down();
+}
+
+#[test]
+fn a_paused_leader_that_wakes_up_serves_nothing_stale() {
+    let mut cluster = Cluster::start("storm-pause", Options::default());
+    let operator = cluster.operator();
+    let (sleeper, led) = operator.busiest();
+    let plan = Plan { clients: 16, distinct: 5_000, contested: 500, ..PLAN };
+    let storm = Storm::begin(cluster.profile(), plan);
+    storm.wait_percent(30, LONG);
+    cluster.pause(sleeper);
+    let paused = Instant::now();
+    let after = storm.end(plan);
+    let (_, pause) = after.longest_pause(paused, &led, |receipt| receipt.node != sleeper);
+    tell(&after);
+    println!("claims resumed {pause:?} after {sleeper}, leader of {} shards, was stopped", led.len());
+    assert!(pause < RESUME, "claims resumed only after {pause:?}");
+    let ownership = after.ownership();
+    cluster.go_on(sleeper);
+    // The very first answers after it woke up, when it may still believe that it leads.
+    let read = client::ReadOptions::strong().from(sleeper);
+    let mut served = 0;
+    for (field, owner) in ownership.iter().step_by(10) {
+        match operator.run(operator.client().field(field, read)) {
+            Ok(seen) => {
+                served += 1;
+                assert_eq!(seen.field.owner, Some(owner), "{sleeper} gave a stale answer as a strong one: {seen:?}");
+            }
+            Err(client::Error::Unavailable { .. }) => {}
+            Err(other) => panic!("{field}: {other}"),
+        }
+    }
+    println!("{sleeper} answered {served} strong reads after it woke up, none of them stale");
+    every_replica_has(&cluster, &operator, &after);
+    cluster.down();
+}
+
+fn tell(after: &Aftermath) {
+    println!(
+        "{} claims answered in {:?}; the slowest took {:?}, {} over 3 s; {} had a try that ended with 'perhaps applied'",
+        after.claims.len(),
+        after.length(),
+        after.slowest(),
+        after.slower_than(Duration::from_secs(3)),
+        after.unknown()
+    );
+}
+
+/// Compares what was acknowledged with what every replica holds; says how long they took to catch up.
+fn every_replica_has(cluster: &Cluster, operator: &Operator, after: &Aftermath) -> Duration {
+    let mut ownership: Ownership = after.ownership();
+    let begin = Instant::now();
+    operator.wait_caught_up(LONG);
+    let took = begin.elapsed();
+    let fields: Vec<FieldId> = ownership.iter().map(|(field, _)| field).collect();
+    for node in cluster.nodes() {
+        let owners = operator.owners_at(node, fields.iter().copied());
+        let replica = node.to_string();
+        ownership.verify(&replica, |field| owners.get(&field).copied()).unwrap_or_else(|error| panic!("{error}"));
+        for (field, owner) in &owners {
+            ownership.compare(&replica, *field, Some(*owner)).unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert_eq!(owners.len(), ownership.len(), "{replica} has fields with owners whom nobody told so");
+    }
+    took
+}
