@@ -88,7 +88,12 @@ impl Cluster {
     /// `icefarm up` on this cluster's data, with free HTTP ports, not started.
     pub fn up_command(&self) -> Command {
         let mut command = Command::new(icefarm());
-        command.arg("up").arg("--data").arg(self.data()).args(["--http", "127.0.0.1:0"]).current_dir(self.scratch.path());
+        command
+            .arg("up")
+            .arg("--data")
+            .arg(self.data())
+            .args(["--http", "127.0.0.1:0"])
+            .current_dir(self.scratch.path());
         command
     }
 

@@ -35,7 +35,9 @@ impl Raw {
     /// If the node is not reached, as all of these do when the other side does not do its part in time.
     pub async fn connect(profile: &Profile, node: &NodeEntry) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&profile.ca).expect("the profile's certificate")).expect("an authority");
+        roots
+            .add(CertificateDer::from_pem_file(&profile.ca).expect("the profile's certificate"))
+            .expect("an authority");
         let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring has TLS 1.3")

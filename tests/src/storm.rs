@@ -219,7 +219,8 @@ async fn blow(profile: Profile, plan: Plan, answered: Arc<AtomicUsize>) -> Resul
         let player = client.player(&format!("stormer-{nth}")).map_err(|error| error.to_string())?;
         clients.push((client, player));
     }
-    let character = clients[0].0.rules().characters.first().map(|_| CharacterId(0)).ok_or("a world without characters")?;
+    let character =
+        clients[0].0.rules().characters.first().map(|_| CharacterId(0)).ok_or("a world without characters")?;
     let fields = land(clients[0].0.terrain(), plan.distinct + plan.contested, 20);
     let mut tasks = JoinSet::new();
     for ((_, player), fields) in clients.iter().zip(share_out(&fields, plan)) {

@@ -91,21 +91,29 @@ fn a_paused_leader_that_wakes_up_serves_nothing_stale() {
     println!("claims resumed {pause:?} after {sleeper}, leader of {} shards, was stopped", led.len());
     assert!(pause < RESUME, "claims resumed only after {pause:?}");
     let ownership = after.ownership();
-    cluster.go_on(sleeper);
-    // The very first answers after it woke up, when it may still believe that it leads.
+    // Asked while it sleeps, so that these are the very first things it sees when it wakes up and still believes to lead.
     let read = client::ReadOptions::strong().from(sleeper);
-    let mut served = 0;
-    for (field, owner) in ownership.iter().step_by(10) {
-        match operator.run(operator.client().field(field, read)) {
-            Ok(seen) => {
-                served += 1;
-                assert_eq!(seen.field.owner, Some(owner), "{sleeper} gave a stale answer as a strong one: {seen:?}");
-            }
-            Err(client::Error::Unavailable { .. }) => {}
-            Err(other) => panic!("{field}: {other}"),
+    let mut reads = tokio::task::JoinSet::new();
+    let served = operator.run(async {
+        for (field, owner) in ownership.iter().step_by(10) {
+            let client = operator.client().clone();
+            reads.spawn(async move { (client.field(field, read).await, owner) });
         }
-    }
-    println!("{sleeper} answered {served} strong reads after it woke up, none of them stale");
+        cluster.go_on(sleeper);
+        let mut served = 0;
+        while let Some(done) = reads.join_next().await {
+            match done.expect("reads do not panic") {
+                (Ok(seen), owner) => {
+                    served += 1;
+                    assert_eq!(seen.field.owner, Some(owner), "a stale answer to a strong read: {seen:?}");
+                }
+                (Err(client::Error::Unavailable { .. }), _) => {}
+                (Err(other), _) => panic!("{other}"),
+            }
+        }
+        served
+    });
+    println!("{sleeper} answered {served} strong reads when it woke up, none of them stale");
     every_replica_has(&cluster, &operator, &after);
     cluster.down();
 }

@@ -10,7 +10,7 @@ use paxos::{Message, NodeId, QuorumSystem, Record, Slot, Token, Value};
 use placement::ShardId;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use shard::{Cut, ConnId, Effect, Genesis, Replica};
+use shard::{ConnId, Cut, Effect, Genesis, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PeerMessage};
 use wire::{Answer, Welcome};

@@ -80,14 +80,17 @@ pub fn play(campaign: &Campaign, mut tell: impl FnMut(&Report)) -> Summary {
         }
     });
     let mut digest = Digest::EMPTY;
-    digests.values().for_each(|&of_seed| digest.mix(of_seed));
+    for &of_seed in digests.values() {
+        digest.mix(of_seed);
+    }
     Summary { stats, digest: digest.value(), played: digests.len() as u64, failures }
 }
 
 /// Plays a campaign before a person's eyes. Says whether all went well.
 pub fn perform(campaign: &Campaign) -> bool {
     let began = Instant::now();
-    let mut progress = Progress { began, told: began, played: 0, failed: 0, on_terminal: std::io::stderr().is_terminal() };
+    let mut progress =
+        Progress { began, told: began, played: 0, failed: 0, on_terminal: std::io::stderr().is_terminal() };
     let summary = play(campaign, |report| {
         for line in &report.lines {
             println!("{line}");
@@ -99,7 +102,12 @@ pub fn perform(campaign: &Campaign) -> bool {
         describe(*seed, failure);
     }
     if summary.played < campaign.seeds {
-        println!("stopped after {} failures, {} of {} seeds played", summary.failures.len(), summary.played, campaign.seeds);
+        println!(
+            "stopped after {} failures, {} of {} seeds played",
+            summary.failures.len(),
+            summary.played,
+            campaign.seeds
+        );
     }
     let seconds = began.elapsed().as_secs_f64();
     print!("{}", summary.stats);
@@ -130,7 +138,11 @@ fn describe(seed: u64, failure: &str) {
 
 fn shorten(line: &str) -> String {
     const WIDTH: usize = 220;
-    if line.chars().count() <= WIDTH { line.to_owned() } else { line.chars().take(WIDTH).chain("...".chars()).collect() }
+    if line.chars().count() <= WIDTH {
+        line.to_owned()
+    } else {
+        line.chars().take(WIDTH).chain("...".chars()).collect()
+    }
 }
 
 /// How far a campaign is.

@@ -253,9 +253,9 @@ impl Disk {
 
     /// Whether power may fail and `slot` is still there with this value.
     pub fn holds(&self, shard: ShardId, slot: Slot, hash: u64) -> bool {
-        self.accounts
-            .get(&shard)
-            .is_some_and(|account| slot <= account.checkpointed || account.durable.get(&slot).is_some_and(|held| held.0 == hash))
+        self.accounts.get(&shard).is_some_and(|account| {
+            slot <= account.checkpointed || account.durable.get(&slot).is_some_and(|held| held.0 == hash)
+        })
     }
 
     fn append(&mut self, records: Vec<(ShardId, Record)>) -> Result<(), DiskError> {

@@ -86,7 +86,10 @@ impl Cluster {
             let Some(host) = &machine.host else { return Some(format!("{} is off", machine.id)) };
             if !host.is_ready() {
                 let leaderless = host.leaderless();
-                return Some(format!("{} is not ready: {leaderless} shards without a leader it would follow", machine.id));
+                return Some(format!(
+                    "{} is not ready: {leaderless} shards without a leader it would follow",
+                    machine.id
+                ));
             }
         }
         for info in self.map.shards() {
@@ -139,6 +142,7 @@ impl Cluster {
         }
         self.judge.resolve_open();
         self.judge.check_fields(self.now);
+        self.judge.check_answers(self.now, |player| self.players[player].client);
     }
 
     /// Every replica must have the same land, and what was acknowledged on it.
@@ -156,7 +160,8 @@ impl Cluster {
         for field in touched {
             let shard = self.map.shard_of(world::Bucket::of_chunk(crate::sites::SEED, field.chunk())).shard;
             let Some(replicas) = lands.get(&shard) else { continue };
-            let views: Vec<(NodeId, FieldView)> = replicas.iter().map(|(node, land)| (*node, land.field(field))).collect();
+            let views: Vec<(NodeId, FieldView)> =
+                replicas.iter().map(|(node, land)| (*node, land.field(field))).collect();
             for (node, view) in &views {
                 let name = node.to_string();
                 if let Err(error) = self.judge.ownership.compare(&name, field, view.owner) {
@@ -192,9 +197,11 @@ impl Cluster {
         let land = replica.and_then(|replica| replica.state().land());
         let mut land = land.ok_or_else(|| format!("{node} has no land of shard {shard}"))?.clone();
         let chunks: std::collections::BTreeSet<_> = self.judge.fields.keys().map(|field| field.chunk()).collect();
-        for chunk in chunks.into_iter().filter(|&chunk| land.readiness(chunk) == Readiness::Stored).collect::<Vec<_>>() {
+        for chunk in chunks.into_iter().filter(|&chunk| land.readiness(chunk) == Readiness::Stored).collect::<Vec<_>>()
+        {
             let page = machine.disk.page(shard, chunk).map_err(|error| error.to_string())?;
-            let page = page.ok_or_else(|| format!("{node} has no page {:?} of shard {shard}", PageKey::Chunk(chunk)))?;
+            let page =
+                page.ok_or_else(|| format!("{node} has no page {:?} of shard {shard}", PageKey::Chunk(chunk)))?;
             land.load_chunk(chunk, &page).map_err(|error| error.to_string())?;
         }
         Ok(land)

@@ -6,8 +6,10 @@ use crate::network::index;
 use checker::{Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership};
 use paxos::{NodeId, Slot, Value};
 use placement::{ShardId, ShardMap};
+use shard::state::{Effected, State};
 use shard::{Batch, Item};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 use wire::{Answer, AnswerBody, ClientId, Level, Receipt, RequestNo};
 use world::land::Totals;
 use world::{Deed, FieldId, Millis, Outcome};
@@ -38,9 +40,7 @@ struct Print {
 /// A command of which its client never heard.
 #[derive(Clone, Copy, Debug)]
 pub struct Open {
-    /// Who asked.
-    pub player: PlayerNo,
-    /// As the log knows it.
+    /// Who asked, as the log knows it.
     pub client: ClientId,
     /// Its number.
     pub number: RequestNo,
@@ -73,10 +73,10 @@ pub struct Judge {
     pub ownership: Ownership,
     /// The first answer to each command.
     answers: BTreeMap<(PlayerNo, RequestNo), Outcome>,
-    /// What nodes answered first, also where no client heard it.
-    emitted: BTreeMap<(PlayerNo, RequestNo), (Time, Outcome)>,
-    /// The commands that are in any shard's log.
-    logged: BTreeSet<(ClientId, RequestNo)>,
+    /// Every shard's state, by the log alone.
+    shadows: BTreeMap<ShardId, State>,
+    /// When and how each command was decided, by the log alone.
+    decided: BTreeMap<(ClientId, RequestNo), (Time, Outcome)>,
     /// The commands of which their clients never heard.
     open: Vec<Open>,
     /// Harvests.
@@ -96,8 +96,8 @@ impl Judge {
             fields: BTreeMap::new(),
             ownership: Ownership::new(),
             answers: BTreeMap::new(),
-            emitted: BTreeMap::new(),
-            logged: BTreeSet::new(),
+            shadows: BTreeMap::new(),
+            decided: BTreeMap::new(),
             open: Vec::new(),
             harvests: Harvests::default(),
             violation: None,
@@ -105,7 +105,7 @@ impl Judge {
     }
 
     /// `property` does not hold.
-    pub fn object(&mut self, at: Time, property: &'static str, what: impl ToString) {
+    pub fn object(&mut self, at: Time, property: &'static str, what: impl fmt::Display) {
         if self.violation.is_none() {
             self.violation = Some(Violation { property, at, what: what.to_string() });
         }
@@ -130,7 +130,11 @@ impl Judge {
         let machine = &machines[at];
         let mut new = 0;
         if now_applied < before {
-            self.object(time, "agreement", format!("{} applied s{shard} back from {before} to {now_applied}", machine.id));
+            self.object(
+                time,
+                "agreement",
+                format!("{} applied s{shard} back from {before} to {now_applied}", machine.id),
+            );
         }
         for slot in (before.0 + 1..=now_applied.0).map(Slot) {
             let Some(&(hash, ref value)) = machine.disk.written(shard, slot) else {
@@ -146,29 +150,40 @@ impl Judge {
                 *first = slot;
                 new += 1;
                 self.check_durable(time, machines, shard, slot, hash);
-                self.note_commands(time, value);
+                self.decide(time, shard, value);
             }
         }
         let Some(replica) = machine.host.as_ref().and_then(|host| host.replica(shard)) else { return new };
         if let Some(land) = replica.state().land() {
-            let print = Print { log_time: replica.state().log_time(), totals: land.totals(), owned: land.owned_fields() };
+            let print =
+                Print { log_time: replica.state().log_time(), totals: land.totals(), owned: land.owned_fields() };
             let (first, seen) = *self.prints.entry((shard, now_applied)).or_insert((machine.id, print));
             if seen != print {
-                let what = format!("after slot {now_applied} of shard {shard} {first} has {seen:?}, {} {print:?}", machine.id);
+                let what =
+                    format!("after slot {now_applied} of shard {shard} {first} has {seen:?}, {} {print:?}", machine.id);
                 self.object(time, "same state", what);
             }
         }
         new
     }
 
-    fn note_commands(&mut self, time: Time, value: &Value) {
+    /// Applies a slot that nobody had applied before to a state of the observer's own.
+    fn decide(&mut self, time: Time, shard: ShardId, value: &Value) {
         let Value::Command(bytes) = value else { return };
-        match Batch::decode(bytes) {
-            Ok(batch) => self.logged.extend(batch.items.iter().filter_map(|item| match item {
-                Item::Client(envelope) => Some((envelope.client, envelope.number)),
-                _ => None,
-            })),
-            Err(error) => self.object(time, "codec", error),
+        let batch = match Batch::decode(bytes) {
+            Ok(batch) => batch,
+            Err(error) => return self.object(time, "codec", error),
+        };
+        let commands: Vec<Option<(ClientId, RequestNo)>> = batch
+            .items
+            .iter()
+            .map(|item| if let Item::Client(envelope) = item { Some((envelope.client, envelope.number)) } else { None })
+            .collect();
+        let effects = self.shadows.entry(shard).or_default().apply(batch);
+        for (command, effected) in commands.into_iter().zip(effects) {
+            if let (Some(command), Effected::Outcome(outcome)) = (command, effected) {
+                self.decided.entry(command).or_insert((time, outcome));
+            }
         }
     }
 
@@ -177,7 +192,10 @@ impl Judge {
         let Some(info) = self.map.get(shard) else { return };
         let holders = info.voters.iter().filter(|node| machines[index(**node)].disk.holds(shard, slot, hash)).count();
         if holders * 2 <= info.voters.len() {
-            let what = format!("slot {slot} of shard {shard} is applied, but durable at {holders} of {} voters", info.voters.len());
+            let what = format!(
+                "slot {slot} of shard {shard} is applied, but durable at {holders} of {} voters",
+                info.voters.len()
+            );
             self.object(time, "durability", what);
         }
     }
@@ -225,26 +243,36 @@ impl Judge {
         }
     }
 
-    /// A node answers a command; perhaps nobody will hear it.
-    pub fn saw_emitted(&mut self, time: Time, player: PlayerNo, number: RequestNo, outcome: &Outcome) {
-        self.emitted.entry((player, number)).or_insert_with(|| (time, outcome.clone()));
-    }
-
     /// A client never heard of this command.
     pub fn left_open(&mut self, open: Open) {
         self.open.push(open);
     }
 
-    /// Tells the histories what clients never heard, but the observer knows: what an answer that was lost on its way said,
-    /// and which commands no log holds. (Orders are sought in time exponential in what is left open.)
+    /// Tells the histories what clients never heard, but the log says: what came of a command and when, or that no log holds
+    /// it. (Orders are sought in time exponential in what is left open.)
     pub fn resolve_open(&mut self) {
-        for Open { player, client, number, field, id } in std::mem::take(&mut self.open) {
+        for Open { client, number, field, id } in std::mem::take(&mut self.open) {
             let Some(history) = self.fields.get_mut(&field) else { continue };
-            if let Some((time, outcome)) = self.emitted.get(&(player, number)) {
-                history.answer(id, FieldRet::from(outcome), at(*time));
-            } else if !self.logged.contains(&(client, number)) {
-                history.withdraw(id);
+            match self.decided.get(&(client, number)) {
+                Some((time, outcome)) => history.answer(id, FieldRet::from(outcome), at(*time)),
+                None => history.withdraw(id),
             }
+        }
+    }
+
+    /// What clients heard must be what the log says.
+    pub fn check_answers(&mut self, time: Time, client_of: impl Fn(PlayerNo) -> ClientId) {
+        let differs = self.answers.iter().find_map(|(&(player, number), heard)| {
+            let decided = self.decided.get(&(client_of(player), number)).map(|(_, outcome)| outcome);
+            (decided != Some(heard)).then(|| {
+                format!(
+                    "client {player} heard {heard:?} for its request {}, but by the log it is {decided:?}",
+                    number.0
+                )
+            })
+        });
+        if let Some(what) = differs {
+            self.object(time, "exactly once", what);
         }
     }
 

@@ -6,7 +6,7 @@
 //! must serve and every replica must be the same. All along an observer who sees everything holds the run against what
 //! is promised. A seed and a commit reproduce a run exactly, on any machine and any number of threads.
 //!
-//! The idea is FoundationDB's and TigerBeetle's; the swarm of fault mixes is Groce's (*Swarm Testing*, 2012).
+//! The idea is `FoundationDB`'s and `TigerBeetle`'s; the swarm of fault mixes is Groce's (*Swarm Testing*, 2012).
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -34,8 +34,8 @@ pub mod judge;
 pub mod machine;
 pub mod meddle;
 pub mod network;
-mod play;
 pub mod plan;
+mod play;
 pub mod player;
 pub mod random;
 pub mod run;

@@ -10,12 +10,15 @@ use std::process::ExitCode;
 /// and a bad network, and with clients that claim, farm and look, for at least 30 simulated seconds. The same seeds give
 /// the same digest on every machine and any number of threads.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Examples:
   sim --seeds 1000                     a thousand clusters
   sim --from 4711 --seeds 1 --trace    one of them again, message by message
 
-Exit status: 0 all promises kept; 1 one was broken (what, when and how to see it again is printed); 2 wrong usage.")]
+Exit status: 0 all promises kept; 1 one was broken (what, when and how to see it again is printed); 2 wrong usage."
+)]
 struct Arguments {
     /// How many seeds to play
     #[arg(long, value_name = "N", default_value_t = 100)]

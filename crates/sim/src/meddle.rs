@@ -19,12 +19,15 @@ pub enum Fate {
     Again(u64),
 }
 
+/// Decides about `What`, sent `From` somebody `To` somebody.
+type Judge<From, To, What> = Box<dyn FnMut(From, To, &What) -> Fate>;
+
 /// Decides the fate of what travels.
 #[derive(Default)]
 pub struct Meddler {
-    frames: Option<Box<dyn FnMut(NodeId, NodeId, &Frame) -> Fate>>,
-    requests: Option<Box<dyn FnMut(PlayerNo, NodeId, &[Request]) -> Fate>>,
-    answers: Option<Box<dyn FnMut(NodeId, PlayerNo, &[Answer]) -> Fate>>,
+    frames: Option<Judge<NodeId, NodeId, Frame>>,
+    requests: Option<Judge<PlayerNo, NodeId, [Request]>>,
+    answers: Option<Judge<NodeId, PlayerNo, [Answer]>>,
 }
 
 impl Meddler {

@@ -89,7 +89,8 @@ impl Network {
             return [None, None];
         }
         let first = self.delay(random, from, to);
-        let second = random.chance(self.weather.duplicates).then(|| self.delay(random, from, to) + random.below(100 * MS));
+        let second =
+            random.chance(self.weather.duplicates).then(|| self.delay(random, from, to) + random.below(100 * MS));
         [Some(first), second]
     }
 

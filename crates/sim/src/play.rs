@@ -38,9 +38,8 @@ impl Cluster {
             Err(StartError::NotWelcomed | StartError::TooMany { .. } | StartError::WindowFull { .. }) => return None,
         };
         let at = judge::at(self.now);
-        let history = field_op(player, intent).map(|(field, op)| {
-            (field, self.judge.fields.entry(field).or_default().invoke(number as u64, op, at))
-        });
+        let history = field_op(player, intent)
+            .map(|(field, op)| (field, self.judge.fields.entry(field).or_default().invoke(number as u64, op, at)));
         let request = player.proto.request_no(op);
         player.pending.insert(op, Pending { intent, history, number: request, audition });
         self.stats.commands += u64::from(matches!(intent, Intent::Do(_)));
@@ -146,15 +145,18 @@ impl Cluster {
                 {
                     history.withdraw(id);
                 }
-                if let (true, Some((field, id)), Some(number_of)) = (is_command && unknown, pending.history, pending.number) {
+                if let (true, Some((field, id)), Some(number_of)) =
+                    (is_command && unknown, pending.history, pending.number)
+                {
                     let client = self.players[number].client;
-                    self.judge.left_open(judge::Open { player: number, client, number: number_of, field, id });
+                    self.judge.left_open(judge::Open { client, number: number_of, field, id });
                 }
                 if is_command
                     && !unknown
                     && pending.number.is_some_and(|request| self.judge.is_answered(number, request))
                 {
-                    let what = format!("client {number} was told that {:?} is not applied, after an answer", pending.intent);
+                    let what =
+                        format!("client {number} was told that {:?} is not applied, after an answer", pending.intent);
                     self.judge.object(time, "exactly once", what);
                 }
                 if unknown && matches!(pending.intent, Intent::Do(Command::Harvest { .. })) {
@@ -197,7 +199,10 @@ impl Cluster {
             match outcome {
                 Outcome::Done { deed: Deed::Claimed, .. } => self.auditions[shard].passed = true,
                 other => {
-                    let what = format!("a fresh field of shard {} could not be claimed: {other:?}", self.map.shards()[shard].shard);
+                    let what = format!(
+                        "a fresh field of shard {} could not be claimed: {other:?}",
+                        self.map.shards()[shard].shard
+                    );
                     self.judge.object(self.now, "liveness", what);
                 }
             }
@@ -284,13 +289,6 @@ impl Cluster {
 
     pub(crate) fn send_answers(&mut self, node: NodeId, conn: ConnId, answers: Vec<Answer>) {
         let Some(&number) = self.conns.get(&conn) else { return };
-        for answer in &answers {
-            if let (AnswerBody::Applied { outcome, .. }, Some(&request)) =
-                (&answer.body, self.players[number].attempts.get(&answer.id))
-            {
-                self.judge.saw_emitted(self.now, number, request, outcome);
-            }
-        }
         let home = self.players[number].home;
         let fate = self.meddler.of_answers(node, number, &answers);
         match self.fated(fate, node, home) {

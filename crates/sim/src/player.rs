@@ -108,7 +108,14 @@ impl Player {
     }
 
     /// Makes up what to do next. `hot`: the fields that all fight for. `me` of `players`.
-    pub fn think(&mut self, random: &mut Random, sites: &[Sites], hot: &[FieldId], me: usize, players: usize) -> Intent {
+    pub fn think(
+        &mut self,
+        random: &mut Random,
+        sites: &[Sites],
+        hot: &[FieldId],
+        me: usize,
+        players: usize,
+    ) -> Intent {
         if !self.registered && random.chance(300_000) {
             return Intent::Do(Command::Register);
         }

@@ -37,12 +37,11 @@ pub fn run(plan: Plan, traced: bool) -> Report {
     RUNNING.set(true);
     let played = panic::catch_unwind(AssertUnwindSafe(|| cluster.play()));
     RUNNING.set(false);
-    let failure = match played {
-        Ok(()) => cluster.judge.violation.as_ref().map(Violation::to_string),
-        Err(_) => {
-            let what = PANIC.with(|panic| panic.borrow_mut().take());
-            Some(format!("an assertion failed at {}: {}", cluster.now, what.unwrap_or_default()))
-        }
+    let failure = if played.is_ok() {
+        cluster.judge.violation.as_ref().map(Violation::to_string)
+    } else {
+        let what = PANIC.with(|panic| panic.borrow_mut().take());
+        Some(format!("an assertion failed at {}: {}", cluster.now, what.unwrap_or_default()))
     };
     let digest = cluster.digest();
     Report { seed, digest, stats: cluster.stats, failure, lines: cluster.trace.into_lines() }

@@ -37,7 +37,13 @@ impl Sabotage {
             let answer = match (self, message) {
                 (Self::ForgedVotes, paxos::Message::Accept { ballot, at, values, .. }) => {
                     let through = paxos::Slot(at.0 + values.len() as u64 - 1);
-                    paxos::Message::Ack { ballot: *ballot, through, chosen: paxos::Slot::ZERO, safe: paxos::Slot::ZERO, gap: false }
+                    paxos::Message::Ack {
+                        ballot: *ballot,
+                        through,
+                        chosen: paxos::Slot::ZERO,
+                        safe: paxos::Slot::ZERO,
+                        gap: false,
+                    }
                 }
                 (Self::ForgedConfirmations, paxos::Message::Confirm { ballot, round }) => {
                     paxos::Message::Confirmed { ballot: *ballot, round: *round }
@@ -65,7 +71,7 @@ impl Sabotage {
     pub(crate) fn pervert(self, answer: &mut Answer, repeated: bool) {
         let nobody = PlayerName::new("nobody").expect("a name");
         match (self, &mut answer.body) {
-            (Self::WrongOwners, AnswerBody::Applied { outcome, .. }) if answer.id % 13 == 0 => match outcome {
+            (Self::WrongOwners, AnswerBody::Applied { outcome, .. }) if answer.id.is_multiple_of(13) => match outcome {
                 Outcome::Rejected(Rejection::AlreadyOwned { owner, .. }) => *owner = nobody,
                 Outcome::Rejected(Rejection::NotOwner { owner, .. }) => *owner = Some(nobody),
                 _ => {}

@@ -307,7 +307,8 @@ impl Cluster {
                 self.stats.torn += u64::from(loss.survived < loss.unsynced);
                 self.stats.half_torn += u64::from(loss.survived > 0 && loss.survived < loss.unsynced);
                 let lost = loss.unsynced - loss.survived;
-                self.trace.note(self.now, || format!("{node}         loses {lost} of {} unsynced records", loss.unsynced));
+                self.trace
+                    .note(self.now, || format!("{node}         loses {lost} of {} unsynced records", loss.unsynced));
             }
             Err(error) => self.judge.object(self.now, "storage", error),
         }

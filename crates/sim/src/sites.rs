@@ -2,8 +2,8 @@
 
 use placement::ShardMap;
 use std::sync::OnceLock;
-use world::{Acorns, Bucket, ChunkId, FieldId, RuleBook, TerrainMap, WorldSeed};
 use world::rules::{Building, Character, Crop, Effects};
+use world::{Acorns, Bucket, ChunkId, FieldId, RuleBook, TerrainMap, WorldSeed};
 
 /// The world of every run.
 pub const SEED: WorldSeed = WorldSeed(20_020_315);
@@ -64,9 +64,19 @@ fn make_rules() -> RuleBook {
         starting_acorns: Acorns(100),
         fields_per_chunk: 64,
         max_price: Acorns(1_000),
-        characters: vec![Character { name: "mammoth".to_owned(), glyph: 'M', about: String::new(), effects: effects(20, 0, 0) }],
+        characters: vec![Character {
+            name: "mammoth".to_owned(),
+            glyph: 'M',
+            about: String::new(),
+            effects: effects(20, 0, 0),
+        }],
         crops: vec![crop("moss", 400, 3), crop("lichen", 3_000, 11)],
-        buildings: vec![Building { name: "igloo".to_owned(), glyph: 'o', about: String::new(), effects: effects(0, 5, 5) }],
+        buildings: vec![Building {
+            name: "igloo".to_owned(),
+            glyph: 'o',
+            about: String::new(),
+            effects: effects(0, 5, 5),
+        }],
     }
 }
 

@@ -16,7 +16,17 @@ pub enum RoleSeen {
 
 /// The names of [`Message`]'s variants, as [`kind`] numbers them.
 pub const KINDS: [&str; 12] = [
-    "Canvass", "Canvassed", "Prepare", "Promise", "Accept", "Ack", "Refuse", "Watermark", "Fetch", "Learn", "Confirm",
+    "Canvass",
+    "Canvassed",
+    "Prepare",
+    "Promise",
+    "Accept",
+    "Ack",
+    "Refuse",
+    "Watermark",
+    "Fetch",
+    "Learn",
+    "Confirm",
     "Confirmed",
 ];
 

@@ -57,7 +57,9 @@ fn peer(message: &PeerMessage) -> String {
 fn paxos(message: &Message) -> String {
     match message {
         Message::Canvass { ballot } => format!("Canvass {ballot}"),
-        Message::Canvassed { ballot, promised, leader: None } => format!("Canvassed {ballot}: yes (promised {promised})"),
+        Message::Canvassed { ballot, promised, leader: None } => {
+            format!("Canvassed {ballot}: yes (promised {promised})")
+        }
         Message::Canvassed { ballot, leader: Some(leader), .. } => format!("Canvassed {ballot}: no, follows {leader}"),
         Message::Prepare { ballot, chosen } => format!("Prepare {ballot} after {chosen}"),
         Message::Promise { ballot, chosen, accepted, .. } => {

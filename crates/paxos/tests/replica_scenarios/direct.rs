@@ -295,7 +295,8 @@ fn highest_ballot_reported_wins_slot_by_slot_and_gaps_become_no_ops() {
     }
     replica.handle_persisted(Token(1));
     effects(&mut replica);
-    let report = |slot, round, node, text| Accepted { slot: Slot(slot), ballot: ballot(round, node), value: command(text) };
+    let report =
+        |slot, round, node, text| Accepted { slot: Slot(slot), ballot: ballot(round, node), value: command(text) };
     let promise = |accepted| Message::Promise { ballot: own, chosen: Slot::ZERO, first: Slot(1), accepted };
     tell(&mut replica, N2, promise(vec![report(1, 3, N2, "A"), report(2, 2, N2, "old"), report(5, 1, N2, "E")]));
     tell(&mut replica, N3, promise(vec![report(1, 2, N3, "old"), report(2, 2, N3, "B"), report(3, 1, N1, "C")]));
@@ -313,7 +314,10 @@ fn delivered_entries_leave_memory_once_every_voter_keeps_them() {
     // n2 and n3 say that they are safe through 2: nobody asks for 1 or 2 again, so they are no longer served from memory.
     let mut machine = Machine::new(N1, majority_of_three());
     let served_from_memory = |machine: &mut Machine, after: u64| {
-        machine.replica_mut().expect("it is up").handle_message(N3, Message::Fetch { after: Slot(after) }, &|_, _| false);
+        machine
+            .replica_mut()
+            .expect("it is up")
+            .handle_message(N3, Message::Fetch { after: Slot(after) }, &|_, _| false);
         let events = machine.settle();
         !events.iter().any(|event| matches!(event, Event::LogRead(_)))
     };
@@ -336,7 +340,8 @@ fn delivered_entries_leave_memory_once_every_voter_keeps_them() {
     machine.take_checkpoint();
     assert_eq!(machine.applied(), Slot(3));
     assert!(served_from_memory(&mut machine, 0));
-    let safe = |safe| Message::Ack { ballot: ballot(1, N1), through: Slot(3), chosen: Slot(3), safe: Slot(safe), gap: false };
+    let safe =
+        |safe| Message::Ack { ballot: ballot(1, N1), through: Slot(3), chosen: Slot(3), safe: Slot(safe), gap: false };
     step(&mut machine, N2, safe(3));
     assert!(served_from_memory(&mut machine, 0), "n3 may still ask");
     step(&mut machine, N3, safe(2));
@@ -367,7 +372,8 @@ fn delivered_entries_over_the_budget_leave_memory_and_undelivered_ones_never() {
 #[test]
 fn long_catch_up_comes_in_parts_and_asks_on() {
     let mut replica = fresh(N1);
-    let part = |at, chosen| Message::Learn { at: Slot(at), values: vec![command("A"), command("A")], chosen: Slot(chosen) };
+    let part =
+        |at, chosen| Message::Learn { at: Slot(at), values: vec![command("A"), command("A")], chosen: Slot(chosen) };
     tell(&mut replica, N2, part(1, 4));
     let asked = effects(&mut replica);
     assert_eq!(replica.chosen(), Slot(2));
@@ -408,7 +414,11 @@ fn promises_that_contradict_each_other_stop_the_candidate() {
     replica.handle_persisted(Token(1));
     for (node, text) in [(N2, "A"), (N3, "B")] {
         let accepted = vec![Accepted { slot: Slot(1), ballot: ballot(1, N3), value: command(text) }];
-        tell(&mut replica, node, Message::Promise { ballot: ballot(2, N1), chosen: Slot::ZERO, first: Slot(1), accepted });
+        tell(
+            &mut replica,
+            node,
+            Message::Promise { ballot: ballot(2, N1), chosen: Slot::ZERO, first: Slot(1), accepted },
+        );
     }
 }
 

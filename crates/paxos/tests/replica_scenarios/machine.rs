@@ -121,9 +121,7 @@ impl Machine {
                     Effect::Persist { record, token } => {
                         self.unsynced.push_back((token, record));
                     }
-                    Effect::Send { to, message, after: Some(token) }
-                        if token > self.durable && !self.answers_early =>
-                    {
+                    Effect::Send { to, message, after: Some(token) } if token > self.durable && !self.answers_early => {
                         self.waiting.push_back((token, to, message));
                     }
                     Effect::Send { to, message, .. } => events.push(Event::Sent { to, message }),
@@ -202,9 +200,11 @@ impl Machine {
         let unsynced = std::mem::take(&mut self.unsynced).into_iter().map(|(_, record)| record);
         let kept: Vec<Record> = match loss {
             Loss::Unsynced { kept } => unsynced.take(kept).collect(),
-            Loss::Holes { kept } => {
-                unsynced.enumerate().filter(|(index, _)| kept >> (index % 64) & 1 == 1).map(|(_, record)| record).collect()
-            }
+            Loss::Holes { kept } => unsynced
+                .enumerate()
+                .filter(|(index, _)| kept >> (index % 64) & 1 == 1)
+                .map(|(_, record)| record)
+                .collect(),
             Loss::Everything | Loss::Promises => Vec::new(),
         };
         self.log.extend(kept.iter().cloned());

@@ -134,7 +134,9 @@ impl Stage {
             ["deliver", way @ ..] => {
                 let (chosen, rest) = self.split(&parse_way(way));
                 self.flying = rest;
-                chosen.into_iter().for_each(|letter| self.arrive(letter));
+                for letter in chosen {
+                    self.arrive(letter);
+                }
             }
             ["repeat", way @ ..] => {
                 let (chosen, rest) = self.split(&parse_way(way));
@@ -189,7 +191,9 @@ impl Stage {
                 machine.crash(Loss::Unsynced { kept: 0 });
                 self.leading.remove(&node);
                 self.stalled.remove(&node);
-                lost.iter().for_each(|record| self.tell(&format!("{node} loses {record}")));
+                for record in lost {
+                    self.tell(&format!("{node} loses {record}"));
+                }
             }
             ["wipe"] => {
                 machine.crash(Loss::Everything);

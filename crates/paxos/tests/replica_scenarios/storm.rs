@@ -120,7 +120,9 @@ impl Storm {
         let quorum = quorum.expect("each of them meets");
         let mut machines: Vec<Machine> =
             quorum.voters().iter().map(|&node| Machine::new(node, broken.quorum_at(node, &quorum))).collect();
-        machines.iter_mut().for_each(|machine| machine.answers_early = broken == Broken::AnswersBeforeDurable);
+        for machine in &mut machines {
+            machine.answers_early = broken == Broken::AnswersBeforeDurable;
+        }
         let weights = WEIGHTS.iter().map(|(what, weights)| (*what, weights[random.below(4)])).collect();
         Self {
             machines,
@@ -163,7 +165,8 @@ impl Storm {
         for round in 0..60 {
             self.calm()?;
             let leads = |machine: &Machine| machine.replica().filter(|r| r.is_leader()).map(paxos::Replica::promised);
-            let offices = self.machines.iter().enumerate().filter_map(|(index, machine)| Some((leads(machine)?, index)));
+            let offices =
+                self.machines.iter().enumerate().filter_map(|(index, machine)| Some((leads(machine)?, index)));
             match (offices.max(), last) {
                 (None, _) => {
                     let index = round % self.machines.len();
@@ -316,7 +319,8 @@ impl Storm {
 
     /// The first message in flight from `at` on that reaches its receiver.
     fn passing(&self, at: usize) -> Option<usize> {
-        let passes = |(from, to, _): &(NodeId, NodeId, Message)| !self.isolated.contains(from) && !self.isolated.contains(to);
+        let passes =
+            |(from, to, _): &(NodeId, NodeId, Message)| !self.isolated.contains(from) && !self.isolated.contains(to);
         self.flying[at..].iter().position(passes).map(|found| at + found)
     }
 

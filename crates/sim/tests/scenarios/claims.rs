@@ -19,7 +19,8 @@ fn three_nodes_two_players_one_field_two_entry_nodes_at_one_moment_one_owner_and
         // Players 1 and 2 live beside n2 and n3, neither of which leads.
         let ops = [(1, claim(&mut cluster, 1, field)), (2, claim(&mut cluster, 2, field))];
         let results = ops.map(|(player, op)| (player, result(&mut cluster, player, op, 5)));
-        let winners: Vec<_> = results.iter().filter(|(_, result)| is_claimed(result)).map(|(player, _)| *player).collect();
+        let winners: Vec<_> =
+            results.iter().filter(|(_, result)| is_claimed(result)).map(|(player, _)| *player).collect();
         assert_eq!(winners.len(), 1, "{results:?}");
         let winner = name(&cluster, winners[0]);
         let loser = results.iter().find(|(player, _)| *player != winners[0]).expect("the other one");

@@ -49,7 +49,8 @@ fn an_acknowledgement_over_a_gap_counts_for_nothing() {
     cluster.meddler.frames(move |_, to, frame| {
         let first = paxos_of(frame).any(carries_commands) && missed.borrow_mut().insert(to);
         // Until the test has looked, nothing is sent again either.
-        let again = !open.get() && paxos_of(frame).any(|m| matches!(m, Message::Accept { at, .. } if at.0 == before.0 + 1));
+        let again =
+            !open.get() && paxos_of(frame).any(|m| matches!(m, Message::Accept { at, .. } if at.0 == before.0 + 1));
         if first || again { Fate::Lose } else { Fate::Pass }
     });
     let (early, late) = (field(&cluster, 0), field(&cluster, 1));
@@ -75,7 +76,8 @@ fn an_acknowledgement_of_an_old_ballot_that_arrives_after_a_batch_was_proposed_a
     let old = ballot(&cluster, N1);
     // Only n2 hears of the claim, and its acknowledgement takes six seconds.
     cluster.meddler.frames(move |from, to, frame| {
-        let late = |m: &Message| matches!(m, Message::Ack { ballot, through, .. } if *ballot == old && *through > before);
+        let late =
+            |m: &Message| matches!(m, Message::Ack { ballot, through, .. } if *ballot == old && *through > before);
         if from == N2 && paxos_of(frame).any(late) {
             Fate::Late(6 * SECOND)
         } else if to == N3 && paxos_of(frame).any(|m| matches!(m, Message::Accept { .. } | Message::Watermark { .. })) {
@@ -107,7 +109,10 @@ fn an_acknowledgement_of_an_old_ballot_that_arrives_after_a_batch_was_proposed_a
     let leads_again = cluster.run_until(5 * SECOND, |cluster| leader(cluster) == Some(N1) && ballot(cluster, N1) > old);
     assert!(leads_again && arrived.get(), "n1 leads again and has proposed the claim again");
     let acks = cluster.stats.received[5];
-    assert!(cluster.run_until(7 * SECOND, |cluster| cluster.stats.received[5] != acks), "the late acknowledgement comes");
+    assert!(
+        cluster.run_until(7 * SECOND, |cluster| cluster.stats.received[5] != acks),
+        "the late acknowledgement comes"
+    );
     cluster.run_for(20 * MS);
     sound(&mut cluster);
     assert_eq!(applied(&cluster, N1), before, "nobody has accepted the claim under the ballot that counts");

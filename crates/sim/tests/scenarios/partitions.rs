@@ -48,8 +48,7 @@ fn five_nodes_in_a_star_the_hub_alone_reaches_a_quorum_and_leads_within_four_ele
         let mut cluster = cluster(5);
         cluster.network.cut(&Cut::Star(hub));
         let led = cluster.run_until(4 * ELECTION_TIMEOUT, |cluster| {
-            cluster.paxos(hub, SHARD).is_some_and(paxos::Replica::is_leader)
-                && leader(cluster) == Some(hub)
+            cluster.paxos(hub, SHARD).is_some_and(paxos::Replica::is_leader) && leader(cluster) == Some(hub)
         });
         sound(&mut cluster);
         assert!(led, "{hub} does not lead");
@@ -63,9 +62,11 @@ fn five_nodes_in_a_star_the_hub_alone_reaches_a_quorum_and_leads_within_four_ele
 fn five_nodes_in_a_star_whose_hub_has_the_shortest_log_it_leads_all_the_same_and_nothing_is_lost() {
     let mut cluster = cluster(5);
     // n3 misses a few claims.
-    cluster.meddler.frames(|_, to, frame| {
-        if to == N3 && paxos_of(frame).next().is_some() { Fate::Lose } else { Fate::Pass }
-    });
+    cluster.meddler.frames(
+        |_, to, frame| {
+            if to == N3 && paxos_of(frame).next().is_some() { Fate::Lose } else { Fate::Pass }
+        },
+    );
     let fields: Vec<_> = (0..6).map(|nth| field(&cluster, nth)).collect();
     for &field in &fields {
         must_claim(&mut cluster, 0, field);

@@ -1,12 +1,12 @@
 //! Power that fails, at the worst moments.
 
 use crate::support::*;
+use paxos::NodeId;
 use sim::clock::{MS, SECOND, Time};
 use sim::fault::Fault;
 use sim::network::Cut;
 use sim::plan::Plan;
 use sim::run::run;
-use paxos::NodeId;
 
 const ALL: [NodeId; 3] = [N1, N2, N3];
 

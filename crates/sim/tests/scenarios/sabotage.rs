@@ -1,12 +1,12 @@
 //! An observer that cannot object is worthless: each of these breaks what the product relies on, and must be seen.
 
+use paxos::NodeId;
 use sim::clock::{MS, SECOND, Time};
 use sim::fault::Fault;
 use sim::network::Cut;
 use sim::plan::Plan;
 use sim::run::run;
 use sim::sabotage::Sabotage;
-use paxos::NodeId;
 
 /// Plays seeds until one fails, and says how.
 fn first_failure(seeds: u64, sabotage: Sabotage, change: impl Fn(&mut Plan)) -> String {
