@@ -75,11 +75,19 @@ impl Cluster {
     /// # Panics
     /// If it does not.
     pub fn up(&mut self) -> Duration {
+        self.up_with(&[])
+    }
+
+    /// `icefarm up` with more arguments.
+    ///
+    /// # Panics
+    /// As [`Cluster::up`].
+    pub fn up_with(&mut self, arguments: &[&str]) -> Duration {
         assert!(self.up.is_none(), "the cluster is up");
         let begin = Instant::now();
         let mut command = self.up_command();
         command.args(["--nodes", &self.options.nodes.to_string(), "--shards", &self.options.shards.to_string()]);
-        let mut up = Program::start("icefarm up", &mut command);
+        let mut up = Program::start("icefarm up", command.args(arguments));
         up.wait_line("ready", START);
         self.up = Some(up);
         begin.elapsed()

@@ -2,7 +2,7 @@
 //!
 //! Each client goes through its claims in order and asks again until it has a definite answer, so at the end every claim
 //! is either won or lost to somebody. What the answers must be is checked here; what the replicas hold afterwards is the
-//! caller's to compare with [`Storm::ownership`].
+//! caller's to compare with `Storm::ownership`.
 
 use checker::Ownership;
 use client::{Applied, Client, Error, Options, Player, Profile};

@@ -293,7 +293,7 @@ impl Client {
         self.ask(What::Read { read, level: options.level, from: options.from }).await
     }
 
-    /// Asks every node of the profile at the same time.
+    /// Asks every node of the profile at the same time. What one node does not allow, this client may not ask at all.
     async fn ask_all(&self, what: impl Fn(NodeId) -> What) -> Result<Vec<Result<Success, Error>>, Error> {
         // Who has only just connected has not heard of every node yet, and must not call the others silent.
         let mut tried = self.inner.shared.tried.subscribe();
@@ -308,7 +308,10 @@ impl Client {
         }
         let mut answers = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
-            answers.push(outcome.await.map_err(|_| Error::Closed)?);
+            match outcome.await.map_err(|_| Error::Closed)? {
+                Err(Error::NotAllowed { reason }) => return Err(Error::NotAllowed { reason }),
+                answer => answers.push(answer),
+            }
         }
         Ok(answers)
     }

@@ -4,7 +4,7 @@ use crate::cli::AdminVerb;
 use crate::exit::{Exit, Failure};
 use crate::json::Problem;
 use crate::play::Session;
-use crate::print_json;
+use crate::stdout;
 use crate::words;
 use client::{NodeState, NodeStatus, ShardStatus, Shards};
 use paxos::NodeId;
@@ -20,12 +20,10 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
             let shards = ask_shards(session, "admin shards").await?;
             if session.globals.json {
                 let rows: Vec<Value> = shards.shards.iter().map(shard_object).collect();
-                print_json(&json!({ "shards": rows }));
-            } else {
-                print!("{}", shard_table(&shards.shards));
-                warn_missing(&shards);
+                return stdout::json(&json!({ "shards": rows }));
             }
-            Ok(())
+            warn_missing(&shards);
+            stdout::text(&shard_table(&shards.shards))
         }
         AdminVerb::Shard { id } => {
             let shards = ask_shards(session, &format!("admin shard {id}")).await?;
@@ -34,12 +32,10 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
                     .hint("`icefarm admin shards` lists them"));
             };
             if session.globals.json {
-                print_json(&json!({ "shard": shard_object(status) }));
-            } else {
-                print!("{}", shard_page(status));
-                warn_missing(&shards);
+                return stdout::json(&json!({ "shard": shard_object(status) }));
             }
-            Ok(())
+            warn_missing(&shards);
+            stdout::text(&shard_page(status))
         }
     }
 }
@@ -63,8 +59,7 @@ async fn nodes(session: &Session<'_>) -> Result<(), Failure> {
     let nodes = ask_nodes(session, "admin nodes").await?;
     if session.globals.json {
         let rows: Vec<Value> = nodes.iter().map(node_object).collect();
-        print_json(&json!({ "nodes": rows }));
-        return Ok(());
+        return stdout::json(&json!({ "nodes": rows }));
     }
     let heading = ["node", "state", "region", "process", "leads", "replicas", "hears", "QUIC", "HTTP", "data"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -86,8 +81,7 @@ async fn nodes(session: &Session<'_>) -> Result<(), Failure> {
             NodeState::Down(why) => vec![id, "down".into(), node.entry.region.clone(), why.clone()],
         });
     }
-    print!("{}", words::table(&rows));
-    Ok(())
+    stdout::text(&words::table(&rows))
 }
 
 fn node_object(node: &NodeStatus) -> Value {
@@ -217,32 +211,27 @@ async fn status(session: &Session<'_>) -> Result<(), Failure> {
         *leads.entry(leader(status)).or_default() += 1;
     }
     if session.globals.json {
-        print_json(&json!({
+        return stdout::json(&json!({
             "outcome": "ok",
             "nodes": { "up": nodes.len() - down.len(), "down": down.iter().map(|node| node.entry.id.to_string()).collect::<Vec<_>>() },
             "shards": { "total": shards.shards.len(), "leaderless": leaderless, "leads": leads },
             "fields": fields,
             "max_lag": lag,
         }));
-        return Ok(());
     }
-    println!("nodes   {} of {} up", nodes.len() - down.len(), nodes.len());
+    let mut lines = vec![format!("nodes   {} of {} up", nodes.len() - down.len(), nodes.len())];
     for node in &down {
         if let NodeState::Down(why) = &node.state {
-            println!("        {} is down: {why}", node.entry.id);
+            lines.push(format!("        {} is down: {why}", node.entry.id));
         }
     }
     let led: Vec<String> = leads.iter().map(|(node, count)| format!("{node} leads {count}")).collect();
-    println!(
-        "shards  {} of {} have a leader ({})",
-        shards.shards.len() - leaderless.len(),
-        shards.shards.len(),
-        led.join(", ")
-    );
+    let (with, total) = (shards.shards.len() - leaderless.len(), shards.shards.len());
+    lines.push(format!("shards  {with} of {total} have a leader ({})", led.join(", ")));
     if !leaderless.is_empty() {
-        println!("        without one: {}", words::list(&leaderless));
+        lines.push(format!("        without one: {}", words::list(&leaderless)));
     }
-    println!("land    {} owned", words::count(fields, "field"));
-    println!("lag     the slowest replica is {} behind", words::count(lag, "slot"));
-    Ok(())
+    lines.push(format!("land    {} owned", words::count(fields, "field")));
+    lines.push(format!("lag     the slowest replica is {} behind", words::count(lag, "slot")));
+    stdout::text(&(lines.join("\n") + "\n"))
 }

@@ -3,9 +3,10 @@
 use crate::founding::InitArgs;
 use crate::node::NodeArgs;
 use crate::up::UpArgs;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use paxos::NodeId;
 use placement::ShardId;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::Level;
@@ -22,7 +23,7 @@ First steps:
   icefarm up                                  start a cluster on this machine
   icefarm view 30960,8180                     look at the land (from another terminal)
   icefarm claim 30980,8190 --as scrat         take a field
-  icefarm plant 30980,8190 moss --as scrat    `icefarm rules` lists crops, characters and buildings
+  icefarm plant 30980,8190 lichen --as scrat  `icefarm rules` lists crops, characters and buildings
   icefarm admin status                        how the cluster is
 
 Exit status: 0 done; 1 a bug; 2 wrong usage; 3 rejected by the game's rules; 4 not available; 5 not allowed;
@@ -82,12 +83,12 @@ pub enum Verb {
     Claim {
         /// The field, as X,Y
         field: FieldId,
-        /// Who shall live there (see `icefarm rules`)
-        #[arg(long, value_name = "NAME", default_value = "squirrel")]
-        character: String,
+        /// Who shall live there (see `icefarm rules`) [default: squirrel, or the first it lists]
+        #[arg(long, value_name = "NAME")]
+        character: Option<String>,
     },
     /// Sow a crop on your field
-    #[command(after_help = "Example:\n  icefarm plant 30980,8190 moss --as scrat")]
+    #[command(after_help = "Example:\n  icefarm plant 30980,8190 lichen --as scrat")]
     Plant {
         /// The field, as X,Y
         field: FieldId,
@@ -189,6 +190,28 @@ pub enum AdminVerb {
     },
 }
 
+impl Cli {
+    /// What was typed, the program's name first.
+    pub fn from_args<I, T>(args: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        Self::from_arg_matches(&command().try_get_matches_from(args)?)
+    }
+}
+
+/// The whole command line. Verbs that talk to no cluster do not list the options for it.
+pub fn command() -> clap::Command {
+    let hide = |verb: clap::Command| verb.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+    let mut command = Cli::command();
+    command.build();
+    for verb in ["up", "node", "completions"] {
+        command = command.mut_subcommand(verb, hide);
+    }
+    command.mut_subcommand("cluster", |cluster| cluster.mut_subcommand("init", hide))
+}
+
 /// A price, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price(pub Option<u64>);
@@ -226,17 +249,36 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use crate::samples;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_lists_what_a_verb_takes_and_no_more() {
+        let help = |line: &str| Cli::from_args(line.split(' ')).unwrap_err().to_string();
+        let (up, claim) = (help("icefarm up --help"), help("icefarm claim --help"));
+        assert!(up.contains("--bots") && !up.contains("--timeout"), "{up}");
+        assert!(claim.contains("--character") && claim.contains("--timeout"), "{claim}");
+    }
+
+    #[test]
+    fn the_crop_that_help_sows_exists_and_grows_on_all_that_can_be_claimed() {
+        let rules = samples::rules();
+        let help = command().render_help().to_string();
+        let crop = help.split("plant 30980,8190 ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        let crop = rules.crop(rules.crop_named(crop).unwrap()).unwrap();
+        for terrain in world::Terrain::ALL.into_iter().filter(|terrain| terrain.claimable()) {
+            assert!(crop.grows_on.contains(terrain), "{terrain}");
+        }
     }
 
     #[test]
     fn options_stand_before_or_behind_the_verb() {
         for line in ["icefarm --json --as scrat tend 1,2", "icefarm tend 1,2 --as scrat --json"] {
-            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            let cli = Cli::from_args(line.split(' ')).unwrap();
             assert!(cli.globals.json);
             assert_eq!(cli.globals.player, Some("scrat".parse().unwrap()));
             assert!(matches!(cli.verb, Verb::Tend { field } if (field.x(), field.y()) == (1, 2)));
@@ -257,7 +299,7 @@ mod tests {
             "icefarm tend 1,2 --as 123456789012345678901234567890123",
             "icefarm admin shard one",
         ] {
-            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+            assert!(Cli::from_args(line.split(' ')).is_err(), "{line}");
         }
     }
 

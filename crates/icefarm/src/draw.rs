@@ -1,7 +1,7 @@
 //! The land in a terminal.
 //!
 //! One sign a field. Free land shows its terrain. One's own land shows who lives or what grows there; a neighbour's
-//! shows the neighbour's letter. Colours only add to that: without them everything can still be told apart.
+//! shows the neighbour's number. Colours only add to that: without them everything can still be told apart.
 
 use anstyle::{Ansi256Color, Color, Effects, Style};
 use std::collections::BTreeMap;
@@ -29,8 +29,8 @@ pub struct Scene<'a> {
 const NEIGHBOURS: [u8; 12] = [31, 64, 94, 97, 130, 133, 136, 167, 66, 103, 29, 168];
 /// The colour of one's own land.
 const OWN: u8 = 220;
-/// Letters for neighbours; after the last one everybody else shares the sign.
-const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+/// Signs for neighbours, but for those that the rule book uses; after the last one everybody else shares a sign.
+const LETTERS: &str = "123456789abcdefghijklmnopqrstuvwxyz";
 const MANY: char = '*';
 /// A column of the ruler.
 const RULER: u32 = 10;
@@ -94,7 +94,9 @@ fn neighbours(scene: &Scene<'_>) -> BTreeMap<PlayerName, char> {
     names.sort_unstable();
     names.dedup();
     names.retain(|name| Some(*name) != scene.player);
-    let letters = LETTERS.chars().chain(std::iter::repeat(MANY));
+    let crops = scene.rules.crops.iter().map(|crop| crop.glyph);
+    let taken: Vec<char> = crops.chain(scene.rules.characters.iter().map(|entry| entry.glyph)).collect();
+    let letters = LETTERS.chars().filter(|letter| !taken.contains(letter)).chain(std::iter::repeat(MANY));
     names.into_iter().zip(letters).collect()
 }
 
@@ -247,18 +249,41 @@ mod tests {
     }
 
     #[test]
-    fn ones_own_land_shows_who_lives_there_and_neighbours_their_letters() {
+    fn ones_own_land_shows_who_lives_there_and_neighbours_their_numbers() {
         let text = drawing("scrat", false);
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(rows[0], "     30960");
         let signs = |row: &str| row.split_once(' ').unwrap().1.chars().collect::<Vec<_>>();
-        assert_eq!((signs(rows[1])[1], signs(rows[1])[2], signs(rows[2])[3]), ('M', 'b', 'a'));
+        assert_eq!((signs(rows[1])[1], signs(rows[1])[2], signs(rows[2])[3]), ('M', '2', '1'));
         assert_eq!(signs(rows[1]).len(), 12);
-        for meaning in ["M your mammoth", "a diego", "b sid"] {
+        for meaning in ["M your mammoth", "1 diego", "2 sid"] {
             assert!(text.contains(meaning), "{text}");
         }
         let other = drawing("sid", false);
-        assert!(other.contains("M your mammoth") && other.contains("b scrat"), "{other}");
+        assert!(other.contains("M your mammoth") && other.contains("2 scrat"), "{other}");
+    }
+
+    #[test]
+    fn no_neighbours_sign_means_something_else_too() {
+        let world = World::ice_age();
+        let rect = Rect::new(FieldId::new(0, 0).unwrap(), 40, 1).unwrap();
+        let fields: Vec<FieldView> =
+            (0..40).map(|x| view(FieldId::new(x, 0).unwrap(), &format!("player-{x:02}"))).collect();
+        let terrain = TerrainMap::new(WorldSeed(7));
+        let (rules, now) = (&world.rules, Millis(0));
+        let scene = Scene { rect, fields: &fields, terrain: &terrain, rules, player: None, now };
+        let signs = neighbours(&scene);
+        assert!(signs.values().any(|sign| *sign == MANY), "more neighbours than signs");
+        let mut known: Vec<char> = signs.values().copied().filter(|sign| *sign != MANY).collect();
+        let distinct = known.len();
+        known.extend(rules.crops.iter().map(|crop| crop.glyph));
+        known.extend(rules.characters.iter().map(|entry| entry.glyph));
+        known.extend(Terrain::ALL.map(|terrain| terrain_sign(terrain).0));
+        known.push(MANY);
+        let all = known.len();
+        known.sort_unstable();
+        known.dedup();
+        assert_eq!(known.len(), all, "of {distinct} neighbours' signs, some mean something else: {known:?}");
     }
 
     #[test]

@@ -17,26 +17,32 @@ mod processes;
 mod refusal;
 #[cfg(test)]
 mod samples;
+mod stdout;
 mod up;
 mod words;
 
-use clap::{CommandFactory, Parser};
 use cli::{Cli, ClusterVerb, Verb};
 use exit::{Exit, Failure};
-use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_args(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error),
     };
     let json = cli.globals.json;
-    match run(cli) {
+    // What panicked is dropped with the panic; nobody looks at it again.
+    let result = catch_unwind(AssertUnwindSafe(|| run(cli))).unwrap_or_else(|_| {
+        Err(Failure::new(Exit::Bug, "this is a bug: the lines above say where")
+            .hint("please report them with what you typed; whether a command took effect is unknown"))
+    });
+    match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             if json {
-                print_json(&failure.problem());
+                // Where stdout is what is broken, stderr and the status still tell.
+                let _ = stdout::json(&failure.problem());
             }
             eprintln!("{}", failure.for_people());
             failure.status.into()
@@ -50,8 +56,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Node(args) => node::run(&args),
         Verb::Cluster(ClusterVerb::Init(args)) => founding::run_init(&args),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "icefarm", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut cli::command(), "icefarm", &mut script);
+            stdout::text(&String::from_utf8_lossy(&script))
         }
         Verb::Admin(verb) => play::with_session(&cli.globals, false, async |session| admin::run(session, verb).await),
         verb => {
@@ -66,15 +73,9 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
         let text = error.render().to_string();
         let sentence = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim();
-        print_json(&json::Problem::Invalid { message: sentence.to_owned() });
+        let _ = stdout::json(&json::Problem::Invalid { message: sentence.to_owned() });
     }
     // A closed pipe is the reader's choice.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
-}
-
-/// Prints an object on a line of its own. Whoever closed the pipe does not want it.
-fn print_json(object: &impl serde::Serialize) {
-    let line = serde_json::to_string(object).expect("our objects have a JSON form");
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -4,16 +4,22 @@ use crate::cli::{Globals, Price, Verb};
 use crate::draw;
 use crate::exit::{Exit, Failure};
 use crate::json::{self, building_name, character_name, crop_name};
-use crate::print_json;
 use crate::refusal::{self, Context};
+use crate::stdout;
 use crate::words;
 use client::{Client, Error, Profile, ReadOptions};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::Level;
 use world::rules::NoSuchEntry;
-use world::{Acorns, Command, Deed, FieldId, FieldView, Millis, PlayerName, Rect, RuleBook};
+use world::{Acorns, CharacterId, Command, Deed, FieldId, FieldView, Millis, PlayerName, Rect, RuleBook};
+
+/// Who lives on a field if nobody is named; the first of a rule book that does not know it.
+const USUAL_CHARACTER: &str = "squirrel";
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(100);
 
 /// A connection to the cluster, and how to talk about what comes over it.
 pub struct Session<'a> {
@@ -36,6 +42,11 @@ pub fn with_session(
     if needs_player && globals.player.or(profile.player).is_none() {
         return Err(nobody_plays());
     }
+    if let Some(node) = globals.from.filter(|node| profile.node(*node).is_none()) {
+        let known = words::list(profile.nodes.iter().map(|entry| entry.id));
+        return Err(Failure::new(Exit::Usage, format!("--from {node}: the profile knows no such node"))
+            .hint(format!("name one of {known}")));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -50,7 +61,8 @@ pub fn with_session(
             connected.map_err(|error| refusal::not_connected(&error, &globals.cluster.display().to_string()))?;
         let session = Session { rules: client.rules(), client, globals, player };
         let result = work(&session).await;
-        session.client.close().await;
+        // A node that is down would not hear the goodbye, however long we wait.
+        let _ = tokio::time::timeout(GOODBYE, session.client.close()).await;
         result
     })
 }
@@ -98,7 +110,10 @@ pub async fn run(session: &Session<'_>, verb: &Verb) -> Result<(), Failure> {
     let named = |error: NoSuchEntry| Failure::new(Exit::Usage, error.to_string());
     let (word, command) = match verb {
         Verb::Claim { field, character } => {
-            let character = rules.character_named(character).map_err(named)?;
+            let character = match character {
+                Some(name) => rules.character_named(name).map_err(named)?,
+                None => rules.character_named(USUAL_CHARACTER).unwrap_or(CharacterId(0)),
+            };
             ("claim", Command::Claim { field: *field, character })
         }
         Verb::Plant { field, crop } => {
@@ -117,10 +132,7 @@ pub async fn run(session: &Session<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Field { field } => return show_field(session, *field).await,
         Verb::View { corner, size } => return show_view(session, *corner, *size).await,
         Verb::Player { name } => return show_player(session, *name).await,
-        Verb::Rules => {
-            show_rules(session);
-            return Ok(());
-        }
+        Verb::Rules => return show_rules(session),
         Verb::Up(_) | Verb::Node(_) | Verb::Cluster(_) | Verb::Admin(_) | Verb::Completions { .. } => {
             unreachable!("not a player's verb")
         }
@@ -131,6 +143,10 @@ pub async fn run(session: &Session<'_>, verb: &Verb) -> Result<(), Failure> {
 async fn command_field(session: &Session<'_>, word: &str, command: Command) -> Result<(), Failure> {
     let doing = command.field().map_or_else(|| word.to_owned(), |field| format!("{word} {field}"));
     let name = session.who()?;
+    if session.globals.from.is_some() || session.globals.read.is_some() {
+        return Err(Failure::new(Exit::Usage, format!("{doing}: --from and --read are for looking, not for doing"))
+            .hint("leave them out: whoever leads the field's shard decides what is done"));
+    }
     let explain = |error: &Error| session.explain(&doing, None, error);
     let player = session.client.player(name.as_str()).map_err(|error| explain(&error))?;
     // A new name enters the world with its first command. The two are independent, and go out together.
@@ -144,32 +160,33 @@ async fn command_field(session: &Session<'_>, word: &str, command: Command) -> R
         Err(error) => eprintln!("{name} is not registered yet ({error}); the next command tries again"),
     }
     if session.globals.json {
-        print_json(&json::Done::new(&done, &session.rules));
-        return Ok(());
+        return stdout::json(&json::Done::new(&done, &session.rules));
     }
     let field = &done.field;
     let crop = field.crop.map(|crop| crop_name(&session.rules, crop.crop));
     let ripe = field.crop.map(|crop| until(crop.ripe, session.client.time()));
     let (crop, ripe) = (crop.unwrap_or_default(), ripe.unwrap_or_default());
-    match done.deed {
+    let told = match done.deed {
         Deed::Claimed => {
             let character = field.character.map(|id| character_name(&session.rules, id)).unwrap_or_default();
-            println!("{} is yours, {name}: {} with a {character} on it", field.field, field.terrain);
+            format!("{} is yours, {name}: {} with a {character} on it", field.field, field.terrain)
         }
-        Deed::Planted => println!("{crop} grows on {}, ripe {ripe}", field.field),
-        Deed::Tended => println!("the {crop} on {} is tended, ripe {ripe}", field.field),
-        Deed::Harvested(acorns) => println!("harvested {}: {acorns} acorns are on their way to you", field.field),
+        Deed::Planted => format!("{crop} grows on {}, ripe {ripe}", field.field),
+        Deed::Tended => format!("the {crop} on {} is tended, ripe {ripe}", field.field),
+        Deed::Harvested(acorns) => {
+            format!("harvested {}: {} on the way to you", field.field, words::count(acorns.0, "acorn"))
+        }
         Deed::Built => {
             let last = field.structures.last().map(|id| building_name(&session.rules, *id)).unwrap_or_default();
-            println!("built: {last} on {}", field.field);
+            format!("built: {last} on {}", field.field)
         }
         Deed::Offered => match field.price {
-            Some(price) => println!("{} is for sale at {price} acorns", field.field),
-            None => println!("{} is not for sale", field.field),
+            Some(price) => format!("{} is for sale at {}", field.field, words::count(price.0, "acorn")),
+            None => format!("{} is not for sale", field.field),
         },
-        Deed::Abandoned => println!("{} is free again", field.field),
-    }
-    Ok(())
+        Deed::Abandoned => format!("{} is free again", field.field),
+    };
+    stdout::text(&format!("{told}\n"))
 }
 
 async fn show_field(session: &Session<'_>, field: FieldId) -> Result<(), Failure> {
@@ -177,12 +194,10 @@ async fn show_field(session: &Session<'_>, field: FieldId) -> Result<(), Failure
     let read = session.client.field(field, options).await;
     let read = read.map_err(|error| session.explain(&format!("field {field}"), Some(options.level), &error))?;
     if session.globals.json {
-        print_json(&json::FieldAnswer::new(&read, &session.rules));
-    } else {
-        print!("{}", describe(&read.field, &session.rules, session.client.time()));
-        println!("{}", worth(&read.receipt));
+        return stdout::json(&json::FieldAnswer::new(&read, &session.rules));
     }
-    Ok(())
+    let description = describe(&read.field, &session.rules, session.client.time());
+    stdout::text(&format!("{description}{}\n", worth(&read.receipt)))
 }
 
 fn describe(view: &FieldView, rules: &RuleBook, now: Millis) -> String {
@@ -229,8 +244,7 @@ async fn show_view(session: &Session<'_>, corner: FieldId, (w, h): (u32, u32)) -
     let read = session.client.view(rect, options).await;
     let read = read.map_err(|error| session.explain(&format!("view {corner}"), Some(options.level), &error))?;
     if session.globals.json {
-        print_json(&json::ViewAnswer::new(rect, &read, &session.rules));
-        return Ok(());
+        return stdout::json(&json::ViewAnswer::new(rect, &read, &session.rules));
     }
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let scene = draw::Scene {
@@ -241,8 +255,7 @@ async fn show_view(session: &Session<'_>, corner: FieldId, (w, h): (u32, u32)) -
         player: session.player,
         now: session.client.time(),
     };
-    print!("{}", draw::draw(&scene, colour));
-    Ok(())
+    stdout::text(&draw::draw(&scene, colour))
 }
 
 async fn show_player(session: &Session<'_>, name: Option<PlayerName>) -> Result<(), Failure> {
@@ -257,33 +270,25 @@ async fn show_player(session: &Session<'_>, name: Option<PlayerName>) -> Result<
         return Err(refusal::no_such_player(name.as_str(), read.receipts.first()));
     };
     if session.globals.json {
-        print_json(&answer);
-        return Ok(());
+        return stdout::json(&answer);
     }
     let acorns = read.player.map_or(Acorns::ZERO, |player| player.acorns);
-    println!("{name}: {}, {}", words::count(acorns.0, "acorn"), words::count(read.holdings.fields, "field"));
-    if read.holdings.pending > Acorns::ZERO {
-        println!("  {} more on their way", words::count(read.holdings.pending.0, "acorn"));
-    }
-    Ok(())
+    let pending = match read.holdings.pending {
+        Acorns::ZERO => String::new(),
+        pending => format!("  {} more on the way\n", words::count(pending.0, "acorn")),
+    };
+    let (acorns, fields) = (words::count(acorns.0, "acorn"), words::count(read.holdings.fields, "field"));
+    stdout::text(&format!("{name}: {acorns}, {fields}\n{pending}"))
 }
 
-fn show_rules(session: &Session<'_>) {
+fn show_rules(session: &Session<'_>) -> Result<(), Failure> {
     let rules = &session.rules;
     if session.globals.json {
-        print_json(&json::RulesAnswer::new(rules));
-        return;
+        return stdout::json(&json::RulesAnswer::new(rules));
     }
-    println!("rule book '{}', version {}", rules.name, rules.version);
-    println!(
-        "a new player has {} acorns; at most {} fields of one player in a chunk of 64 x 64; prices up to {}",
-        rules.starting_acorns, rules.fields_per_chunk, rules.max_price
-    );
-    println!();
     let heading = |first: &str| [first, "sign", "about"].map(str::to_owned).to_vec();
     let mut characters = vec![heading("character")];
     characters.extend(rules.characters.iter().map(|c| vec![c.name.clone(), c.glyph.to_string(), c.about.clone()]));
-    println!("{}", words::table(&characters));
     let mut crops = vec![["crop", "sign", "ripens in", "acorns", "grows on", "about"].map(str::to_owned).to_vec()];
     crops.extend(rules.crops.iter().map(|crop| {
         vec![
@@ -295,8 +300,19 @@ fn show_rules(session: &Session<'_>) {
             crop.about.clone(),
         ]
     }));
-    println!("{}", words::table(&crops));
     let mut buildings = vec![heading("building")];
     buildings.extend(rules.buildings.iter().map(|b| vec![b.name.clone(), b.glyph.to_string(), b.about.clone()]));
-    print!("{}", words::table(&buildings));
+    stdout::text(&format!(
+        "rule book '{}', version {}\n\
+        a new player has {} acorns; at most {} fields of one player in a chunk of 64 x 64; prices up to {}\n\
+        \n{}\n{}\n{}",
+        rules.name,
+        rules.version,
+        rules.starting_acorns,
+        rules.fields_per_chunk,
+        rules.max_price,
+        words::table(&characters),
+        words::table(&crops),
+        words::table(&buildings),
+    ))
 }

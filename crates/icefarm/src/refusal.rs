@@ -157,7 +157,13 @@ pub fn not_connected(error: &ConnectError, profile: &str) -> Failure {
         ConnectError::Nobody(tried) => {
             let missing: Vec<NodeId> = tried.iter().map(|tried| tried.node).collect();
             let problem = Problem::unavailable("no", Reason::NotConnected.word(), &missing, 500);
-            Failure::new(Exit::Unavailable, error.to_string())
+            // Most reasons name the node themselves.
+            let why = tried.iter().map(|tried| {
+                let why = tried.why.to_string();
+                if why.starts_with(&format!("{} ", tried.node)) { why } else { tried.to_string() }
+            });
+            let why: Vec<String> = why.collect();
+            Failure::new(Exit::Unavailable, format!("no node can be reached: {}", why.join("; ")))
                 .hint(format!("is the cluster of {profile} running? `icefarm up` starts one on this machine"))
                 .with_problem(problem)
         }

@@ -1,6 +1,6 @@
 //! One machine's disk: a log and pages that take their time, lose what was not synced when power fails, and stall.
 //!
-//! Jobs of one kind are done in order, one after the other. Beside the stores this keeps the observer's own account of
+//! Jobs of one kind are done in order. Beside the stores this keeps the observer's own account of
 //! which value lies where, because the checkers must not rely on what they check.
 
 use crate::clock::Time;
@@ -98,7 +98,10 @@ pub struct Disk {
     pages: MemoryPages,
     log_jobs: VecDeque<LogJob>,
     page_jobs: VecDeque<PageJob>,
-    log_free_at: Time,
+    /// When the sync under way is over.
+    sync_ends: Time,
+    /// And the next one, if anything waits for it.
+    next_sync_ends: Option<Time>,
     pages_free_at: Time,
     /// Until then it does nothing.
     pub stalled_until: Time,
@@ -115,7 +118,8 @@ impl Disk {
             pages: MemoryPages::new(),
             log_jobs: VecDeque::new(),
             page_jobs: VecDeque::new(),
-            log_free_at: Time(0),
+            sync_ends: Time(0),
+            next_sync_ends: None,
             pages_free_at: Time(0),
             stalled_until: Time(0),
             speed,
@@ -280,10 +284,19 @@ impl Disk {
         Ok(())
     }
 
+    /// As the node's driver does it, one sync takes everything that has come while the one before was under way.
     fn log_time(&mut self, now: Time, random: &mut Random) -> Time {
-        let start = now.max(self.log_free_at).max(self.stalled_until);
-        self.log_free_at = start.plus(self.speed.sync + random.below(self.speed.jitter));
-        self.log_free_at
+        if now >= self.sync_ends {
+            // Whatever was gathered has begun, or is over.
+            self.sync_ends = std::mem::take(&mut self.next_sync_ends).unwrap_or(self.sync_ends);
+        }
+        let took = self.speed.sync + random.below(self.speed.jitter);
+        if now >= self.sync_ends {
+            self.sync_ends = now.max(self.stalled_until).plus(took);
+            return self.sync_ends;
+        }
+        let start = self.sync_ends.max(self.stalled_until);
+        *self.next_sync_ends.get_or_insert(start.plus(took))
     }
 
     fn page_time(&mut self, now: Time, random: &mut Random) -> Time {
