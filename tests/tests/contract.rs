@@ -299,7 +299,7 @@ fn a_token_allows_what_it_says_and_one_of_another_cluster_nothing() {
     assert_eq!(own.json("admin shards", 5)["outcome"], "not_allowed");
 
     let other = cluster.folder().join("other");
-    let init = ["cluster", "init", "other", "--node", "127.0.0.1:4401,8081"];
+    let init = ["cluster", "init", "other", "--node", "127.0.0.1:4401,8081", "--voters", "1"];
     let _ = cluster.cli().run(&init).expect(0);
     let foreign = cli_with("foreign.toml", &other.join("ca/token.key"), &profile, Subject::LocalOperator);
     let answer = foreign.words("field 30980,8190 --json").expect(5);
@@ -427,7 +427,7 @@ fn ripening(answer: &Value) -> u64 {
 /// The words of an example in a help text, without the program's name, comments and explanations.
 fn example(line: &str) -> Option<String> {
     let words = line.strip_prefix("  icefarm ")?;
-    let words = words.split('#').next().unwrap_or_default().split("   ").next().unwrap_or_default().trim();
+    let words = words.split('#').next().unwrap_or_default().split("  ").next().unwrap_or_default().trim();
     (!words.is_empty()).then(|| words.to_owned())
 }
 

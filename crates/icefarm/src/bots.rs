@@ -18,6 +18,8 @@ const VILLAGE: (u32, u32) = (30_960, 8_180);
 const SPREAD: u64 = 60;
 /// How far a bot walks from home.
 const STROLL: u64 = 6;
+/// How often a bot looks around for a place before it thinks of something else.
+const TRIES: usize = 16;
 /// Between two deeds, in milliseconds: at least, and so much more at most.
 const PAUSE: (u64, u64) = (400, 1_600);
 /// A bot that has this much land gives some up.
@@ -65,8 +67,32 @@ impl Bot {
             home: (0, 0),
             land: BTreeMap::new(),
         };
-        bot.home = (u64::from(VILLAGE.0) + bot.roll(SPREAD), u64::from(VILLAGE.1) + bot.roll(SPREAD / 2));
+        bot.settle();
         bot
+    }
+
+    /// Looks for a home on land that can be claimed.
+    fn settle(&mut self) {
+        for _ in 0..TRIES {
+            self.home = (u64::from(VILLAGE.0) + self.roll(SPREAD), u64::from(VILLAGE.1) + self.roll(SPREAD / 2));
+            if self.claimable(self.home).is_some() {
+                return;
+            }
+        }
+    }
+
+    /// A field near home that can be claimed, unless somebody has been first.
+    fn nearby(&mut self) -> Option<FieldId> {
+        (0..TRIES).find_map(|_| {
+            let (x, y) = (self.home.0 + self.roll(2 * STROLL + 1), self.home.1 + self.roll(2 * STROLL + 1));
+            let field = self.claimable((x.checked_sub(STROLL)?, y.checked_sub(STROLL)?))?;
+            (!self.land.contains_key(&field)).then_some(field)
+        })
+    }
+
+    fn claimable(&self, (x, y): (u64, u64)) -> Option<FieldId> {
+        let field = FieldId::new(u32::try_from(x).ok()?, u32::try_from(y).ok()?).ok()?;
+        self.client.terrain().at(field).claimable().then_some(field)
     }
 
     async fn play(mut self) {
@@ -111,10 +137,8 @@ impl Bot {
             (6, _, Some(field)) if self.land.len() >= ENOUGH => Some(Command::Abandon { field }),
             _ if self.land.len() >= ENOUGH => None,
             _ => {
-                let (x, y) = (self.home.0 + self.roll(STROLL), self.home.1 + self.roll(STROLL));
-                let field = FieldId::new(u32::try_from(x).ok()?, u32::try_from(y).ok()?).ok()?;
-                let character = CharacterId(self.entry(self.rules.characters.len()));
-                (!self.land.contains_key(&field)).then_some(Command::Claim { field, character })
+                let field = self.nearby()?;
+                Some(Command::Claim { field, character: CharacterId(self.entry(self.rules.characters.len())) })
             }
         }
     }
@@ -137,11 +161,8 @@ impl Bot {
             Rejection::NothingPlanted { field } => {
                 self.land.insert(field, None);
             }
-            // Somebody else's, or no land at all: it looks elsewhere.
-            _ if matches!(command, Command::Claim { .. }) => {
-                self.home.0 += self.roll(3);
-                self.home.1 += self.roll(3);
-            }
+            // It is getting crowded here.
+            _ if matches!(command, Command::Claim { .. }) => self.settle(),
             _ => {}
         }
     }

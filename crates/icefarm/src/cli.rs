@@ -20,11 +20,11 @@ use world::{FieldId, PlayerName};
     propagate_version = true,
     after_help = "\
 First steps:
-  icefarm up                                  start a cluster on this machine
-  icefarm view 30960,8180                     look at the land (from another terminal)
-  icefarm claim 30980,8190 --as scrat         take a field
-  icefarm plant 30980,8190 lichen --as scrat  `icefarm rules` lists crops, characters and buildings
-  icefarm admin status                        how the cluster is
+  icefarm up                                    # start a cluster on this machine
+  icefarm view 30960,8180                       # look at the land (from another terminal)
+  icefarm claim 30980,8190 --as scrat           # take a field
+  icefarm plant 30980,8190 lichen --as scrat    # `icefarm rules` lists crops, characters, buildings
+  icefarm admin status                          # how the cluster is
 
 Exit status: 0 done; 1 a bug; 2 wrong usage; 3 rejected by the game's rules; 4 not available; 5 not allowed;
 6 this machine (port, data, disk)."

@@ -51,9 +51,9 @@ pub struct InitArgs {
     /// A node's address: its IP and QUIC port, its HTTP port, and its region if there are several; once for each node
     #[arg(long = "node", value_name = "IP:PORT,HTTP-PORT[,REGION]", required = true)]
     pub nodes: Vec<String>,
-    /// Voters of each shard (odd)
-    #[arg(long, default_value_t = 3)]
-    pub voters: usize,
+    /// Voters of each shard, an odd number [default: 3, or 1 where there are fewer nodes]
+    #[arg(long)]
+    pub voters: Option<usize>,
     /// Shards to start with (a power of two)
     #[arg(long, default_value_t = 64)]
     pub shards: u32,
@@ -233,11 +233,17 @@ pub fn http_addrs(base: SocketAddr, count: usize) -> Result<Vec<SocketAddr>, Fai
         .collect()
 }
 
+/// As many voters as survive the loss of one node, where there are enough nodes for that.
+pub fn default_voters(nodes: usize) -> usize {
+    if nodes < 3 { 1 } else { 3 }
+}
+
 /// `icefarm cluster init`.
 pub fn run_init(args: &InitArgs) -> Result<(), Failure> {
     let sites = args.nodes.iter().map(|text| parse_site(text)).collect::<Result<Vec<_>, _>>()?;
     let world = read_world(args.world.as_deref())?;
-    let plan = Plan { sites, voters: args.voters, shards: args.shards, world };
+    let voters = args.voters.unwrap_or_else(|| default_voters(sites.len()));
+    let plan = Plan { sites, voters, shards: args.shards, world };
     let founded = found(&args.dir, &plan)?;
     let dir = args.dir.display();
     println!("founded cluster {} of {} nodes in {dir}", founded.cluster, founded.nodes);

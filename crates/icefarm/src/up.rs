@@ -173,7 +173,7 @@ fn found(args: &UpArgs, world: founding::WorldText) -> Result<Founded, Failure> 
     let http = founding::http_addrs(args.http, count)?;
     let sites = quic.into_iter().zip(http);
     let sites = sites.map(|(quic, http)| Site { quic, http, region: "local".into() }).collect();
-    let voters = args.voters.unwrap_or(if count < 3 { 1 } else { 3 });
+    let voters = args.voters.unwrap_or_else(|| founding::default_voters(count));
     let plan = Plan { sites, voters, shards: args.shards.unwrap_or(64), world };
     let founded = founding::found(&args.data, &plan)?;
     println!("founded a cluster of {nodes} nodes in {}", args.data.display());
