@@ -150,7 +150,9 @@ impl Cluster {
     /// If one does not run, or does not go.
     pub fn kill_together(&self, nodes: &[NodeId]) {
         let pids: Vec<u32> = nodes.iter().map(|node| self.pid(*node)).collect();
-        pids.iter().for_each(|pid| program::signal(*pid, Signal::KILL));
+        for pid in &pids {
+            program::signal(*pid, Signal::KILL);
+        }
         for pid in pids {
             until(&format!("process {pid} is gone"), MOMENT, || {
                 if program::is_running(pid) { Err("it runs".to_owned()) } else { Ok(()) }
