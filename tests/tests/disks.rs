@@ -13,19 +13,22 @@ const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
 const N3: NodeId = NodeId(3);
 const ALL: [NodeId; 3] = [N1, N2, N3];
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 /// A node that is to refuse its data does so at once.
 const REFUSAL: Duration = Duration::from_secs(10);
 /// Exit status for this machine's faults.
 const MACHINE: i32 = 6;
 const PLAN: Plan = Plan { clients: 8, distinct: 600, contested: 100, patience: Duration::from_secs(30) };
 
+/// Something done to a node's newest segment.
+type Damage = fn(&disk::Segment);
+
 #[test]
 fn three_nodes_all_killed_one_with_a_torn_log_tail_start_and_have_everything() {
     let mut cluster = Cluster::start("torn", Options::default());
     let after = run_storm(&cluster);
     let ownership = after.ownership();
-    let damages: [(&str, fn(&disk::Segment)); 2] = [
+    let damages: [(&str, Damage); 2] = [
         ("garbage behind the last frame", disk::Segment::append_garbage),
         ("half of the last frame never written", disk::Segment::tear_last_frame),
     ];
@@ -36,7 +39,9 @@ fn three_nodes_all_killed_one_with_a_torn_log_tail_start_and_have_everything() {
         let segment = disk::newest_segment(&cluster.home(N2));
         damage(&segment);
         println!("{what}: {} frames, torn around byte {}", segment.frames.len(), segment.end);
-        ALL.iter().for_each(|node| cluster.restart(*node));
+        for node in ALL {
+            cluster.restart(node);
+        }
         cluster.wait_ready(&ALL, LONG);
         let operator = cluster.operator();
         operator.wait_caught_up(LONG);
@@ -82,7 +87,7 @@ fn data_directories_that_were_mixed_up_are_refused() {
         ("format 9", |own, _| edit(&own.join("VERSION"), |text| text.replacen("icefarm data 1", "icefarm data 9", 1))),
         ("VERSION", |own, _| edit(&own.join("VERSION"), |text| text.replacen("boots ", "boots 1", 1))),
         (".seg", |own, _| {
-            fs::remove_dir_all(own.join("log")).and_then(|()| fs::create_dir(own.join("log"))).expect("ours")
+            fs::remove_dir_all(own.join("log")).and_then(|()| fs::create_dir(own.join("log"))).expect("ours");
         }),
     ];
     let running = refused(&cluster, N2);
