@@ -117,7 +117,9 @@ fn reads_say_what_they_are_worth_and_drawings_have_no_colours_in_a_pipe() {
     assert_eq!(fields.len(), 1, "owned ones only: {view}");
     assert_field(&fields[0]);
     let receipts = view["receipts"].as_array().expect("a list");
-    receipts.iter().for_each(|receipt| assert_receipt(receipt, "eventual"));
+    for receipt in receipts {
+        assert_receipt(receipt, "eventual");
+    }
     let mut shards: Vec<u64> = receipts.iter().filter_map(|receipt| receipt["shard"].as_u64()).collect();
     shards.dedup();
     assert_eq!(shards.len(), receipts.len(), "one receipt per shard: {view}");

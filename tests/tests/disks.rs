@@ -21,14 +21,14 @@ const MACHINE: i32 = 6;
 const PLAN: Plan = Plan { clients: 8, distinct: 600, contested: 100, patience: Duration::from_secs(30) };
 
 /// Something done to a node's newest segment.
-type Damage = fn(&disk::Segment);
+type Tear = fn(&disk::Segment);
 
 #[test]
 fn three_nodes_all_killed_one_with_a_torn_log_tail_start_and_have_everything() {
     let mut cluster = Cluster::start("torn", Options::default());
     let after = run_storm(&cluster);
     let ownership = after.ownership();
-    let damages: [(&str, Damage); 2] = [
+    let damages: [(&str, Tear); 2] = [
         ("garbage behind the last frame", disk::Segment::append_garbage),
         ("half of the last frame never written", disk::Segment::tear_last_frame),
     ];
