@@ -113,8 +113,7 @@ impl ClientProto {
                 self.follow(key, node, None);
             }
             Refusal::Overloaded { retry_after_ms } => {
-                let longest = u64::try_from(self.options.request_timeout.as_millis()).expect("at most 100 s");
-                part.retry_after_ms = retry_after_ms.min(longest);
+                part.retry_after_ms = retry_after_ms.min(self.options.request_timeout_ms());
                 let at_least = part.retry_after_ms;
                 self.stumble(key, Reason::Overloaded, at_least);
             }
@@ -129,8 +128,14 @@ impl ClientProto {
             Refusal::NotAllowed { reason } => self.finish(op, Err(Failure::NotAllowed { reason })),
             Refusal::Invalid { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::Invalid),
             Refusal::Invalid { reason } => self.finish(op, Err(Failure::Invalid { reason })),
-            Refusal::Expired | Refusal::Forgotten if is_command => self.refused_late(key, &refusal),
-            Refusal::Expired | Refusal::Forgotten => self.stumble(key, Reason::Timeout, 0),
+            Refusal::TooFarAhead { log_time } if part.applied() == Applied::No && is_command => {
+                self.nodes.set_time(self.now, log_time);
+                self.date_again(key);
+            }
+            Refusal::Expired { .. } | Refusal::Forgotten if is_command => self.refused_late(key, &refusal),
+            Refusal::Expired { .. } | Refusal::TooFarAhead { .. } | Refusal::Forgotten => {
+                self.stumble(key, Reason::Timeout, 0);
+            }
         }
     }
 
@@ -138,12 +143,12 @@ impl ClientProto {
     fn refused_late(&mut self, key: Key, refusal: &Refusal) {
         let part = self.parts.get_mut(key).expect("the caller has seen it");
         match refusal {
-            Refusal::Expired if part.is_command() => {
+            &Refusal::Expired { log_time } if part.is_command() => {
                 // The truth about the number, whatever else is open.
-                part.state = State::Ready;
                 part.open.clear();
                 part.lost = false;
-                self.give_up(key, Reason::Expired);
+                self.nodes.set_time(self.now, self.nodes.time(self.now).max(log_time));
+                self.date_again(key);
             }
             Refusal::Forgotten if part.is_command() => {
                 part.lost = true;
@@ -153,6 +158,18 @@ impl ClientProto {
             // This attempt is settled; the one under way goes on.
             _ => {}
         }
+    }
+
+    /// The number of this command will never be applied, for the time it was given: again under a new one.
+    fn date_again(&mut self, key: Key) {
+        let part = self.parts.get_mut(key).expect("the caller has seen it");
+        let Body::Command { number, deadline, .. } = &mut part.body else { return };
+        self.window.close(*number);
+        *number = self.window.open();
+        *deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());
+        let op = self.ops.get_mut(part.op).expect("its operation outlives a part");
+        op.what = What::Command(*number);
+        self.stumble(key, Reason::Expired, 0);
     }
 
     /// `node` says that it does not lead, and perhaps who does.

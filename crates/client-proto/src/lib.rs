@@ -24,7 +24,8 @@
 //!   `NoQuorum`, `NotAllowed`, `Invalid`). One that timed out, that was under way when its connection broke, or whose
 //!   leader was `Deposed` is *open*: it may have been applied, or may yet be.
 //! * `Applied` is the truth about the number, whichever attempt it answers. `Expired` is too: log time never runs
-//!   backwards, so an attempt that is still to be decided will find the deadline passed as well.
+//!   backwards, so an attempt that is still to be decided will find the deadline passed as well. As long as the operation
+//!   has time left, it goes on under a new number, with a deadline by the log's clock, which the refusal names.
 //! * A command that ends without either is [`Applied::No`] if every attempt is settled (or none was ever sent), and
 //!   [`Applied::Unknown`] otherwise.
 //!

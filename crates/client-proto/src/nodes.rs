@@ -117,6 +117,11 @@ impl Nodes {
         time.plus(u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// A log's clock, of which the nodes' clocks gave a wrong idea.
+    pub fn set_time(&mut self, now: Now, time: Millis) {
+        self.clock = (time, now);
+    }
+
     /// The clock furthest ahead, within reason: a deadline a little too late costs nothing, one too early costs the command.
     fn set_clock(&mut self, now: Now) {
         let elapsed = |at: Now| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);

@@ -25,6 +25,10 @@ impl Options {
     /// that differ.
     pub const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
 
+    pub(crate) fn request_timeout_ms(&self) -> u64 {
+        u64::try_from(self.request_timeout.as_millis()).expect("at most 100 s")
+    }
+
     /// With everything brought into its range.
     pub(crate) fn in_range(mut self) -> Self {
         const TICK: Duration = Duration::from_millis(1);

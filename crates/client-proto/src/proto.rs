@@ -212,8 +212,7 @@ impl ClientProto {
             None => Bucket::of_player(seed, &player),
         };
         let number = self.window.open();
-        let timeout_ms = u64::try_from(self.options.request_timeout.as_millis()).expect("at most 100 s");
-        let deadline = self.nodes.time(self.now).plus(timeout_ms);
+        let deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());
         let part = Part::new(Place::Bucket(bucket), None, Body::Command { number, deadline, player, command });
         Ok(self.begin(What::Command(number), part, Vec::new()))
     }
@@ -250,7 +249,7 @@ impl ClientProto {
         Some((OpId { slot: key.index, generation: key.generation }, result))
     }
 
-    /// The number of a command under way (its outcome not yet polled).
+    /// The number of a command under way (its outcome not yet polled). It changes when a shard has found it dated wrong.
     pub fn request_no(&self, op: OpId) -> Option<RequestNo> {
         match self.ops.get(Key { index: op.slot, generation: op.generation })?.what {
             What::Command(number) => Some(number),

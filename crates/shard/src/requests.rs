@@ -5,8 +5,8 @@
 //! have under way.
 //!
 //! A client that falls silent is forgotten after [`RETENTION_MS`] of log time. That is safe because every command carries
-//! a deadline at most [`MAX_DEADLINE_MS`] ahead of log time: whatever still comes from it then has expired. A full table
-//! refuses; it never evicts.
+//! a deadline at most [`MAX_DEADLINE_MS`] ahead of log time: whatever still comes from it then is too old to be applied,
+//! and too old to say that it never was. A full table refuses; it never evicts.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,8 @@ use world::{Millis, Outcome};
 pub const RETENTION_MS: u64 = 600_000;
 /// How far ahead of log time a deadline may be.
 pub const MAX_DEADLINE_MS: u64 = 120_000;
-const _: () = assert!(MAX_DEADLINE_MS < RETENTION_MS, "a forgotten client's commands must have expired");
+const _: () =
+    assert!(MAX_DEADLINE_MS + ACTIVITY_GRAIN_MS < RETENTION_MS, "a forgotten client's commands must have expired");
 
 /// How many clients one shard remembers at a time.
 const MAX_CLIENTS: usize = 65_536;
@@ -33,9 +34,9 @@ pub enum Verdict {
     Fresh,
     /// It was applied; this was the answer.
     Repeat(Outcome),
-    /// It was answered, and the client said it would not ask again.
+    /// It may have been answered before; that is no longer known.
     Forgotten,
-    /// Its deadline has passed.
+    /// Its deadline has passed, and it never was and never will be applied.
     Expired,
     /// Its deadline is further ahead than the retention allows.
     TooFarAhead,
@@ -76,6 +77,9 @@ impl Requests {
             return Verdict::Full;
         }
         if envelope.number < envelope.floor {
+            Verdict::Forgotten
+        } else if now >= envelope.deadline.plus(RETENTION_MS - MAX_DEADLINE_MS - ACTIVITY_GRAIN_MS) {
+            // It may have been applied and then forgotten with its client.
             Verdict::Forgotten
         } else if now >= envelope.deadline {
             Verdict::Expired
@@ -199,7 +203,22 @@ mod tests {
         assert_eq!(requests.clients(), 1);
         requests.prune(Millis(RETENTION_MS));
         assert_eq!(requests.clients(), 0);
-        assert_eq!(requests.judge(&late, Millis(RETENTION_MS)), Verdict::Expired);
+        assert_eq!(requests.judge(&late, Millis(RETENTION_MS)), Verdict::Forgotten, "it was applied");
+    }
+
+    #[test]
+    fn nothing_that_may_have_been_applied_is_said_to_have_expired_however_far_the_clock_jumps() {
+        for applied_at in [0, MAX_DEADLINE_MS - 1] {
+            for jump in (0..2 * RETENTION_MS).step_by(1_000) {
+                let mut requests = Requests::default();
+                requests.record(&envelope(1, 1, MAX_DEADLINE_MS), Millis(0), outcome(6));
+                requests.record(&envelope(2, 1, MAX_DEADLINE_MS), Millis(applied_at), outcome(7));
+                let now = Millis(applied_at + jump);
+                requests.prune(now);
+                let verdict = requests.judge(&envelope(2, 1, MAX_DEADLINE_MS), now);
+                assert!(matches!(verdict, Verdict::Repeat(_) | Verdict::Forgotten), "{now}: {verdict:?}");
+            }
+        }
     }
 
     #[test]

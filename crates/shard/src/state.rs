@@ -197,10 +197,8 @@ impl State {
                 }
                 Verdict::Repeat(outcome) => Effected::Outcome(outcome),
                 Verdict::Forgotten => Effected::Refused(Refusal::Forgotten),
-                Verdict::Expired => Effected::Refused(Refusal::Expired),
-                Verdict::TooFarAhead => Effected::Refused(Refusal::Invalid {
-                    reason: format!("the deadline {} is too far ahead of log time {now}", envelope.deadline),
-                }),
+                Verdict::Expired => Effected::Refused(Refusal::Expired { log_time: now }),
+                Verdict::TooFarAhead => Effected::Refused(Refusal::TooFarAhead { log_time: now }),
                 Verdict::Full => Effected::Refused(Refusal::Overloaded { retry_after_ms: 1_000 }),
             },
             Item::Receive(payment) => {

@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::run::{Report, run};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -86,54 +86,55 @@ pub fn play(campaign: &Campaign, mut tell: impl FnMut(&Report)) -> Summary {
     Summary { stats, digest: digest.value(), played: digests.len() as u64, failures }
 }
 
-/// Plays a campaign before a person's eyes. Says whether all went well.
-pub fn perform(campaign: &Campaign) -> bool {
+/// Plays a campaign before a person's eyes. Says whether all went well. An error means that nobody reads on.
+pub fn perform(campaign: &Campaign, out: &mut impl Write) -> io::Result<bool> {
     let began = Instant::now();
-    let mut progress =
-        Progress { began, told: began, played: 0, failed: 0, on_terminal: std::io::stderr().is_terminal() };
+    let mut progress = Progress { began, told: began, played: 0, failed: 0, on_terminal: io::stderr().is_terminal() };
+    let mut written = Ok(());
     let summary = play(campaign, |report| {
         for line in &report.lines {
-            println!("{line}");
+            if written.is_ok() {
+                written = writeln!(out, "{line}");
+            }
         }
         progress.tell(campaign.seeds, report);
     });
     progress.end();
+    written?;
     for (seed, failure) in summary.failures.iter().take(TOLD) {
-        describe(*seed, failure);
+        describe(*seed, failure, out)?;
     }
-    if summary.played < campaign.seeds {
-        println!(
-            "stopped after {} failures, {} of {} seeds played",
-            summary.failures.len(),
-            summary.played,
-            campaign.seeds
-        );
+    let (played, failed) = (summary.played, summary.failures.len());
+    if played < campaign.seeds {
+        writeln!(out, "stopped after {failed} failures, {played} of {} seeds played", campaign.seeds)?;
     }
+    write!(out, "{}", summary.stats)?;
     let seconds = began.elapsed().as_secs_f64();
-    print!("{}", summary.stats);
     #[allow(clippy::cast_precision_loss, reason = "shown with one digit")]
-    let rate = summary.played as f64 / seconds.max(1e-9);
-    println!("{} seeds in {seconds:.1} s ({rate:.1} a second), {} failed", summary.played, summary.failures.len());
-    println!("digest {:016x}", summary.digest);
-    summary.failures.is_empty()
+    let rate = played as f64 / seconds.max(1e-9);
+    writeln!(out, "{played} seeds in {seconds:.1} s ({rate:.1} a second), {failed} failed")?;
+    writeln!(out, "digest {:016x}", summary.digest)?;
+    out.flush()?;
+    Ok(summary.failures.is_empty())
 }
 
 /// Tells of one failure: what, what led to it, and how to see it again.
-fn describe(seed: u64, failure: &str) {
-    let lines = run(Plan::of_seed(seed), true).lines;
+fn describe(seed: u64, failure: &str, out: &mut impl Write) -> io::Result<()> {
     let plan = Plan::of_seed(seed);
-    println!("seed {seed} FAILED: {failure}");
-    println!("  {} nodes, {} voters, {} shards, {:?}", plan.nodes, plan.voters, plan.shards, plan.weather);
-    println!("  the last of {} lines (time in seconds, from -> to, message; then what came of it):", lines.len());
+    let (nodes, voters, shards, weather) = (plan.nodes, plan.voters, plan.shards, plan.weather);
+    let lines = run(plan, true).lines;
+    writeln!(out, "seed {seed} FAILED: {failure}")?;
+    writeln!(out, "  {nodes} nodes, {voters} voters, {shards} shards, {weather:?}")?;
+    writeln!(out, "  the last of {} lines (seconds, from -> to, message; then what came of it):", lines.len())?;
     for line in lines.iter().skip(lines.len().saturating_sub(EXCERPT)) {
-        println!("    {}", shorten(line));
+        writeln!(out, "    {}", shorten(line))?;
     }
-    println!("  faults until then:");
+    writeln!(out, "  faults until then:")?;
     for line in lines.iter().filter(|line| line.contains("**")) {
-        println!("    {line}");
+        writeln!(out, "    {line}")?;
     }
-    println!("  see it again: cargo xtask sim --from {seed} --seeds 1 --trace");
-    println!();
+    writeln!(out, "  see it again: cargo xtask sim --from {seed} --seeds 1 --trace")?;
+    writeln!(out)
 }
 
 fn shorten(line: &str) -> String {
@@ -169,7 +170,7 @@ impl Progress {
         if self.on_terminal {
             eprint!("\r{line}\x1b[K");
             // Progress that cannot be shown harms nobody.
-            let _ = std::io::stderr().flush();
+            let _ = io::stderr().flush();
         } else {
             eprintln!("{line}");
         }

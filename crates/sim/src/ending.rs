@@ -1,6 +1,6 @@
 //! Faults strike, everything is mended, and at the end the observer compares what is left.
 
-use crate::clock::{MS, SECOND};
+use crate::clock::{Clock, MS, SECOND};
 use crate::cluster::{Cluster, Event};
 use crate::fault::Fault;
 use crate::judge;
@@ -108,7 +108,10 @@ impl Cluster {
         }
         for (shard, audition) in self.auditions.iter().enumerate() {
             if !audition.passed {
-                return Some(format!("no claim has succeeded in shard {}", self.map.shards()[shard].shard));
+                let shard = self.map.shards()[shard].shard;
+                let ahead =
+                    self.judge.log_time(shard).0.cast_signed() - Clock::default().read(self.now).wall.0.cast_signed();
+                return Some(format!("no claim has succeeded in shard {shard}, whose log's clock is {ahead} ms ahead"));
             }
         }
         let busy = self.players.iter().position(|player| player.proto.in_flight() > 0);

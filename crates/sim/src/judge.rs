@@ -8,7 +8,7 @@ use paxos::{NodeId, Slot, Value};
 use placement::{ShardId, ShardMap};
 use shard::state::{Effected, State};
 use shard::{Batch, Item};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use wire::{Answer, AnswerBody, ClientId, Level, Receipt, RequestNo};
 use world::land::Totals;
@@ -77,6 +77,8 @@ pub struct Judge {
     shadows: BTreeMap<ShardId, State>,
     /// When and how each command was decided, by the log alone.
     decided: BTreeMap<(ClientId, RequestNo), (Time, Outcome)>,
+    /// Commands that a client was told will never be applied.
+    expired: BTreeSet<(PlayerNo, RequestNo)>,
     /// The commands of which their clients never heard.
     open: Vec<Open>,
     /// Harvests.
@@ -98,6 +100,7 @@ impl Judge {
             answers: BTreeMap::new(),
             shadows: BTreeMap::new(),
             decided: BTreeMap::new(),
+            expired: BTreeSet::new(),
             open: Vec::new(),
             harvests: Harvests::default(),
             violation: None,
@@ -114,6 +117,11 @@ impl Judge {
     /// How far anybody has applied `shard`.
     pub fn applied(&self, shard: ShardId) -> Slot {
         self.applied.get(&shard).copied().unwrap_or_default()
+    }
+
+    /// What the log's clock shows in `shard`.
+    pub fn log_time(&self, shard: ShardId) -> Millis {
+        self.shadows.get(&shard).map_or(Millis(0), State::log_time)
     }
 
     /// A replica of `machines[at]` has applied `shard` from after `before` up to `now_applied`. Says how many of these
@@ -243,6 +251,11 @@ impl Judge {
         }
     }
 
+    /// A client hears that this command has expired.
+    pub fn saw_expired(&mut self, player: PlayerNo, number: RequestNo) {
+        self.expired.insert((player, number));
+    }
+
     /// A client never heard of this command.
     pub fn left_open(&mut self, open: Open) {
         self.open.push(open);
@@ -271,7 +284,11 @@ impl Judge {
                 )
             })
         });
-        if let Some(what) = differs {
+        let undead = self.expired.iter().find_map(|&(player, number)| {
+            let (_, outcome) = self.decided.get(&(client_of(player), number))?;
+            Some(format!("client {player}'s request {} has expired, but by the log it is {outcome:?}", number.0))
+        });
+        if let Some(what) = differs.or(undead) {
             self.object(time, "exactly once", what);
         }
     }

@@ -38,6 +38,13 @@ fn main() -> ExitCode {
     let Arguments { seeds, from, trace, jobs } = Arguments::parse();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = if trace { 1 } else { jobs.unwrap_or_else(cores) };
-    let well = campaign::perform(&Campaign { seeds, from, jobs, traced: trace });
-    if well { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match campaign::perform(&Campaign { seeds, from, jobs, traced: trace }, &mut out) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("sim: nobody reads what it has to say: {error}");
+            ExitCode::from(1)
+        }
+    }
 }

@@ -12,8 +12,8 @@ use client_proto::{Applied, Failure, OpId, Read, StartError, Success};
 use paxos::NodeId;
 use shard::ConnId;
 use std::collections::BTreeMap;
-use wire::{Answer, AnswerBody, Level, Request, RequestBody, Welcome};
-use world::{Command, Deed, FieldId, Outcome};
+use wire::{Answer, AnswerBody, Level, Refusal, Request, RequestBody, Welcome};
+use world::{Command, Deed, FieldId, Outcome, Rejection};
 
 impl Cluster {
     /// Player `player` begins to do something; `None` if it cannot just now.
@@ -92,6 +92,10 @@ impl Cluster {
                 player.attempts.insert(request.id, envelope.number);
             }
             outgoing.entry(node).or_default().push(request);
+        }
+        // A command that was dated wrong goes on under another number.
+        for (op, pending) in &mut player.pending {
+            pending.number = player.proto.request_no(*op).or(pending.number);
         }
         while let Some((op, result)) = self.players[number].proto.poll_outcome() {
             self.came_out(number, op, result);
@@ -198,6 +202,10 @@ impl Cluster {
         if let Some(shard) = pending.audition {
             match outcome {
                 Outcome::Done { deed: Deed::Claimed, .. } => self.auditions[shard].passed = true,
+                // An earlier attempt came through after all.
+                Outcome::Rejected(Rejection::AlreadyOwned { owner, .. }) if *owner == self.players[number].name => {
+                    self.auditions[shard].passed = true;
+                }
                 other => {
                     let what = format!(
                         "a fresh field of shard {} could not be claimed: {other:?}",
@@ -317,6 +325,9 @@ impl Cluster {
                 && self.judge.saw_outcome(self.now, number, request, outcome)
             {
                 self.stats.repeats += 1;
+            }
+            if let (AnswerBody::Refused(Refusal::Expired { .. }), Some(request)) = (&answer.body, request) {
+                self.judge.saw_expired(number, request);
             }
             self.trace.note(self.now, || format!("{node} -> p{number}   {}", trace::answer(answer)));
         }

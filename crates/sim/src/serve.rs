@@ -189,7 +189,7 @@ impl Cluster {
                         Refusal::Deposed => self.stats.deposed += 1,
                         Refusal::NoQuorum { .. } => self.stats.no_quorum += 1,
                         Refusal::NotLeader { .. } => self.stats.not_leader += 1,
-                        Refusal::Expired => self.stats.expired += 1,
+                        Refusal::Expired { .. } => self.stats.expired += 1,
                         Refusal::Forgotten => self.stats.forgotten += 1,
                         _ => {}
                     }

@@ -216,7 +216,15 @@ pub enum Refusal {
         missing: Vec<NodeId>,
     },
     /// Its deadline had passed when it came to be applied. Never applied.
-    Expired,
+    Expired {
+        /// The log's clock then.
+        log_time: Millis,
+    },
+    /// Its deadline lies further ahead of the log's clock than answers are remembered. Never applied.
+    TooFarAhead {
+        /// The log's clock then.
+        log_time: Millis,
+    },
     /// Its number is below the client's own floor: it was answered before, and forgotten.
     Forgotten,
     /// This cluster's nodes do not serve that level.

@@ -83,7 +83,7 @@ fn the_late_answer_of_the_first_attempt_ends_the_command_while_the_second_is_und
     let (ended, result) = play.outcome().unwrap();
     assert!(ended == op && result.is_ok());
     play.apply(&second);
-    play.refuse(&second, Refusal::Expired);
+    play.refuse(&second, expired());
     assert_eq!(play.outcome(), None, "the second attempt's answers come too late");
 }
 
@@ -108,7 +108,7 @@ fn the_answer_to_an_old_operation_does_not_touch_the_one_in_its_place() {
     assert!(play.outcome().unwrap().1.is_ok());
     play.claim(field);
     let new = play.one_sent();
-    play.refuse(&old, Refusal::Expired);
+    play.refuse(&old, expired());
     play.apply(&old);
     assert_eq!(play.outcome(), None);
     play.apply(&new);
@@ -127,6 +127,33 @@ fn an_overloaded_leader_is_left_alone_for_as_long_as_it_asked_and_then_asked_aga
     let waited = play.now.since(before);
     assert!(waited >= Duration::from_millis(700) && waited < Duration::from_millis(800), "{waited:?}");
     assert_eq!((again.0, number(&again.1)), (N1, 1));
+}
+
+#[test]
+fn a_command_dated_by_a_wrong_clock_goes_on_under_a_new_number_and_the_next_is_dated_right_at_once() {
+    let ahead = EPOCH.plus(900_000);
+    let behind = Millis(EPOCH.0 - 900_000);
+    let too_far = Refusal::TooFarAhead { log_time: behind };
+    for (refusal, log_time) in [(Refusal::Expired { log_time: ahead }, ahead), (too_far, behind)] {
+        let mut play = Play::new(1);
+        let op = play.claim(play.field_in(0));
+        let first = play.one_sent();
+        play.refuse(&first, refusal);
+        let begin = play.now;
+        let again = play.next_sent();
+        assert_eq!((number(&again.1), play.proto.request_no(op)), (2, Some(RequestNo(2))));
+        assert_eq!(envelope(&again.1).floor, RequestNo(2), "the first number will never be asked for again");
+        let timeout_ms = 10_000;
+        assert_eq!(envelope(&again.1).deadline, log_time.plus(timeout_ms));
+        play.apply(&first);
+        assert_eq!(play.outcome(), None, "nothing comes of the first number");
+        play.apply(&again);
+        assert!(play.outcome().expect("it was answered").1.is_ok());
+        play.claim(play.field_in(0));
+        let since = u64::try_from(play.now.since(begin).as_millis()).expect("short");
+        let deadline = envelope(&play.one_sent().1).deadline;
+        assert_eq!(deadline, log_time.plus(since + timeout_ms));
+    }
 }
 
 #[test]

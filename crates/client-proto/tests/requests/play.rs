@@ -201,6 +201,11 @@ pub fn field_view(field: FieldId, version: u32) -> FieldView {
     }
 }
 
+/// The log's clock is a quarter of an hour ahead of what the nodes' clocks said.
+pub fn expired() -> Refusal {
+    Refusal::Expired { log_time: EPOCH.plus(900_000) }
+}
+
 pub fn not_leader(leader: Option<NodeId>) -> Refusal {
     Refusal::NotLeader { leader }
 }

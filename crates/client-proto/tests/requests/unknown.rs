@@ -1,6 +1,7 @@
 use crate::play::*;
 use client_proto::{Applied, Failure, Reason};
 use wire::Refusal;
+use world::Millis;
 
 fn unavailable(failure: Failure) -> (Applied, Reason, Vec<paxos::NodeId>) {
     match failure {
@@ -138,8 +139,9 @@ fn expired_is_the_truth_whatever_else_is_open() {
     let mut play = one_claim();
     play.one_sent();
     let second = play.next_sent();
-    play.refuse(&second, Refusal::Expired);
-    assert_eq!(unavailable(play.failure()), (Applied::No, Reason::Expired, vec![]));
+    play.refuse(&second, expired());
+    let failure = refuse_all(&mut play, &not_leader(None));
+    assert_eq!(unavailable(failure).0, Applied::No);
 }
 
 #[test]
@@ -147,8 +149,38 @@ fn expired_heard_late_is_the_truth_as_well() {
     let mut play = one_claim();
     let first = play.one_sent();
     play.next_sent();
-    play.refuse(&first, Refusal::Expired);
-    assert_eq!(unavailable(play.failure()), (Applied::No, Reason::Expired, vec![]));
+    play.refuse(&first, expired());
+    let failure = refuse_all(&mut play, &not_leader(None));
+    assert_eq!(unavailable(failure).0, Applied::No);
+}
+
+#[test]
+fn a_log_whose_clock_runs_away_from_every_deadline_ends_in_expired_and_not_applied() {
+    let mut play = one_claim();
+    let mut log_time = EPOCH;
+    loop {
+        for sent in play.sent() {
+            log_time = log_time.plus(200_000);
+            play.refuse(&sent, Refusal::Expired { log_time });
+        }
+        if let Some((_, result)) = play.outcome() {
+            let failure = result.expect_err("it never had a chance");
+            return assert_eq!(unavailable(failure), (Applied::No, Reason::Expired, vec![]));
+        }
+        play.now = play.proto.next_timeout().expect("something is under way").max(play.now);
+        play.proto.handle_timeout(play.now);
+    }
+}
+
+#[test]
+fn too_far_ahead_says_nothing_about_an_attempt_that_is_open() {
+    let mut play = one_claim();
+    play.one_sent();
+    let second = play.next_sent();
+    play.refuse(&second, Refusal::TooFarAhead { log_time: Millis(0) });
+    assert_eq!(number(&play.next_sent().1), 1, "the first attempt may yet be applied under this number");
+    let failure = refuse_all(&mut play, &not_leader(None));
+    assert_eq!(unavailable(failure).0, Applied::Unknown);
 }
 
 #[test]
