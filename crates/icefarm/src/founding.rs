@@ -9,6 +9,7 @@
 //! | `nI/` | node I: `node.toml`, `keys/`, `data/`, `logs/`, `pid` |
 
 use crate::exit::{Exit, Failure};
+use crate::stdout;
 use client::NodeEntry;
 use client::Profile;
 use node::NodeFile;
@@ -246,14 +247,15 @@ pub fn run_init(args: &InitArgs) -> Result<(), Failure> {
     let plan = Plan { sites, voters, shards: args.shards, world };
     let founded = found(&args.dir, &plan)?;
     let dir = args.dir.display();
-    println!("founded cluster {} of {} nodes in {dir}", founded.cluster, founded.nodes);
-    println!();
-    println!("Copy to each machine its folder and the world, and start it there:");
-    for index in 1..=founded.nodes {
-        println!("  {dir}/n{index} and {dir}/world.toml, then: icefarm node --config n{index}/node.toml");
-    }
-    println!("Players and operators use {dir}/client.toml. Keep {dir}/ca somewhere safe: it can make new nodes.");
-    Ok(())
+    let folder =
+        |index| format!("  {dir}/n{index} and {dir}/world.toml, then: icefarm node --config n{index}/node.toml\n");
+    let folders: String = (1..=founded.nodes).map(folder).collect();
+    stdout::text(&format!(
+        "founded cluster {} of {} nodes in {dir}\n\nCopy to each machine its folder and the world, and start it there:\n\
+        {folders}\
+        Players and operators use {dir}/client.toml. Keep {dir}/ca somewhere safe: it can make new nodes.\n",
+        founded.cluster, founded.nodes
+    ))
 }
 
 fn parse_site(text: &str) -> Result<Site, Failure> {

@@ -1,8 +1,9 @@
-//! What goes to stdout. A reader that closes the pipe (`| head`) has what it wants; any other trouble is told, because a
+//! What goes to stdout, and to stderr. A reader that closes the pipe (`| head`) has what it wants; any other trouble is told, because a
 //! script that got half an answer must not take it for a whole one.
 
 use crate::exit::{Exit, Failure};
 use serde::Serialize;
+use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
 /// Writes text as it is.
@@ -15,6 +16,11 @@ pub fn json(object: &impl Serialize) -> Result<(), Failure> {
     let mut line = serde_json::to_string(object).expect("our objects have a JSON form");
     line.push('\n');
     text(&line)
+}
+
+/// Says something on stderr, on the side: where nobody listens any more, what is being done goes on.
+pub fn aside(text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn write_to(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {

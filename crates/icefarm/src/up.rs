@@ -4,6 +4,7 @@ use crate::bots;
 use crate::exit::{Exit, Failure};
 use crate::founding::{self, Founded, Plan, Site};
 use crate::processes::{self, NodeProcess, describe};
+use crate::stdout;
 use client::{Client, Profile};
 use node::NodeConfig;
 use std::fs::{self, File, TryLockError};
@@ -176,7 +177,7 @@ fn found(args: &UpArgs, world: founding::WorldText) -> Result<Founded, Failure> 
     let voters = args.voters.unwrap_or_else(|| founding::default_voters(count));
     let plan = Plan { sites, voters, shards: args.shards.unwrap_or(64), world };
     let founded = founding::found(&args.data, &plan)?;
-    println!("founded a cluster of {nodes} nodes in {}", args.data.display());
+    stdout::text(&format!("founded a cluster of {nodes} nodes in {}\n", args.data.display()))?;
     Ok(founded)
 }
 
@@ -214,13 +215,7 @@ impl Cluster {
             return Ok(());
         }
         let profile = self.data.join("client.toml");
-        self.print_table(founded)?;
-        println!();
-        println!("ready");
-        println!();
-        self.print_next();
-        // Whoever reads this through a pipe is waiting for it.
-        std::io::stdout().flush().map_err(|error| broken("write to stdout", error))?;
+        stdout::text(&format!("{}\n\nready\n\n{}", self.table(founded)?, self.next_steps()))?;
         let bots = self.start_bots(args.bots, &profile).await?;
         self.watch().await;
         if let Some(bots) = bots {
@@ -272,33 +267,40 @@ impl Cluster {
         }
     }
 
-    fn print_table(&self, founded: &Founded) -> Result<(), Failure> {
-        println!("{} shards with {} voters each, world '{}'", founded.shards, founded.voters, founded.world);
-        println!();
-        println!("{:<6}{:<10}{:<23}{:<23}log", "node", "process", "QUIC", "HTTP");
+    fn table(&self, founded: &Founded) -> Result<String, Failure> {
+        let (shards, voters, world) = (founded.shards, founded.voters, &founded.world);
+        let mut rows = vec![
+            format!("{shards} shards with {voters} voters each, world '{world}'"),
+            String::new(),
+            format!("{:<6}{:<10}{:<23}{:<23}log", "node", "process", "QUIC", "HTTP"),
+        ];
         for node in &self.nodes {
             let home = self.data.join(&node.name);
             let config = NodeConfig::load(&home.join("node.toml"))
                 .map_err(|error| Failure::new(Exit::Machine, error.to_string()))?;
             let (pid, logs) = (node.pid(), home.join("logs"));
             let (quic, http) = (config.quic.to_string(), config.http.to_string());
-            println!("{:<6}{pid:<10}{quic:<23}{http:<23}{}", node.name, logs.display());
+            rows.push(format!("{:<6}{pid:<10}{quic:<23}{http:<23}{}", node.name, logs.display()));
         }
-        Ok(())
+        Ok(rows.join("\n"))
     }
 
-    fn print_next(&self) {
+    fn next_steps(&self) -> String {
         let program = std::env::args().next().unwrap_or_else(|| "icefarm".into());
         let data = self.data.display();
-        println!("Try, from another terminal:");
-        if self.data != Path::new("./icefarm-data") {
-            println!("  export ICEFARM_CLUSTER={data}/client.toml");
-        }
-        println!("  {program} claim 30980,8190 --as scrat       # take a field");
-        println!("  {program} view 30960,8180                   # look around");
-        println!("  {program} admin nodes                       # who leads what");
-        println!("  kill -9 $(cat {data}/n2/pid)                # and see that the others go on");
-        println!("Ctrl-C stops everything; `up` again goes on from {data}.");
+        let export = if self.data == Path::new("./icefarm-data") {
+            String::new()
+        } else {
+            format!("  export ICEFARM_CLUSTER={data}/client.toml\n")
+        };
+        format!(
+            "Try, from another terminal:\n{export}\
+  \x20 {program} claim 30980,8190 --as scrat       # take a field\n\
+  \x20 {program} view 30960,8180                   # look around\n\
+  \x20 {program} admin nodes                       # who leads what\n\
+  \x20 kill -9 $(cat {data}/n2/pid)                # and see that the others go on\n\
+Ctrl-C stops everything; `up` again goes on from {data}.\n"
+        )
     }
 
     async fn start_bots(&self, count: usize, profile: &Path) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
@@ -309,7 +311,7 @@ impl Cluster {
         let client = Client::connect(profile, client::Options::default())
             .await
             .map_err(|error| Failure::new(Exit::Unavailable, format!("the bots cannot connect: {error}")))?;
-        println!("{count} bots roam and farm");
+        stdout::text(&format!("{count} bots roam and farm\n"))?;
         Ok(Some(tokio::spawn(bots::run(client, count, std::future::pending()))))
     }
 
@@ -325,12 +327,12 @@ impl Cluster {
             for node in &mut self.nodes {
                 if let Some(status) = node.poll_ended() {
                     let words = node.last_words();
-                    eprintln!("node {} has ended: {}", node.name, describe(status));
+                    stdout::aside(format_args!("node {} has ended: {}", node.name, describe(status)));
                     if !words.is_empty() {
-                        eprintln!("{words}");
+                        stdout::aside(words);
                     }
                     let config = self.data.join(&node.name).join("node.toml");
-                    eprintln!("  to restart it: icefarm node --config {}", config.display());
+                    stdout::aside(format_args!("  to restart it: icefarm node --config {}", config.display()));
                 }
             }
         }
@@ -365,7 +367,7 @@ impl Cluster {
             }
         }
         for (node, _) in self.nodes.iter_mut().zip(&left).filter(|(_, left)| **left) {
-            eprintln!("node {} does not stop: killed (nothing acknowledged is lost)", node.name);
+            stdout::aside(format_args!("node {} does not stop: killed (nothing acknowledged is lost)", node.name));
             node.kill();
         }
         for pid in others(&homes) {
