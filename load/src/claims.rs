@@ -1,6 +1,6 @@
 //! A closed loop of distinct claims: so many in flight, the next one when an answer has come.
 
-use crate::Failure;
+use crate::{Failure, NoAnswer, WrongAnswer};
 use bytes::Bytes;
 use client::{Client, Success};
 use hdrhistogram::Histogram;
@@ -116,12 +116,15 @@ pub async fn closed_loop(
         let now = Instant::now();
         for completion in done.drain(..) {
             let place = usize::try_from(completion.tag)?;
-            let (asked, field) = under_way[place].take().ok_or("an answer came twice")?;
+            let (asked, field) = under_way[place]
+                .take()
+                .ok_or_else(|| WrongAnswer(format!("the claim with tag {place} was answered twice")))?;
             free.push(place);
             match completion.result {
                 Ok(Success::Command { outcome: Outcome::Done { deed: Deed::Claimed, field: view }, .. })
                     if view.field == field && view.owner == Some(player) => {}
-                other => return Err(format!("the claim of {field} was answered with {other:?}").into()),
+                Ok(other) => return Err(WrongAnswer(format!("{player} claimed the free {field}: {other:?}")).into()),
+                Err(failure) => return Err(NoAnswer(format!("{player} claimed {field}: {failure}")).into()),
             }
             all += 1;
             if now >= warm && end.is_none_or(|end| now < end) {

@@ -1,17 +1,19 @@
 //! Three real node processes on this machine, as `icefarm up` starts them.
 
-use crate::{Failure, process};
+use crate::{Failure, NoAnswer, process};
 use client::{Client, NodeState, Profile};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running cluster; stopped when dropped.
 #[derive(Debug)]
 pub struct Cluster {
     up: Child,
+    /// Kept open: it goes on printing after `ready`. (A few lines; they fit the pipe.)
+    stdout: BufReader<ChildStdout>,
     data: PathBuf,
     delete: bool,
 }
@@ -51,15 +53,16 @@ impl Cluster {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let stdout = up.stdout.take();
-        let cluster = Self { up, data, delete };
-        let lines = stdout.map(BufReader::new).ok_or("the cluster has no stdout")?.lines();
-        for line in lines.map_while(Result::ok) {
-            if line == "ready" {
+        let stdout = up.stdout.take().expect("it was asked for just now");
+        let mut cluster = Self { up, stdout: BufReader::new(stdout), data, delete };
+        let mut line = String::new();
+        while cluster.stdout.read_line(&mut line)? > 0 {
+            if line.trim_end() == "ready" {
                 return Ok(cluster);
             }
+            line.clear();
         }
-        Err(format!("`{} up` ended before it was ready", program.display()).into())
+        Err(NoAnswer(format!("`{} up` ended before it was ready", program.display())).into())
     }
 
     /// A client of it.
@@ -80,10 +83,15 @@ impl Cluster {
                     let (memory, cpu) = (process::resident_bytes(report.pid)?, process::cpu_seconds(report.pid)?);
                     usage.nodes.push((node.entry.id.to_string(), memory, cpu));
                 }
-                NodeState::Down(why) => return Err(format!("{} is down: {why}", node.entry.id).into()),
+                NodeState::Down(why) => return Err(NoAnswer(format!("{} is down: {why}", node.entry.id)).into()),
             }
         }
         Ok(usage)
+    }
+
+    /// The directory that its data directory is in: what is measured there is measured on the same disk.
+    pub fn beside(&self) -> PathBuf {
+        self.data.parent().map_or_else(std::env::temp_dir, Path::to_owned)
     }
 
     /// Stops it and waits for that.

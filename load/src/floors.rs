@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use paxos::{Ballot, NodeId, Record, Slot, Value};
 use placement::{ClusterId, ShardId};
 use serde::Serialize;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use storage::{FileLog, Identity, Incarnation, Log, LogOptions, LogRecord};
 use transport::floor::echo_floor;
@@ -37,16 +38,16 @@ pub async fn echo(depth: usize) -> Result<Floor, Failure> {
     Ok(Floor { depth, per_second: report.per_second, p50_ms: ms(report.p50), p99_ms: ms(report.p99) })
 }
 
-/// As many claims' bytes as are in flight, appended as one write to a log of our own and synced.
-pub fn append_sync(depth: usize) -> Result<Floor, Failure> {
-    let dir = std::env::temp_dir().join(format!("icefarm-load-log-{}", std::process::id()));
+/// As many claims' bytes as are in flight, appended as one write to a log of our own in `parent` and synced.
+pub fn append_sync(parent: &Path, depth: usize) -> Result<Floor, Failure> {
+    let dir = parent.join(format!("icefarm-load-log-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     let measured = measure(&dir, depth);
     std::fs::remove_dir_all(&dir)?;
     measured
 }
 
-fn measure(dir: &std::path::Path, depth: usize) -> Result<Floor, Failure> {
+fn measure(dir: &Path, depth: usize) -> Result<Floor, Failure> {
     let identity = Identity { cluster: ClusterId(1), node: NodeId(1), incarnation: Incarnation(1) };
     let mut log = FileLog::create(dir, identity, LogOptions::default())?;
     let mut latency = Histogram::<u64>::new(3)?;

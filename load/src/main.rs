@@ -20,6 +20,23 @@ use std::time::Duration;
 /// What went wrong, in a sentence.
 pub type Failure = Box<dyn std::error::Error>;
 
+/// The cluster answered, and the answer is not true. Nothing worse can happen here.
+#[derive(Debug, thiserror::Error)]
+#[error("wrong answer: {0}")]
+pub struct WrongAnswer(pub String);
+
+/// The cluster did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoAnswer(pub String);
+
+/// Exit status of [`WrongAnswer`].
+const WRONG: u8 = 1;
+/// Exit status where the cluster is not available.
+const UNAVAILABLE: u8 = 4;
+/// Exit status for everything that this machine is the cause of.
+const MACHINE: u8 = 6;
+
 /// Measure a cluster of Ice Age Farmland on this machine.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,7 +47,9 @@ Examples:
   icefarm-load bench-claims                                 everything, about two minutes
   icefarm-load bench-claims --in-flight 4096 --json         one depth, one object on stdout
   icefarm-load fill --fields 1000000                        memory of a million fields
-  icefarm-load idle                                         what a cluster costs that does nothing"
+  icefarm-load idle                                         what a cluster costs that does nothing
+
+Exit status: 0 done; 1 wrong answers; 2 wrong usage; 4 the cluster does not answer; 6 this machine."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -65,7 +84,7 @@ struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 1_024, 4_096])]
     in_flight: Vec<usize>,
     /// Fields claimed in each chunk visited, one round of runs each
-    #[arg(long, value_delimiter = ',', default_values_t = [32, 1])]
+    #[arg(long, value_delimiter = ',', default_values_t = [32, 1], value_parser = clap::value_parser!(u32).range(1..=64))]
     per_chunk: Vec<u32>,
     /// Seconds measured in each run, after one of warm-up
     #[arg(long, default_value_t = 5)]
@@ -80,7 +99,7 @@ struct FillArgs {
     #[arg(long, default_value_t = 1_000_000)]
     fields: u64,
     /// Fields claimed in each chunk visited
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
     per_chunk: u32,
 }
 
@@ -108,7 +127,13 @@ fn main() -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     eprintln!("icefarm-load: {failure}");
-    ExitCode::FAILURE
+    let unavailable = failure.is::<NoAnswer>() || failure.is::<client::Error>() || failure.is::<client::ConnectError>();
+    let status = match failure {
+        failure if failure.is::<WrongAnswer>() => WRONG,
+        _ if unavailable => UNAVAILABLE,
+        _ => MACHINE,
+    };
+    ExitCode::from(status)
 }
 
 async fn run(verb: Verb) -> Result<(), Failure> {
@@ -123,6 +148,8 @@ async fn bench(args: &BenchArgs) -> Result<(), Failure> {
     let cluster = Cluster::start(args.common.data.clone())?;
     let client = cluster.connect().await?;
     let mut land = claims::Land::new(&client);
+    let first = cluster.snapshot(&client).await?;
+    let (first_busy, first_total) = process::machine_seconds()?;
     let mut runs = Vec::new();
     for &per_chunk in &args.per_chunk {
         for &depth in &args.in_flight {
@@ -136,16 +163,22 @@ async fn bench(args: &BenchArgs) -> Result<(), Failure> {
         }
     }
     let wire_bytes = claims::wire_bytes();
+    let last = cluster.snapshot(&client).await?;
     client.close().await;
+    let beside = cluster.beside();
     cluster.stop()?;
     eprintln!("floors: echo, append and sync");
     let mut echoes = Vec::new();
     let mut syncs = Vec::new();
     for &depth in &args.in_flight {
         echoes.push(floors::echo(depth.max(1)).await?);
-        syncs.push(floors::append_sync(depth.max(1))?);
+        syncs.push(floors::append_sync(&beside, depth.max(1))?);
     }
-    let report = ClaimsReport::new(runs, echoes, syncs, wire_bytes);
+    let (busy, total) = process::machine_seconds()?;
+    let own_cpu = process::cpu_seconds(std::process::id())? - first.client_cpu;
+    let others = busy - first_busy - own_cpu - (last.server_cpu() - first.server_cpu());
+    let others = (others / (total - first_total).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    let report = ClaimsReport::new(runs, echoes, syncs, wire_bytes, others);
     if args.common.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

@@ -30,3 +30,17 @@ pub fn resident_bytes(pid: u32) -> Result<u64, Failure> {
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.map(|kib| kib << 10).ok_or_else(|| format!("{path} is not as expected").into())
 }
+
+/// CPU time that all processes of this machine have used since it started, and could have used, in seconds.
+pub fn machine_seconds() -> Result<(f64, f64), Failure> {
+    let text = fs::read_to_string("/proc/stat").map_err(|error| format!("/proc/stat: {error}"))?;
+    let ticks = |word: &str| word.parse::<u64>().ok();
+    // user nice system idle iowait irq softirq steal; what follows is counted in these already.
+    let times: Vec<u64> =
+        text.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8).filter_map(ticks).collect();
+    let [.., idle, waiting, _, _, _] = times[..] else { return Err("/proc/stat is not as expected".into()) };
+    let total: u64 = times.iter().sum();
+    #[allow(clippy::cast_precision_loss, reason = "ticks of hundredths of a second")]
+    let seconds = |ticks: u64| ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Ok((seconds(total - idle - waiting), seconds(total)))
+}

@@ -64,18 +64,29 @@ pub struct ClaimsReport {
     request_bytes: usize,
     /// One claim at a time: its median over the medians of one echo and one sync.
     one_at_a_time_over_floor: Option<f64>,
+    /// How much of this machine's CPU other programs used meanwhile, 0 to 1.
+    others_cpu: f64,
 }
+
+/// Where other programs use more of the CPU than this, waiting for a turn hides what is measured.
+const QUIET: f64 = 0.1;
 
 impl ClaimsReport {
     /// Puts it together.
-    pub fn new(claims: Vec<Run>, echo: Vec<Floor>, append_sync: Vec<Floor>, request_bytes: usize) -> Self {
+    pub fn new(
+        claims: Vec<Run>,
+        echo: Vec<Floor>,
+        append_sync: Vec<Floor>,
+        request_bytes: usize,
+        others_cpu: f64,
+    ) -> Self {
         let one = claims.iter().find(|run| run.in_flight == 1).map(|run| run.p50_ms);
         let floor = |floors: &[Floor]| floors.iter().find(|floor| floor.depth == 1).map(|floor| floor.p50_ms);
         let one_at_a_time_over_floor = match (one, floor(&echo), floor(&append_sync)) {
             (Some(one), Some(echo), Some(sync)) => Some(one / (echo + sync)),
             _ => None,
         };
-        Self { claims, echo, append_sync, request_bytes, one_at_a_time_over_floor }
+        Self { claims, echo, append_sync, request_bytes, one_at_a_time_over_floor, others_cpu }
     }
 }
 
@@ -134,6 +145,14 @@ impl fmt::Display for ClaimsReport {
         }
         if let Some(ratio) = self.one_at_a_time_over_floor {
             writeln!(f, "\none claim at a time: its p50 is {ratio:.2} times that of (one echo + one sync)")?;
+        }
+        let others = self.others_cpu * 1e2;
+        writeln!(f, "other programs used {others:.0} % of this machine's CPU meanwhile")?;
+        if self.others_cpu > QUIET {
+            writeln!(
+                f,
+                "that is too much: floors and latencies are mostly waiting for a turn; measure again when it is quiet"
+            )?;
         }
         Ok(())
     }
