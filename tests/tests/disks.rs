@@ -20,9 +20,6 @@ const REFUSAL: Duration = Duration::from_secs(10);
 const MACHINE: i32 = 6;
 const PLAN: Plan = Plan { clients: 8, distinct: 600, contested: 100, patience: Duration::from_secs(30) };
 
-/// Something done to a node's newest segment.
-type Tear = fn(&disk::Segment);
-
 #[test]
 fn three_nodes_all_killed_one_with_a_torn_log_tail_start_and_have_everything() {
     let mut cluster = Cluster::start("torn", Options::default());
@@ -131,6 +128,9 @@ fn a_hundred_thousand_fields_are_served_soon_after_kill_nine() {
     assert_eq!(held, FIELDS as u64);
     cluster.down();
 }
+
+/// What happens to a log.
+type Tear = fn(&disk::Segment);
 
 /// What happens to the data directory, given that of another node.
 type Damage = fn(&Path, &Path);

@@ -1,0 +1,152 @@
+//! `icefarm up` and its nodes as processes: who stops whom, who tells what, and what is still there afterwards.
+
+use cluster_tests::{Cli, Cluster, Options, http, program, until};
+use paxos::NodeId;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+const N1: NodeId = NodeId(1);
+const N2: NodeId = NodeId(2);
+const SMALL: Options = Options { nodes: 3, shards: 8 };
+/// For what takes a second or two.
+const LONG: Duration = Duration::from_secs(30);
+
+#[test]
+fn sigterm_stops_everything_and_up_again_goes_on_with_everything() {
+    let mut cluster = Cluster::start("again", Options::default());
+    let cli = cluster.cli();
+    let quic = |cluster: &Cluster| cluster.profile().nodes.iter().map(|node| node.quic.clone()).collect::<Vec<_>>();
+    let before = quic(&cluster);
+    for x in 30_980..30_985 {
+        cli.json(&format!("claim {x},8190 --as scrat"), 0);
+    }
+    let planted = cli.json("plant 30980,8190 lichen --as scrat", 0);
+    let pids: Vec<u32> = cluster.nodes().map(|node| cluster.pid(node)).collect();
+    println!("stopped in {:?}", cluster.down());
+    assert!(pids.iter().all(|pid| !program::is_running(*pid)));
+    assert!(cluster.nodes().all(|node| !cluster.home(node).join("pid").exists()), "pid files go with their processes");
+    println!("up again in {:?}", cluster.up());
+    assert_eq!(quic(&cluster), before, "QUIC ports are chosen once");
+    assert!(cluster.nodes().all(|node| !pids.contains(&cluster.pid(node))));
+    let kept = cli.json("field 30980,8190", 0);
+    assert_eq!(kept["field"], planted["field"]);
+    assert_eq!(cli.json("view 30980,8190 --size 5x1", 0)["fields"].as_array().map(Vec::len), Some(5));
+    assert_eq!(cli.json("player scrat", 0)["player"]["fields"], 5);
+    cluster.down();
+}
+
+#[test]
+fn sigterm_also_stops_a_node_that_was_restarted_by_hand_and_one_that_is_stopped_in_its_tracks() {
+    let mut cluster = Cluster::start("stubborn", SMALL);
+    cluster.kill(N1);
+    cluster.restart(N1);
+    cluster.wait_ready(&[N1], LONG);
+    cluster.pause(N2);
+    // `down` itself asserts the ten seconds of the contract, and that no process is left.
+    println!("stopped in {:?} with a node that hears no signal but SIGKILL", cluster.down());
+}
+
+#[test]
+fn a_killed_node_is_reported_with_how_to_restart_it_and_stays_down_until_somebody_does() {
+    let mut cluster = Cluster::start("reported", SMALL);
+    let cli = cluster.cli();
+    cli.json("claim 30980,8190 --as scrat", 0);
+    cluster.kill(N2);
+    let config = cluster.home(N2).join("node.toml").display().to_string();
+    let said = until("up says so", LONG, || {
+        let said = cluster.up_process().stderr();
+        if said.contains("n2") { Ok(said) } else { Err(format!("it said {said:?}")) }
+    });
+    assert!(said.contains("SIGKILL") && said.contains(&format!("icefarm node --config {config}")), "{said}");
+    let nodes = cli.json("admin nodes", 0);
+    assert_eq!((&nodes["nodes"][1]["node"], &nodes["nodes"][1]["state"]), (&"n2".into(), &"down".into()));
+    cli.json("claim 30981,8190 --as scrat", 0);
+    assert_eq!(cluster.running(N2), None, "nobody restarted it");
+    cluster.restart(N2);
+    cluster.wait_ready(&[N2], LONG);
+    cluster.operator().wait_caught_up(LONG);
+    let own = cli.json("field 30981,8190 --read eventual --from n2", 0);
+    assert_eq!((&own["field"]["owner"], &own["receipt"]["node"]), (&"scrat".into(), &"n2".into()));
+    assert_eq!(cluster.up_process().stderr().matches("has ended").count(), 1, "told once");
+    cluster.down();
+}
+
+#[test]
+fn nodes_do_not_outlive_an_up_that_was_killed() {
+    let mut cluster = Cluster::start("orphans", SMALL);
+    cluster.cli().json("claim 30980,8190 --as scrat", 0);
+    cluster.kill_up();
+    let begin = Instant::now();
+    until("no node is left", LONG, || {
+        let left: Vec<NodeId> = cluster.nodes().filter(|node| cluster.running(*node).is_some()).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} run")) }
+    });
+    println!("the last node ended {:?} after up was killed", begin.elapsed());
+    cluster.up();
+    assert_eq!(cluster.cli().json("field 30980,8190", 0)["field"]["owner"], "scrat");
+    cluster.down();
+}
+
+#[test]
+fn healthz_says_alive_and_readyz_says_whether_claims_are_served() {
+    let mut cluster = Cluster::start("health", SMALL);
+    for node in cluster.nodes() {
+        let addr = cluster.http(node);
+        assert_eq!(http::get(&addr, "/healthz"), Ok((200, "ok\n".to_owned())));
+        assert_eq!(http::get(&addr, "/readyz").map(|(status, _)| status), Ok(200));
+        assert_eq!(http::get(&addr, "/nowhere").map(|(status, _)| status), Ok(404));
+    }
+    cluster.kill_together(&[NodeId(2), NodeId(3)]);
+    let addr = cluster.http(N1);
+    let body = until("the survivor says that it does not serve", LONG, || match http::get(&addr, "/readyz")? {
+        (503, body) => Ok(body),
+        (status, body) => Err(format!("{status} {body}")),
+    });
+    assert!(body.contains("urn:icefarm:problem:not-ready") && body.contains("leader"), "{body}");
+    assert_eq!(http::get(&addr, "/healthz").map(|(status, _)| status), Ok(200), "alive all the same");
+    cluster.restart(N2);
+    cluster.wait_ready(&[N1, N2], LONG);
+    cluster.down();
+}
+
+#[test]
+fn up_prints_a_table_the_way_on_and_ready_on_a_line_of_its_own() {
+    let mut cluster = Cluster::start("table", SMALL);
+    let said = cluster.up_process().stdout();
+    for node in cluster.nodes() {
+        let row = said.lines().find(|line| line.starts_with(&node.to_string())).unwrap_or_else(|| panic!("{said}"));
+        let entry = cluster.profile().node(node).cloned().expect("the profile has every node");
+        for value in [cluster.pid(node).to_string(), entry.quic, entry.http] {
+            assert!(row.contains(&value), "no {value} in {row:?}");
+        }
+        let logs = fs::read_dir(cluster.home(node).join("logs")).expect("the node has a folder for its logs");
+        assert!(logs.count() > 0);
+    }
+    assert_eq!(said.lines().filter(|line| *line == "ready").count(), 1, "{said}");
+    assert!(said.contains("claim ") && said.contains("ICEFARM_CLUSTER"), "{said}");
+    for secret in ["client.toml", "ca/token.key", "n1/keys/node.key"] {
+        let mode = fs::metadata(cluster.data().join(secret)).expect(secret).permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{secret} is readable by others");
+    }
+    cluster.down();
+}
+
+#[test]
+fn one_node_alone_and_five_with_three_voters_each_serve_claims() {
+    for options in [Options { nodes: 1, shards: 4 }, Options { nodes: 5, shards: 16 }] {
+        let mut cluster = Cluster::start("sizes", options);
+        let cli: Cli = cluster.cli();
+        for x in (30_000..31_000).step_by(100) {
+            let answer = cli.words(&format!("claim {x},8190 --as scrat --json"));
+            assert!(matches!(answer.status, Some(0 | 3)), "{answer:#?}");
+        }
+        let shards = cli.json("admin shards", 0);
+        let voters = |shard: &serde_json::Value| shard["voters"].as_array().map(Vec::len);
+        let shards = shards["shards"].as_array().expect("a list");
+        assert_eq!(shards.len(), options.shards as usize);
+        assert!(shards.iter().all(|shard| voters(shard) == Some(if options.nodes == 1 { 1 } else { 3 })));
+        cluster.operator().wait_caught_up(LONG);
+        cluster.down();
+    }
+}
