@@ -15,6 +15,8 @@ use world::land::PageKey;
 
 /// Jobs that may wait: at most a few cuts, and the chunks that apply or a read waits for.
 const QUEUE: usize = 65_536;
+/// Where cores are short, consensus goes first; a checkpoint still gets about a quarter of what is left.
+const NICE: i32 = 5;
 /// How long to wait before a full disk is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,10 @@ impl PageThread {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
         let thread = std::thread::Builder::new().name("pages".into()).spawn(move || {
+            // On Linux this is about the calling thread. Where it may not be done, checkpoints are a little more in the way.
+            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+                tracing::debug!(%error, "the checkpoints' thread keeps its priority");
+            }
             let mut worker = Worker { pages, done, waiting: VecDeque::new() };
             if let Err(error) = worker.run(&todo) {
                 worker.report(PageDone::Failed(error));

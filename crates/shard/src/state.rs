@@ -216,14 +216,34 @@ impl State {
     /// The difference to the last cut, at `slot`: what was applied last.
     pub fn cut(&mut self, slot: Slot) -> Cut {
         let head = Head { version: HEAD_VERSION, log_time: self.log_time, genesis: self.genesis.clone() };
-        let land = self.land.iter_mut().flat_map(Land::take_changes);
-        let mut pages: Vec<(Bytes, Option<Bytes>)> =
-            land.map(|(key, page)| (Bytes::from(key.to_bytes()), page.map(Bytes::from))).collect();
-        for (client, page) in self.requests.take_changes() {
-            let mut key = vec![CLIENT_TAG];
-            key.extend_from_slice(&client.0.to_be_bytes());
-            pages.push((Bytes::from(key), page.map(Bytes::from)));
+        // Keys and pages one behind the other in one buffer: tens of thousands of small ones that one thread makes and
+        // another frees would cost more than everything else about a checkpoint.
+        let mut buffer = Vec::new();
+        let mut ends = Vec::new();
+        if let Some(land) = &mut self.land {
+            land.drain_changes(|key, page| {
+                key.write(&mut buffer);
+                let key_end = buffer.len();
+                buffer.extend_from_slice(page.unwrap_or_default());
+                ends.push((key_end, page.map(|_| buffer.len())));
+            });
         }
+        for (client, page) in self.requests.take_changes() {
+            buffer.push(CLIENT_TAG);
+            buffer.extend_from_slice(&client.0.to_be_bytes());
+            let key_end = buffer.len();
+            buffer.extend_from_slice(page.as_deref().unwrap_or_default());
+            ends.push((key_end, page.map(|_| buffer.len())));
+        }
+        let mut rest = Bytes::from(buffer);
+        let mut begin = 0;
+        let pages = ends.into_iter().map(|(key_end, page_end)| {
+            let key = rest.split_to(key_end - begin);
+            let page = page_end.map(|end| rest.split_to(end - key_end));
+            begin = page_end.unwrap_or(key_end);
+            (key, page)
+        });
+        let pages = pages.collect();
         Cut { slot, head: codec::encode(&head), pages }
     }
 }

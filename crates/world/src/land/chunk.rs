@@ -89,7 +89,7 @@ impl Chunk {
     }
 
     /// The canonical page: it depends on what is on the land, not on how it came about.
-    pub(super) fn to_page(&self) -> Vec<u8> {
+    pub(super) fn to_page(&self, into: &mut Vec<u8>) {
         let mut names = Vec::new();
         // Row here -> row in the page, in the order in which the fields mention them.
         let mut rows = vec![None; self.owners.len()];
@@ -110,7 +110,7 @@ impl Chunk {
             }
         });
         let plots = plots.collect::<Vec<_>>();
-        Page::encode(&(names, plots))
+        Page::encode(into, &(names, plots));
     }
 
     /// What [`Chunk::to_page`] wrote; everything is checked again, since a disk or a peer may have had it.

@@ -29,6 +29,13 @@ impl PageKey {
 
     /// A tag byte, then the key: integers big-endian, names as UTF-8.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
+    /// Writes the same at the end of `into`.
+    pub fn write(&self, into: &mut Vec<u8>) {
         let (tag, number, name) = match self {
             Self::Head => (0, &[][..], None),
             Self::Chunk(chunk) => (Self::CHUNK_TAG, &chunk.pack().to_be_bytes()[..], None),
@@ -37,7 +44,9 @@ impl PageKey {
             Self::Holding(name) => (4, &[][..], Some(name)),
         };
         let name = name.map_or(&[][..], |name| name.as_str().as_bytes());
-        [&[tag], number, name].concat()
+        into.push(tag);
+        into.extend_from_slice(number);
+        into.extend_from_slice(name);
     }
 
     /// What [`PageKey::to_bytes`] wrote.
@@ -110,10 +119,10 @@ const FORM: u8 = 1;
 pub(super) struct Page;
 
 impl Page {
-    pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-        let mut page = vec![FORM];
-        rmp_serde::encode::write(&mut page, value).expect("writing to memory, of types that have a length");
-        page
+    /// Writes a page at the end of `into`.
+    pub(super) fn encode<T: Serialize>(into: &mut Vec<u8>, value: &T) {
+        into.push(FORM);
+        rmp_serde::encode::write(into, value).expect("writing to memory, of types that have a length");
     }
 
     pub(super) fn decode<T: DeserializeOwned>(page: &[u8]) -> Result<T, PageFault> {

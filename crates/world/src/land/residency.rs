@@ -124,27 +124,48 @@ impl Land {
 
     /// Everything that has changed since the last call, by key; `None` is a page to delete.
     pub fn take_changes(&mut self) -> Vec<(PageKey, Option<Vec<u8>>)> {
+        let mut pages = Vec::new();
+        self.drain_changes(|key, page| pages.push((key, page.map(<[u8]>::to_vec))));
+        pages
+    }
+
+    /// The same, one after the other, each page in a buffer that the next one overwrites.
+    pub fn drain_changes(&mut self, mut take: impl FnMut(PageKey, Option<&[u8]>)) {
         let Changes { head, chunks, players, channels, holdings } = std::mem::take(&mut self.changes);
-        let mut pages = Vec::with_capacity(1 + chunks.len() + players.len() + channels.len() + holdings.len());
+        let mut page = Vec::new();
+        let mut take = |key, write: Option<&dyn Fn(&mut Vec<u8>)>| {
+            page.clear();
+            if let Some(write) = write {
+                write(&mut page);
+            }
+            take(key, write.map(|_| &page[..]));
+        };
         if head {
             let Totals { granted, received, harvested, settled, .. } = self.totals;
-            pages.push((PageKey::Head, Some(Page::encode(&Head { granted, received, harvested, settled }))));
+            take(PageKey::Head, Some(&|page| Page::encode(page, &Head { granted, received, harvested, settled })));
         }
         for id in chunks {
             let chunk = self.chunks.get(&id).expect("a changed chunk is never evicted");
-            pages.push((PageKey::Chunk(id), Some(chunk.to_page())));
+            take(PageKey::Chunk(id), Some(&|page| chunk.to_page(page)));
         }
         for player in players {
-            pages.push((PageKey::Player(player), self.purses.get(&player).map(Page::encode)));
+            match self.purses.get(&player) {
+                Some(purse) => take(PageKey::Player(player), Some(&|page| Page::encode(page, purse))),
+                None => take(PageKey::Player(player), None),
+            }
         }
         for (from, player) in channels {
-            pages.push((PageKey::Channel(from, player), self.outbox.channel(from, player).map(Page::encode)));
+            match self.outbox.channel(from, player) {
+                Some(channel) => take(PageKey::Channel(from, player), Some(&|page| Page::encode(page, channel))),
+                None => take(PageKey::Channel(from, player), None),
+            }
         }
         for player in holdings {
-            let (fields, _) = self.holdings(&player);
-            pages.push((PageKey::Holding(player), (fields > 0).then(|| Page::encode(&fields))));
+            match self.holdings(&player) {
+                (0, _) => take(PageKey::Holding(player), None),
+                (fields, _) => take(PageKey::Holding(player), Some(&|page| Page::encode(page, &fields))),
+            }
         }
-        pages
     }
 
     /// About how much memory it takes, in bytes: for reports, and to decide when to evict.

@@ -275,7 +275,8 @@ fn impossible_chunks_are_refused_with_what_is_impossible() {
             "something on a field without an owner",
         ),
     ] {
-        let page = Page::encode(&(names, plots));
+        let mut page = Vec::new();
+        Page::encode(&mut page, &(names, plots));
         let refusal = reopen(&store).unwrap().load_chunk(chunk, &page);
         assert_eq!(refusal, Err(PageError::Refused { key: PageKey::Chunk(chunk), fault: PageFault::Invalid(what) }));
     }
