@@ -17,6 +17,9 @@ pub enum Readiness {
     Stored,
 }
 
+/// Writes a page at the end of a buffer.
+type Write<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// The page of [`PageKey::Head`]: what no other page tells.
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -133,7 +136,7 @@ impl Land {
     pub fn drain_changes(&mut self, mut take: impl FnMut(PageKey, Option<&[u8]>)) {
         let Changes { head, chunks, players, channels, holdings } = std::mem::take(&mut self.changes);
         let mut page = Vec::new();
-        let mut take = |key, write: Option<&dyn Fn(&mut Vec<u8>)>| {
+        let mut take = |key, write: Option<Write<'_>>| {
             page.clear();
             if let Some(write) = write {
                 write(&mut page);
