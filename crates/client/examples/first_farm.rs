@@ -43,8 +43,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} planted, at slot {} of shard {}", crop.name, planted.receipt.slot, planted.receipt.shard);
 
     loop {
-        let seen = client.field(land.field, ReadOptions::eventual()).await?;
-        let Some(growing) = seen.field.crop else { return Err("somebody else was quicker".into()) };
+        // Strong: the nearest replica may not have heard of our planting yet, and an eventual read would show bare land.
+        let seen = client.field(land.field, ReadOptions::strong()).await?;
+        let growing = seen.field.crop.ok_or("the crop is gone: does scrat farm from another terminal as well?")?;
         let left = growing.ripe.0.saturating_sub(client.time().0);
         if left == 0 {
             break;

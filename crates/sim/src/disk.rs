@@ -223,6 +223,8 @@ impl Disk {
             self.commit(shard, cut)?;
         }
         self.pages.restart();
+        // Nobody waits for the dead machine's jobs any more.
+        (self.sync_ends, self.next_sync_ends, self.pages_free_at) = (Time(0), None, Time(0));
         if sabotage == Sabotage::Amnesia {
             (self.log, self.pages, self.accounts) = (MemoryLog::new(), MemoryPages::new(), BTreeMap::new());
         }
