@@ -111,6 +111,38 @@ fn healthz_says_alive_and_readyz_says_whether_claims_are_served() {
 }
 
 #[test]
+fn metrics_count_what_was_done_and_name_each_shard_only_when_asked() {
+    let mut cluster = Cluster::start("metrics", SMALL);
+    let cli = cluster.cli();
+    for x in 30_980..30_985 {
+        cli.json(&format!("claim {x},8190 --as scrat"), 0);
+    }
+    cli.json("claim 30980,8190 --as sid", 3);
+    let figures = |cluster: &Cluster, path: &str| -> Vec<String> {
+        let texts = cluster.nodes().map(|node| http::get(&cluster.http(node), path).expect("it answers"));
+        texts.map(|(status, text)| if status == 200 { text } else { panic!("{status} {text}") }).collect()
+    };
+    let texts = figures(&cluster, "/metrics");
+    let sum = |name: &str| -> u64 {
+        let lines = texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix(name));
+        lines.map(|rest| rest.trim().parse::<u64>().unwrap_or_else(|_| panic!("{name}{rest}"))).sum()
+    };
+    // Five claims, and a registration (mostly a repeated one) before each of the six commands.
+    assert_eq!(sum("icefarm_commands_total{outcome=\"done\"}"), 11);
+    assert_eq!(sum("icefarm_commands_total{outcome=\"rejected\"}"), 1);
+    assert_eq!((sum("icefarm_shards_led "), sum("icefarm_replicas ")), (8, 24));
+    assert!(sum("icefarm_log_syncs_total ") >= 16, "each command was synced on two nodes");
+    assert!(sum("icefarm_log_sync_seconds_count ") > 0);
+    assert_eq!(sum("icefarm_peer_heard{peer=\"n1\"}"), 2);
+    assert!(texts.iter().all(|text| !text.contains("shard=")));
+    for text in figures(&cluster, "/metrics?per=shard") {
+        assert_eq!(text.lines().filter(|line| line.starts_with("icefarm_shard_applied_slot{shard=")).count(), 8);
+    }
+    assert_eq!(http::get(&cluster.http(N1), "/metrics?per=field").map(|(status, _)| status), Ok(400));
+    cluster.down();
+}
+
+#[test]
 fn up_prints_a_table_the_way_on_and_ready_on_a_line_of_its_own() {
     let mut cluster = Cluster::start("table", SMALL);
     let said = cluster.up_process().stdout();

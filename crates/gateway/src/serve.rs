@@ -1,6 +1,6 @@
 //! The server: connections in, routes, bounds on everything, and an orderly end.
 
-use crate::{Problem, Readiness, health};
+use crate::{Figures, Problem, Readiness, health, metrics};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
@@ -44,9 +44,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub async fn serve(
     listener: TcpListener,
     readiness: Arc<dyn Readiness>,
+    figures: Arc<dyn Figures>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let routes = routes(readiness);
+    let routes = routes(readiness, figures);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -70,8 +71,9 @@ pub async fn serve(
     Ok(())
 }
 
-fn routes(readiness: Arc<dyn Readiness>) -> Router {
+fn routes(readiness: Arc<dyn Readiness>, figures: Arc<dyn Figures>) -> Router {
     health::routes(readiness)
+        .merge(metrics::routes(figures))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -80,7 +82,7 @@ fn routes(readiness: Arc<dyn Readiness>) -> Router {
 
 async fn no_such_path(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path")
-        .detail(format!("nothing at {}: try /healthz or /readyz", uri.path()))
+        .detail(format!("nothing at {}: try /healthz, /readyz or /metrics", uri.path()))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {

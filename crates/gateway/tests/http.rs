@@ -1,7 +1,7 @@
 //! The gateway over loopback, spoken to byte by byte.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use gateway::{BindError, Missing, Readiness, bind, serve};
+use gateway::{BindError, Figures, Missing, Readiness, Rendering, bind, serve};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -28,6 +28,13 @@ impl Readiness for Node {
     }
 }
 
+impl Figures for Node {
+    fn render(&self, per_shard: bool) -> Rendering {
+        let stopping = !self.0.lock().unwrap().is_empty();
+        Box::pin(async move { (!stopping).then(|| format!("shards {per_shard}\n")) })
+    }
+}
+
 struct Server {
     addr: SocketAddr,
     node: Arc<Node>,
@@ -42,7 +49,7 @@ impl Server {
         let node = Arc::new(Node::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let state: Arc<dyn Readiness> = node.clone();
-        let task = tokio::spawn(serve(listener, state, async {
+        let task = tokio::spawn(serve(listener, state, node.clone(), async {
             let _ = stopped.await;
         }));
         Self { addr, node, stop, task }
@@ -179,4 +186,18 @@ async fn an_address_of_another_machine_is_an_error_of_its_own() {
     let addr: SocketAddr = "192.0.2.1:8080".parse().unwrap(); // TEST-NET-1: nobody's
     let error = bind(addr).await.unwrap_err();
     assert!(matches!(error, BindError::NotHere { addr: named } if named == addr), "{error:?}");
+}
+
+#[tokio::test]
+async fn figures_come_in_prometheus_own_type_for_each_shard_on_request_only_and_not_while_the_node_stops() {
+    let server = Server::start().await;
+    let heard = server.get("/metrics").await;
+    assert_eq!((heard.status, heard.body.as_str()), (200, "shards false\n"));
+    assert!(heard.header.contains("text/plain; version=0.0.4"), "{}", heard.header);
+    assert_eq!(server.get("/metrics?per=shard").await.body, "shards true\n");
+    let odd = server.get("/metrics?per=field").await;
+    assert_eq!(odd.status, 400);
+    assert!(odd.body.contains("urn:icefarm:problem:unknown-query") && odd.body.contains("per=shard"), "{}", odd.body);
+    server.node.0.lock().unwrap().push(Missing { what: "node", detail: "it stops".to_owned() });
+    assert_eq!(server.get("/metrics").await.status, 503);
 }

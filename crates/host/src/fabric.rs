@@ -27,6 +27,8 @@ struct Peer {
     hears: BTreeSet<NodeId>,
     /// Its wall clock, and when it said so.
     wall: Option<(Millis, Mono)>,
+    /// From the last probe that it answered to its answer.
+    round_trip: Option<u64>,
 }
 
 /// All pairs of which this node is one half.
@@ -108,6 +110,7 @@ impl Fabric {
         let mut changes = self.learn(now, from, answer);
         if let (Some(&sent), Some(peer)) = (self.sent.get(&answer.seq), self.peers.get_mut(&from)) {
             peer.heard = peer.heard.max(Some(sent));
+            peer.round_trip = Some(now.since(sent));
         }
         changes.merge(self.look(now));
         changes
@@ -153,6 +156,11 @@ impl Fabric {
         let mut walls: Vec<Millis> = walls.chain([now.wall]).collect();
         walls.sort_unstable();
         walls[(walls.len() - 1) / 2]
+    }
+
+    /// How long the last answered probe of `node` was under way, there and back, in microseconds.
+    pub fn round_trip(&self, node: NodeId) -> Option<u64> {
+        self.peers.get(&node)?.round_trip
     }
 
     /// The peers heard when it was last looked.

@@ -45,11 +45,11 @@ pub struct Host {
     /// Replicas whose watermark not every voter knows.
     unflushed: BTreeSet<ShardId>,
     flush_at: Mono,
-    writing: VecDeque<Writing>,
+    pub(crate) writing: VecDeque<Writing>,
     next_write: u64,
     /// Replicas that have commands waiting for the disk to catch up.
     stalled: BTreeSet<ShardId>,
-    cutting: usize,
+    pub(crate) cutting: usize,
     /// Replicas with enough log for a checkpoint.
     uncut: BTreeSet<ShardId>,
     /// Where the round of checkpoints goes on.
@@ -359,7 +359,7 @@ impl Host {
         self.cutting > 0 || !self.uncut.is_empty()
     }
 
-    fn peers(&self) -> Vec<NodeId> {
+    pub(crate) fn peers(&self) -> Vec<NodeId> {
         let mut peers: BTreeSet<NodeId> = BTreeSet::new();
         for replica in self.shards.values() {
             peers.extend(replica.paxos().quorum().voters());
@@ -391,6 +391,7 @@ impl Host {
                 Effect::ReadLog { to, after, through } => {
                     self.turn.log_reads.push(LogRead { shard, to, after, through });
                 }
+                Effect::Proposed { items } => self.turn.batches.push(items),
                 Effect::LoadChunk { chunk } => self.turn.chunk_loads.push((shard, chunk)),
                 Effect::Pay { payment } => errands.push(Errand::Pay(payment)),
                 Effect::Paid { node, shard: payer, payment } => errands.push(Errand::Paid(node, payer, payment)),

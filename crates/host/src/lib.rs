@@ -21,6 +21,7 @@
 //! | `routing` | who is to answer: a client, another shard |
 //! | `writing` | a write under way, and what waits for it |
 //! | [`turn`] | what a turn wants done |
+//! | `survey` | what a node looks like from outside |
 //! | [`host`] | the node |
 
 pub mod clock;
@@ -30,10 +31,12 @@ pub mod fabric;
 pub mod host;
 mod leadership;
 mod routing;
+mod survey;
 pub mod turn;
 mod writing;
 
 pub use clock::{Mono, Now};
 pub use config::{HostConfig, HostError, RecoveredShard};
 pub use host::Host;
+pub use survey::{PeerSurvey, ShardSurvey, Survey};
 pub use turn::{LogRead, Turn, Write};

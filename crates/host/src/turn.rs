@@ -24,6 +24,8 @@ pub struct Turn {
     pub cuts: Vec<(ShardId, Cut)>,
     /// Slots up to here the log may forget.
     pub releases: Vec<(ShardId, Slot)>,
+    /// How many items each batch had that was proposed in this turn. For whoever counts.
+    pub batches: Vec<usize>,
 }
 
 /// One durable write; ids count from 1.

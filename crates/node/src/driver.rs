@@ -5,8 +5,9 @@ use crate::clock;
 use crate::config::{ConfigError, NodeConfig};
 use crate::log_thread::{LogDone, LogJob, LogThread};
 use crate::page_thread::{PageDone, PageJob, PageThread};
+use crate::telemetry::{self, Ask, Asking, Telemetry};
 use gateway::{Missing, Readiness};
-use host::{Host, HostConfig, RecoveredShard, Turn};
+use host::{Host, HostConfig, Mono, RecoveredShard, Turn};
 use paxos::{NodeId, Recovered};
 use shard::{ConnId, Stored};
 use std::future::Future;
@@ -29,6 +30,8 @@ const EVENTS: usize = 1_024;
 const ANSWERS: usize = 1_024;
 /// A view of more fields than this has a frame of its own.
 const SMALL_VIEW: usize = 32;
+/// Between two upkeeps of the figures, in microseconds.
+const UPKEEP_EVERY: u64 = 5_000_000;
 /// A clean stop writes checkpoints for at most this long.
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
 /// Then lets what is queued reach the network for at most this long.
@@ -103,6 +106,12 @@ pub struct Node {
     /// Held until the node has ended: nobody else may use the directory.
     _data: DataDir,
     buffer: Vec<u8>,
+    telemetry: Telemetry,
+    upkeep_at: Mono,
+    /// Who wants to see the figures.
+    asked: mpsc::Receiver<Ask>,
+    /// The other end, until it runs.
+    figures: Arc<Asking>,
 }
 
 impl Node {
@@ -173,6 +182,8 @@ impl Node {
             about,
         };
         let replicas = shards.len();
+        let peers: Vec<NodeId> = config.peers().into_iter().map(|(node, _)| node).collect();
+        let (figures, asked) = telemetry::channel();
         let host = Host::new(host_config, shards, clock::now())?;
         let (log, log_done) = LogThread::start(log).map_err(system("start the log's thread"))?;
         let (pages, page_done) = PageThread::start(pages).map_err(system("start the checkpoints' thread"))?;
@@ -190,6 +201,10 @@ impl Node {
             ready: Arc::new(Ready(Mutex::new(vec![starting()]))),
             _data: data,
             buffer: Vec::new(),
+            telemetry: Telemetry::new(peers),
+            upkeep_at: Mono(0),
+            asked,
+            figures: Arc::new(figures),
         })
     }
 
@@ -205,7 +220,7 @@ impl Node {
             let until = async {
                 let _ = http_stopped.await;
             };
-            tokio::spawn(gateway::serve(listener, self.ready.clone(), until))
+            tokio::spawn(gateway::serve(listener, self.ready.clone(), self.figures.clone(), until))
         });
         let mut stop = std::pin::pin!(stop);
         let mut events = Vec::with_capacity(EVENTS);
@@ -244,6 +259,9 @@ impl Node {
             done = self.log_done.recv() => self.log_done(done.ok_or(NodeError::Thread("log"))?)?,
             done = self.page_done.recv() => self.page_done(done.ok_or(NodeError::Thread("checkpoint"))?)?,
             _ = self.events.recv_many(events, EVENTS), if open => {}
+            Some(ask) = self.asked.recv() => {
+                self.telemetry.answer(ask, &self.host.survey(clock::now()), self.clients.len());
+            }
             () = sleep_until(tick) => {}
             () = stop => return Ok(false),
         }
@@ -261,8 +279,14 @@ impl Node {
             self.host.handle_tick(now);
         }
         let turn = self.host.finish_turn(now);
+        let waited = clock::now().mono.since(now.mono);
+        self.telemetry.turn(&turn, Duration::from_micros(waited));
         self.carry_out(turn)?;
         self.note_readiness();
+        if now.mono >= self.upkeep_at {
+            self.upkeep_at = now.mono.plus(UPKEEP_EVERY);
+            self.telemetry.upkeep();
+        }
         // The network's tasks share this thread: let them bring what has come meanwhile.
         tokio::task::yield_now().await;
         Ok(true)
@@ -272,10 +296,13 @@ impl Node {
         match event {
             Event::PeerUp(node) => tracing::info!(peer = %node, "connected"),
             Event::PeerDown(node) => tracing::info!(peer = %node, "disconnected"),
-            Event::PeerFrame { from, frame } => match codec::decode("peer's frame", &frame) {
-                Ok(frame) => self.host.handle_frame(now, from, frame),
-                Err(error) => tracing::warn!(peer = %from, %error, "frame dropped"),
-            },
+            Event::PeerFrame { from, frame } => {
+                self.telemetry.frame_received(from, frame.len());
+                match codec::decode("peer's frame", &frame) {
+                    Ok(frame) => self.host.handle_frame(now, from, frame),
+                    Err(error) => tracing::warn!(peer = %from, %error, "frame dropped"),
+                }
+            }
             Event::ClientUp { conn, remote } => {
                 tracing::debug!(conn = conn.0, %remote, "client connected");
                 self.clients.up(ConnId(conn.0));
@@ -289,6 +316,10 @@ impl Node {
                         self.send_to_client(id, greeting);
                     }
                     Received::Requests(requests, refused) => {
+                        self.telemetry.requested(requests.len() + refused.len());
+                        for answer in &refused {
+                            self.telemetry.answered(answer);
+                        }
                         for request in &requests {
                             self.host.handle_request(now, id, request);
                         }
@@ -312,7 +343,8 @@ impl Node {
 
     fn log_done(&mut self, done: LogDone) -> Result<(), NodeError> {
         match done {
-            LogDone::Written(id, stats) => {
+            LogDone::Written(id, stats, took) => {
+                self.telemetry.synced(took, stats);
                 self.host.note_log(stats.syncs, stats.records, stats.written_bytes);
                 self.host.handle_written(id);
             }
@@ -325,8 +357,14 @@ impl Node {
 
     fn page_done(&mut self, done: PageDone) -> Result<(), NodeError> {
         match done {
-            PageDone::Committed(shard, slot) => self.host.handle_checkpointed(shard, slot),
-            PageDone::Loaded(shard, chunk, page) => self.host.handle_chunk(shard, chunk, page.as_deref())?,
+            PageDone::Committed(shard, slot) => {
+                self.telemetry.checkpointed();
+                self.host.handle_checkpointed(shard, slot);
+            }
+            PageDone::Loaded(shard, chunk, page) => {
+                self.telemetry.chunk_loaded();
+                self.host.handle_chunk(shard, chunk, page.as_deref())?;
+            }
             PageDone::Failed(error) => return Err(error.into()),
         }
         Ok(())
@@ -361,6 +399,7 @@ impl Node {
 
     fn send_to_peer(&mut self, node: NodeId) {
         let frame = bytes::Bytes::copy_from_slice(&self.buffer);
+        self.telemetry.frame_sent(node, frame.len());
         match self.transport.send(node, frame) {
             Err(error @ transport::SendError::TooLarge { .. }) => {
                 tracing::error!(peer = %node, %error, "frame dropped: this is a bug");

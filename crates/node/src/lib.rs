@@ -9,6 +9,7 @@
 //! | [`clients`] | who is connected, and what they may ask |
 //! | [`log_thread`], [`page_thread`] | the two stores, each behind a bounded queue |
 //! | [`driver`] | the turn |
+//! | `telemetry` | what is counted and measured |
 
 pub mod clients;
 mod clock;
@@ -16,6 +17,7 @@ pub mod config;
 pub mod driver;
 pub mod log_thread;
 pub mod page_thread;
+mod telemetry;
 
 pub use config::{ConfigError, NodeConfig, NodeFile};
 pub use driver::{Node, NodeError};

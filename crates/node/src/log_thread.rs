@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storage::{Log, LogError, LogRecord, LogStats};
 use tokio::sync::mpsc;
 
@@ -34,8 +34,8 @@ pub enum LogJob {
 /// What the log has done.
 #[derive(Debug)]
 pub enum LogDone {
-    /// This write and all before it are durable; what the log has done so far.
-    Written(u64, LogStats),
+    /// This write and all before it are durable; what the log has done so far, and how long the sync took.
+    Written(u64, LogStats, Duration),
     /// What a peer needs.
     Read(LogRead, Vec<Value>),
     /// These shards pin old segments.
@@ -136,8 +136,9 @@ impl<L: Log> Worker<L> {
                 next = todo.try_recv().ok();
             }
             if let Some(id) = last {
+                let begin = Instant::now();
                 self.sync()?;
-                self.report(LogDone::Written(id, self.log.stats()));
+                self.report(LogDone::Written(id, self.log.stats(), begin.elapsed()));
             }
             for read in reads {
                 let values = self.log.read(read.shard, read.after.next(), READ_BYTES)?;

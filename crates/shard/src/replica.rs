@@ -67,6 +67,11 @@ pub enum Effect {
         /// What the log holds beyond this is not known to be chosen.
         through: Slot,
     },
+    /// Nothing to do: it made a batch of so many items. For whoever counts.
+    Proposed {
+        /// How many.
+        items: usize,
+    },
     /// Read a chunk's page, for [`Replica::handle_chunk`]. Apply waits.
     LoadChunk {
         /// Which.
@@ -319,6 +324,21 @@ impl Replica {
         self.checkpointed.min(self.paxos.kept())
     }
 
+    /// How many commands wait for a batch.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many reads wait for a confirmation, for apply or for a chunk.
+    pub fn waiting_reads(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// Everything up to here is in the durable checkpoint.
+    pub fn checkpointed(&self) -> Slot {
+        self.checkpointed
+    }
+
     /// Its Paxos replica.
     pub fn paxos(&self) -> &paxos::Replica {
         &self.paxos
@@ -413,6 +433,7 @@ impl Replica {
             let batch = Batch { time: wall.max(self.state.log_time()), items };
             let slot = self.paxos.propose(Value::Command(batch.encode())).expect("leads, as the loop checked");
             self.proposed.insert(slot, waiting);
+            self.effects.push_back(Effect::Proposed { items: take });
         }
     }
 

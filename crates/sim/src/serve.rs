@@ -141,7 +141,8 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, node: NodeId, turn: Turn) {
-        let Turn { frames, write, answers, log_reads, chunk_loads, cuts, releases } = turn;
+        let Turn { frames, write, answers, log_reads, chunk_loads, cuts, releases, batches } = turn;
+        self.stats.batches += batches.len() as u64;
         for (to, frame) in frames {
             self.send(node, to, frame);
         }

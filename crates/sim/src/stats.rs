@@ -121,6 +121,8 @@ counters! {
     failed_reads = "reads failed",
     /// Slots applied, counted once a shard.
     slots = "slots",
+    /// Batches proposed.
+    batches = "batches",
     /// Synced writes.
     writes = "writes",
     /// Power failures that lost records which had not been synced.

@@ -153,3 +153,19 @@ fn three_nodes_idle_nothing_is_said_but_probes() {
     cluster.run_for(60 * SECOND);
     assert_eq!((cluster.stats.messages, cluster.stats.writes), (messages, writes));
 }
+
+#[test]
+fn three_nodes_leader_paused_while_another_is_elected_wakes_up_alone_and_answers_no_strong_read_with_what_was() {
+    let mut cluster = cluster(3);
+    let field = field(&cluster, 0);
+    cluster.network.cut(&Cut::Sides(vec![N1]));
+    cluster.pause(N1);
+    must_claim(&mut cluster, 1, field);
+    // It is the first thing that the old leader finds when it wakes up, before it can notice anything.
+    let strong = read(&mut cluster, 0, field, Level::Strong, Some(N1));
+    cluster.run_for(SECOND / 10);
+    cluster.resume(N1);
+    let answer = result(&mut cluster, 0, strong, 20);
+    assert!(answer.is_err(), "alone, it cannot know: {answer:?}");
+    calm_and_check(&mut cluster);
+}

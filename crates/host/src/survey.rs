@@ -1,0 +1,94 @@
+//! What a node looks like from outside, for metrics.
+
+use crate::clock::Now;
+use crate::host::Host;
+use paxos::{NodeId, Slot};
+use placement::ShardId;
+
+/// A node at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Replicas held.
+    pub replicas: usize,
+    /// Of these, leaders.
+    pub leads: usize,
+    /// Of these, without a leader that this node would follow.
+    pub leaderless: usize,
+    /// Log writes under way.
+    pub writes: usize,
+    /// Checkpoints under way.
+    pub cuts: usize,
+    /// The wall clock less the middle of the clocks of this node and those it hears, in milliseconds.
+    pub clock_lead_ms: i64,
+    /// Every other node.
+    pub peers: Vec<PeerSurvey>,
+    /// Every replica, by shard.
+    pub shards: Vec<ShardSurvey>,
+}
+
+/// Another node, as seen from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerSurvey {
+    /// Which.
+    pub node: NodeId,
+    /// Whether it has answered of late.
+    pub heard: bool,
+    /// How long its last answer took, in microseconds.
+    pub round_trip: Option<u64>,
+}
+
+/// One replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardSurvey {
+    /// Whose.
+    pub shard: ShardId,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeId>,
+    /// Everything up to here is chosen, as far as it knows.
+    pub chosen: Slot,
+    /// Everything up to here is applied.
+    pub applied: Slot,
+    /// Everything up to here is in its durable checkpoint.
+    pub checkpointed: Slot,
+    /// Slots proposed and not chosen; none where it does not lead.
+    pub in_flight: u64,
+    /// Commands that wait for a batch.
+    pub queued: usize,
+    /// Reads that cannot be answered yet.
+    pub waiting_reads: usize,
+}
+
+impl Host {
+    /// How the node is doing. Goes over all its replicas.
+    pub fn survey(&self, now: Now) -> Survey {
+        let peer = |node: NodeId| PeerSurvey {
+            node,
+            heard: self.fabric.hears(now.mono, node),
+            round_trip: self.fabric.round_trip(node),
+        };
+        let shards = self.replicas().map(|(shard, replica)| {
+            let paxos = replica.paxos();
+            ShardSurvey {
+                shard,
+                leader: paxos.leader().map(|ballot| ballot.node),
+                chosen: paxos.chosen(),
+                applied: replica.applied(),
+                checkpointed: replica.checkpointed(),
+                in_flight: paxos.in_flight(),
+                queued: replica.queued(),
+                waiting_reads: replica.waiting_reads(),
+            }
+        });
+        let middle = self.fabric.median_wall(now);
+        Survey {
+            replicas: self.shards.len(),
+            leads: self.leads(),
+            leaderless: self.leaderless(),
+            writes: self.writing.len(),
+            cuts: self.cutting,
+            clock_lead_ms: now.wall.0.cast_signed().saturating_sub(middle.0.cast_signed()),
+            peers: self.peers().into_iter().map(peer).collect(),
+            shards: shards.collect(),
+        }
+    }
+}
