@@ -34,18 +34,19 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// Builds `packages` (progress on stderr, so that stdout stays the program's), then turns this process into
+/// Builds `programs` (progress on stderr, so that stdout stays the program's), then turns this process into
 /// `program FIRST ARGUMENTS`. Returns only on failure.
 fn become_program<'a>(
-    packages: &[&str],
+    programs: &[&str],
     program: &str,
     first: impl Into<Option<&'a str>>,
     arguments: &[String],
 ) -> Result<(), Failure> {
     let workspace = Workspace::find()?;
-    let mut build = workspace.cargo(&["build", "--release"]);
-    for package in packages {
-        build.args(["--package", package]);
+    // Of the whole workspace, not of these packages: features are chosen as in the tests, and nothing is built twice.
+    let mut build = workspace.cargo(&["build", "--release", "--workspace"]);
+    for program in programs {
+        build.args(["--bin", program]);
     }
     succeed(&mut build)?;
     let source = Command::new(workspace.program(program)).args(first.into()).args(arguments).exec();
