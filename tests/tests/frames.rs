@@ -117,6 +117,7 @@ fn garbage_cut_off_and_oversized_frames_after_a_greeting_close_that_connection_a
                 shard: placement::ShardId(77),
                 query: Query::Field(field(0)),
                 level: Level::Strong,
+                after: paxos::Slot::ZERO,
             },
         };
         let answers = raw.ask(&[foreign]).await;
@@ -253,8 +254,12 @@ fn shard_of(operator: &Operator, nth: u32) -> placement::ShardId {
 }
 
 fn read(id: u64, nth: u32) -> Request {
-    let body =
-        RequestBody::Read { shard: placement::ShardId(1), query: Query::Field(field(nth)), level: Level::Eventual };
+    let body = RequestBody::Read {
+        shard: placement::ShardId(1),
+        query: Query::Field(field(nth)),
+        level: Level::Eventual,
+        after: paxos::Slot::ZERO,
+    };
     Request { id, body }
 }
 

@@ -44,6 +44,7 @@ impl ClientProto {
         match answer.body {
             AnswerBody::Applied { outcome, receipt } if part.is_command() => {
                 let op = part.op;
+                self.session.saw(receipt.shard, receipt.slot);
                 if learns {
                     self.leads(key, receipt.node);
                 }
@@ -51,6 +52,7 @@ impl ClientProto {
             }
             AnswerBody::Read { reply, receipt } if matches!(&part.body, Body::Read { query, .. } if split::fits(query, &reply)) =>
             {
+                self.session.saw(receipt.shard, receipt.slot);
                 match sent {
                     Some(_) if learns => self.leads(key, receipt.node),
                     Some(sent) => self.nodes.measured(node, self.now.since(sent)),
@@ -123,7 +125,8 @@ impl ClientProto {
                 self.leads_not(key, node);
                 self.stumble(key, Reason::NoQuorum, 0);
             }
-            Refusal::LevelNotServed { .. } => self.give_up(key, Reason::LevelNotServed),
+            Refusal::TooStale { .. } => self.try_leader(key, node, Reason::TooStale),
+            Refusal::Behind { .. } => self.try_leader(key, node, Reason::Behind),
             Refusal::NotAllowed { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::NotAllowed),
             Refusal::NotAllowed { reason } => self.finish(op, Err(Failure::NotAllowed { reason })),
             Refusal::Invalid { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::Invalid),
@@ -189,6 +192,28 @@ impl ClientProto {
                 self.make_ready(key);
             }
             _ => self.stumble(key, Reason::NoLeader, 0),
+        }
+    }
+
+    /// A replica cannot prove enough. Whoever leads can, if anybody.
+    fn try_leader(&mut self, key: Key, node: NodeId, reason: Reason) {
+        let part = self.parts.get(key).expect("the caller has seen it");
+        if part.only.is_some() {
+            return self.give_up(key, reason);
+        }
+        let Place::Bucket(bucket) = part.place else { return };
+        let leader = self.routes.row(bucket).leader.filter(|leader| *leader != node);
+        let leader = leader.filter(|leader| self.nodes.is_well(self.now, *leader));
+        let part = self.parts.get_mut(key).expect("seen just now");
+        part.avoid = Some(node);
+        part.note(reason);
+        match leader {
+            Some(leader) if part.hops < MAX_HOPS => {
+                part.hops += 1;
+                part.hint = Some(leader);
+                self.make_ready(key);
+            }
+            _ => self.stumble(key, reason, 0),
         }
     }
 

@@ -6,10 +6,10 @@ use crate::op::{Applied, Failure, Reason, wants_leader};
 use crate::proto::{Body, ClientProto, Op, Part, Place, State};
 use crate::slab::{Key, Slab};
 use crate::timers::{Now, Timers};
-use paxos::NodeId;
+use paxos::{NodeId, Slot};
 use rand_core::Rng;
 use std::time::Duration;
-use wire::{Envelope, Request, RequestBody};
+use wire::{Envelope, Level, Request, RequestBody};
 
 /// An attempt's label is its count, shifted, and the index of its part.
 const INDEX_BITS: u32 = 24;
@@ -271,7 +271,10 @@ impl ClientProto {
                     command,
                 },
             },
-            (&Body::Read { query, level }, Some(shard)) => RequestBody::Read { shard, query, level },
+            (&Body::Read { query, level }, Some(shard)) => {
+                let after = if level == Level::Session { self.session.slot(shard) } else { Slot::ZERO };
+                RequestBody::Read { shard, query, level, after }
+            }
             (Body::Node, _) => RequestBody::Node,
             (Body::Shards, _) => RequestBody::Shards,
             (Body::Command { .. } | Body::Read { .. }, None) => unreachable!("these have a bucket"),

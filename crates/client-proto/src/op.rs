@@ -121,8 +121,10 @@ pub enum Reason {
     Overloaded,
     /// No node that could know is connected.
     NotConnected,
-    /// This cluster does not serve that read level.
-    LevelNotServed,
+    /// No replica that was asked could prove that its state is fresh enough.
+    TooStale,
+    /// No replica that was asked has applied everything the session has seen.
+    Behind,
     /// The deadline passed in the log before the command's turn came.
     Expired,
     /// The shard says that it answered this number before and has forgotten how.
@@ -144,7 +146,8 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::Overloaded => "overloaded",
             Self::NotConnected => "not_connected",
-            Self::LevelNotServed => "level_not_served",
+            Self::TooStale => "too_stale",
+            Self::Behind => "behind",
             Self::Expired => "expired",
             Self::Forgotten => "forgotten",
             Self::NotAllowed => "not_allowed",
@@ -162,7 +165,8 @@ impl Reason {
             Self::Timeout => "no answer came in time",
             Self::Overloaded => "the cluster is overloaded",
             Self::NotConnected => "no node that could answer is connected",
-            Self::LevelNotServed => "this cluster does not serve that read level",
+            Self::TooStale => "no replica could prove that what it has is fresh enough",
+            Self::Behind => "no replica has everything yet that this session has seen",
             Self::Expired => "the deadline passed before its turn came",
             Self::Forgotten => "it was answered before and the answer is forgotten",
             Self::NotAllowed => "a repeated attempt was not allowed",

@@ -14,7 +14,7 @@ use paxos::NodeId;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::collections::VecDeque;
-use wire::{ClientId, Level, Query, RequestNo, Welcome};
+use wire::{ClientId, Level, Query, RequestNo, Session, Welcome};
 use world::{Bucket, Command, Millis, PlayerName, WorldSeed};
 
 /// Parts of all operations together, as a multiple of the operations allowed.
@@ -34,6 +34,7 @@ pub struct ClientProto {
     pub(crate) ops: Slab<Op>,
     pub(crate) parts: Slab<Part>,
     pub(crate) window: Window,
+    pub(crate) session: Session,
     pub(crate) timers: Timers,
     /// Parts to be sent.
     pub(crate) ready: VecDeque<Key>,
@@ -162,6 +163,7 @@ impl ClientProto {
             ops: Slab::new(),
             parts: Slab::new(),
             window: Window::new(),
+            session: Session::default(),
             timers: Timers::new(),
             ready: VecDeque::new(),
             outcomes: VecDeque::new(),
@@ -255,6 +257,16 @@ impl ClientProto {
             What::Command(number) => Some(number),
             _ => None,
         }
+    }
+
+    /// What this client has seen and written; reads at [`Level::Session`] show at least that.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Goes on with what another client, or an earlier life of this one, has seen and written.
+    pub fn resume(&mut self, session: &Session) {
+        self.session.merge(session);
     }
 
     /// How many operations are under way.

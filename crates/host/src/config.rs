@@ -23,6 +23,13 @@ pub struct HostConfig {
     pub probe_every: u64,
     /// A peer that has not answered for this long is counted out, in microseconds.
     pub election_timeout: u64,
+    /// A node supports another for this long at a time, in microseconds: as long may a leader answer alone after it was last
+    /// heard. Not longer than the election time-out, or a dead leader is missed twice.
+    pub support: u64,
+    /// No clock of the cluster runs faster or slower than right by more than this, in parts per million.
+    pub clock_drift_ppm: u64,
+    /// This long after its start the node may still be bound by what it promised in an earlier life, in microseconds.
+    pub quarantine: u64,
     /// A shard is checkpointed after this many bytes of log.
     pub checkpoint_bytes: usize,
     /// For back-off.

@@ -5,16 +5,19 @@
 //! and whether a node that is silent here is heard by others. A node whose boot count changes has started anew and leads
 //! nothing of what it led.
 //!
-//! Nothing here is needed for safety. (Leases and freshness, which are, will rest on the same probes.)
+//! Nothing in this module is needed for safety. What travels with the same probes is: [`crate::support`] and
+//! [`crate::freshness`].
 
 use crate::clock::{Mono, Now};
 use paxos::{NodeId, QuorumSystem};
 use std::collections::{BTreeMap, BTreeSet};
-use wire::peer::Probe;
+use wire::peer::Word;
 use world::Millis;
 
-/// How many unanswered probes are remembered; an answer to an older one counts for nothing.
-const REMEMBERED: u64 = 64;
+/// How many probes are remembered; an answer to an older one counts for nothing.
+const REMEMBERED: usize = 1_024;
+/// A node is not asked out of turn more often than this, in microseconds.
+const ASK_EVERY: u64 = 5_000;
 
 /// What this node knows of another.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ struct Peer {
     wall: Option<(Millis, Mono)>,
     /// From the last probe that it answered to its answer.
     round_trip: Option<u64>,
+    /// When it was last asked.
+    asked: Option<Mono>,
 }
 
 /// All pairs of which this node is one half.
@@ -41,8 +46,8 @@ pub struct Fabric {
     timeout: u64,
     peers: BTreeMap<NodeId, Peer>,
     seq: u64,
-    word: u64,
-    /// When the remembered probes were sent, the last one at the back.
+    words: u64,
+    /// When the remembered probes were sent.
     sent: BTreeMap<u64, Mono>,
     next_probe: Mono,
     /// Whom this node heard when it last looked.
@@ -78,42 +83,58 @@ impl Fabric {
             timeout,
             peers: peers.into_iter().filter(|&node| node != me).map(|node| (node, Peer::default())).collect(),
             seq: 0,
-            word: 0,
+            words: 0,
             sent: BTreeMap::new(),
             next_probe: now,
             hears: BTreeSet::new(),
         }
     }
 
-    /// The probe to send to every peer, if it is time.
-    pub fn poll_probe(&mut self, now: Now) -> Option<Probe> {
-        if now.mono < self.next_probe {
+    /// The number of the probe to send to every peer, if it is time.
+    pub fn poll_probe(&mut self, now: Mono) -> Option<u64> {
+        if now < self.next_probe {
             return None;
         }
-        self.seq += 1;
-        self.sent.insert(self.seq, now.mono);
-        while self.sent.len() as u64 > REMEMBERED {
-            self.sent.pop_first();
+        self.next_probe = now.plus(self.probe_every);
+        for peer in self.peers.values_mut() {
+            peer.asked = Some(now);
         }
-        self.next_probe = now.mono.plus(self.probe_every);
-        Some(self.probe(self.seq, now.wall))
+        Some(self.number(now))
     }
 
-    /// A peer asks: the answer, and what the question itself showed.
-    pub fn on_probe(&mut self, now: Now, from: NodeId, probe: &Probe) -> (Probe, Changes) {
-        let changes = self.learn(now.mono, from, probe);
-        (self.probe(probe.seq, now.wall), changes)
+    /// The number of a probe to send to `node` out of turn, unless it was asked a moment ago.
+    pub fn ask(&mut self, now: Mono, node: NodeId) -> Option<u64> {
+        let peer = self.peers.get_mut(&node)?;
+        if peer.asked.is_some_and(|at| now.since(at) < ASK_EVERY) {
+            return None;
+        }
+        peer.asked = Some(now);
+        Some(self.number(now))
     }
 
-    /// A peer answers.
-    pub fn on_heard(&mut self, now: Mono, from: NodeId, answer: &Probe) -> Changes {
-        let mut changes = self.learn(now, from, answer);
-        if let (Some(&sent), Some(peer)) = (self.sent.get(&answer.seq), self.peers.get_mut(&from)) {
+    /// A peer asks: what the question itself showed.
+    pub fn on_probe(&mut self, now: Mono, from: NodeId, word: &Word) -> Changes {
+        self.learn(now, from, word)
+    }
+
+    /// A peer answers probe `seq`: when that was sent, unless that is forgotten or a late word of an earlier life.
+    pub fn on_heard(&mut self, now: Mono, from: NodeId, seq: u64, word: &Word) -> (Option<Mono>, Changes) {
+        let mut changes = self.learn(now, from, word);
+        let sent = self.sent.get(&seq).copied();
+        let peer = self.peers.get_mut(&from).filter(|peer| peer.boot == Some(word.boot));
+        if let (Some(sent), Some(peer)) = (sent, peer) {
             peer.heard = peer.heard.max(Some(sent));
             peer.round_trip = Some(now.since(sent));
+            changes.merge(self.look(now));
+            return (Some(sent), changes);
         }
-        changes.merge(self.look(now));
-        changes
+        (None, changes)
+    }
+
+    /// What this node says about itself with every probe and answer.
+    pub fn word(&mut self, now: Now) -> Word {
+        self.words += 1;
+        Word { number: self.words, wall: now.wall, boot: self.boot, hears: self.hears.iter().copied().collect() }
     }
 
     /// Notices who has fallen silent, or has come back.
@@ -174,24 +195,28 @@ impl Fabric {
         silent.map_or(self.next_probe, |at| self.next_probe.min(at.plus(self.timeout + 1)))
     }
 
-    fn learn(&mut self, now: Mono, from: NodeId, probe: &Probe) -> Changes {
+    fn number(&mut self, now: Mono) -> u64 {
+        self.seq += 1;
+        self.sent.insert(self.seq, now);
+        if self.sent.len() > REMEMBERED {
+            self.sent.pop_first();
+        }
+        self.seq
+    }
+
+    fn learn(&mut self, now: Mono, from: NodeId, word: &Word) -> Changes {
         let Some(peer) = self.peers.get_mut(&from) else { return Changes::default() };
-        let restarted = peer.boot.is_some_and(|boot| boot < probe.boot);
-        if peer.boot.is_some_and(|boot| (boot, peer.word) > (probe.boot, probe.word)) {
+        let restarted = peer.boot.is_some_and(|boot| boot < word.boot);
+        if peer.boot.is_some_and(|boot| (boot, peer.word) > (word.boot, word.number)) {
             // A late word, perhaps from an earlier life.
             return Changes::default();
         }
-        (peer.boot, peer.word) = (Some(probe.boot), probe.word);
-        peer.wall = Some((probe.wall, now));
-        let hears: BTreeSet<NodeId> = probe.hears.iter().copied().collect();
+        (peer.boot, peer.word) = (Some(word.boot), word.number);
+        peer.wall = Some((word.wall, now));
+        let hears: BTreeSet<NodeId> = word.hears.iter().copied().collect();
         let view = hears != peer.hears || restarted;
         peer.hears = hears;
         Changes { view, restarted: if restarted { vec![from] } else { Vec::new() }, back: Vec::new() }
-    }
-
-    fn probe(&mut self, seq: u64, wall: Millis) -> Probe {
-        self.word += 1;
-        Probe { seq, word: self.word, wall, boot: self.boot, hears: self.hears.iter().copied().collect() }
     }
 }
 
@@ -224,9 +249,11 @@ mod tests {
     /// `one` asks, `two` answers.
     fn exchange(one: &mut Fabric, two: &mut Fabric, micros: u64) -> (Changes, Changes) {
         let (me, other) = (one.me, two.me);
-        let probe = one.poll_probe(at(micros, 0)).expect("it is time");
-        let (answer, seen) = two.on_probe(at(micros, 0), me, &probe);
-        (one.on_heard(Mono(micros), other, &answer), seen)
+        let seq = one.poll_probe(Mono(micros)).expect("it is time");
+        let seen = two.on_probe(Mono(micros), me, &one.word(at(micros, 0)));
+        let (sent, here) = one.on_heard(Mono(micros), other, seq, &two.word(at(micros, 0)));
+        assert_eq!(sent, Some(Mono(micros)));
+        (here, seen)
     }
 
     #[test]
@@ -257,30 +284,40 @@ mod tests {
         assert!(one.healthy(Mono(0), NodeId(2), &quorum()), "n2 hears n1: two of three");
         assert!(!one.healthy(Mono(0), NodeId(3), &quorum()), "n3 never spoke");
         // n2 says now that it hears nobody.
-        let lonely = Probe { seq: 9, word: 99, wall: Millis(0), boot: 1, hears: vec![] };
-        assert!(one.on_probe(at(1, 0), NodeId(2), &lonely).1.view);
+        let lonely = Word { number: 99, wall: Millis(0), boot: 1, hears: vec![] };
+        assert!(one.on_probe(Mono(1), NodeId(2), &lonely).view);
         assert!(!one.healthy(Mono(1), NodeId(2), &quorum()));
     }
 
     #[test]
     fn a_new_boot_is_a_restart_and_a_late_word_of_the_old_one_is_nothing() {
         let mut one = fabric(1, 1);
-        let word = |boot, word| Probe { seq: 1, word, wall: Millis(0), boot, hears: vec![NodeId(1)] };
-        assert_eq!(one.on_probe(at(0, 0), NodeId(2), &word(3, 50)).1.restarted, []);
-        assert_eq!(one.on_probe(at(0, 0), NodeId(2), &word(4, 1)).1.restarted, [NodeId(2)]);
-        assert_eq!(one.on_probe(at(0, 0), NodeId(2), &word(3, 51)).1, Changes::default());
+        let word = |boot, number| Word { number, wall: Millis(0), boot, hears: vec![NodeId(1)] };
+        assert_eq!(one.on_probe(Mono(0), NodeId(2), &word(3, 50)).restarted, []);
+        assert_eq!(one.on_probe(Mono(0), NodeId(2), &word(4, 1)).restarted, [NodeId(2)]);
+        assert_eq!(one.on_probe(Mono(0), NodeId(2), &word(3, 51)), Changes::default());
+        // Nor does a late answer of the old life count as an answer.
+        let seq = one.poll_probe(Mono(0)).expect("it is time");
+        assert_eq!(one.on_heard(Mono(1), NodeId(2), seq, &word(3, 52)).0, None);
+        assert_eq!(one.on_heard(Mono(1), NodeId(2), seq, &word(4, 2)).0, Some(Mono(0)));
+    }
+
+    #[test]
+    fn a_node_is_asked_out_of_turn_only_now_and_then() {
+        let mut one = fabric(1, 1);
+        let first = one.ask(Mono(0), NodeId(2)).expect("nobody has asked it");
+        assert_eq!(one.ask(Mono(ASK_EVERY - 1), NodeId(2)), None);
+        assert_eq!(one.ask(Mono(ASK_EVERY), NodeId(2)), Some(first + 1));
+        assert_eq!(one.ask(Mono(ASK_EVERY), NodeId(9)), None, "a stranger");
     }
 
     #[test]
     fn one_clock_that_jumps_does_not_move_the_median() {
         let (mut one, mut two, mut three) = (fabric(1, 1), fabric(2, 1), fabric(3, 1));
         let hour = 3_600_000;
+        let seq = one.poll_probe(Mono(0)).expect("it is time");
         for other in [&mut two, &mut three] {
-            let probe = Probe { seq: 1, word: 1, wall: Millis(0), boot: 1, hears: vec![] };
-            one.sent.insert(1, Mono(0));
-            let (mut answer, _) = other.on_probe(at(0, 5_000), NodeId(1), &probe);
-            answer.seq = 1;
-            one.on_heard(Mono(0), other.me, &answer);
+            one.on_heard(Mono(0), other.me, seq, &other.word(at(0, 5_000)));
         }
         assert_eq!(one.median_wall(at(0, 5_000 + hour)), Millis(5_000));
         // A second later the others' clocks have gone on too.

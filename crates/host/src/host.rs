@@ -4,67 +4,69 @@ use crate::clock::{Mono, Now};
 use crate::config::{HostConfig, HostError, RecoveredShard};
 use crate::election::Elections;
 use crate::fabric::Fabric;
-use crate::turn::{self, LogRead, Turn, Write};
+use crate::freshness::{Covers, Freshness};
+use crate::lease::Leases;
+use crate::liaison::{Releases, Ties};
+use crate::stepping::{AWAIT_EVERY, MAX_WRITES};
+use crate::support::Support;
+use crate::turn::{LogRead, Turn};
 use crate::writing::Writing;
 use paxos::{Message, NodeId, QuorumSystem, Record, Slot, Token, Value};
 use placement::ShardId;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use shard::{ConnId, Cut, Effect, Genesis, Replica};
+use shard::{ConnId, Genesis, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PeerMessage};
 use wire::{Answer, Welcome};
 use world::ChunkId;
-use world::land::{PageError, Payment};
-
-/// A watermark that no Accept carries along leaves after this, in microseconds.
-const FLUSH_AFTER: u64 = 5_000;
-/// Writes under way; beyond that the disk is behind, and nothing is proposed until it has caught up.
-const MAX_WRITES: usize = 64;
-/// Checkpoints being written at a time.
-const MAX_CUTS: usize = 2;
-
-/// What a replica wants of another shard.
-enum Errand {
-    Pay(Payment),
-    Paid(NodeId, ShardId, Payment),
-}
+use world::land::PageError;
 
 /// One node. See the crate for what it is owed.
 #[derive(Debug)]
 pub struct Host {
     pub(crate) config: HostConfig,
     pub(crate) fabric: Fabric,
+    pub(crate) support: Support,
+    pub(crate) leases: Leases,
+    pub(crate) covers: Covers,
+    pub(crate) freshness: Freshness,
+    pub(crate) releases: Releases,
+    /// The probes to answer at the end of this turn: of each asker the last, and what it knows of our cover.
+    pub(crate) unanswered: BTreeMap<NodeId, (u64, u64)>,
+    /// Replicas with reads that wait for news from other nodes.
+    pub(crate) awaiting: BTreeSet<ShardId>,
+    pub(crate) await_at: Mono,
     pub(crate) elections: Elections,
     pub(crate) shards: BTreeMap<ShardId, Replica>,
     /// Replicas to be stepped in this turn.
     pub(crate) touched: BTreeSet<ShardId>,
     /// Replicas with something to repeat.
-    busy: BTreeSet<ShardId>,
-    retry_at: Mono,
+    pub(crate) busy: BTreeSet<ShardId>,
+    pub(crate) retry_at: Mono,
     /// Replicas whose watermark not every voter knows.
-    unflushed: BTreeSet<ShardId>,
-    flush_at: Mono,
+    pub(crate) unflushed: BTreeSet<ShardId>,
+    pub(crate) flush_at: Mono,
     pub(crate) writing: VecDeque<Writing>,
-    next_write: u64,
+    pub(crate) next_write: u64,
     /// Replicas that have commands waiting for the disk to catch up.
-    stalled: BTreeSet<ShardId>,
+    pub(crate) stalled: BTreeSet<ShardId>,
     pub(crate) cutting: usize,
     /// Replicas with enough log for a checkpoint.
-    uncut: BTreeSet<ShardId>,
+    pub(crate) uncut: BTreeSet<ShardId>,
     /// Where the round of checkpoints goes on.
-    next_cut: ShardId,
-    released: BTreeMap<ShardId, Slot>,
+    pub(crate) next_cut: ShardId,
+    pub(crate) released: BTreeMap<ShardId, Slot>,
     pub(crate) leads: BTreeSet<ShardId>,
     /// Counts retries, to try voters in turn.
     pub(crate) retries: usize,
     /// Gathered for the end of the turn.
-    pub(crate) outgoing: BTreeMap<NodeId, Frame>,
-    pub(crate) answers: BTreeMap<ConnId, Vec<Answer>>,
-    records: Vec<(ShardId, Record)>,
-    tokens: BTreeMap<ShardId, Token>,
-    held: Vec<(NodeId, ShardId, Message)>,
-    turn: Turn,
+    pub(crate) outgoing: BTreeMap<NodeId, Vec<PeerMessage>>,
+    pub(crate) answers: BTreeMap<ConnId, Vec<(Answer, Option<Mono>)>>,
+    pub(crate) records: Vec<(ShardId, Record)>,
+    pub(crate) tokens: BTreeMap<ShardId, Token>,
+    pub(crate) held: Vec<(NodeId, ShardId, Message)>,
+    pub(crate) turn: Turn,
 }
 
 impl Host {
@@ -83,10 +85,20 @@ impl Host {
         let peers: BTreeSet<NodeId> =
             replicas.values().flat_map(|replica| replica.paxos().quorum().voters().to_vec()).collect();
         let fabric = Fabric::new(config.me, config.boot, peers, config.probe_every, config.election_timeout, now.mono);
+        let quarantine = now.mono.plus(config.quarantine);
+        let support = Support::new(config.boot, config.support, config.clock_drift_ppm, quarantine);
         let rng = Xoshiro256PlusPlus::seed_from_u64(config.random_seed);
         let touched = replicas.keys().copied().collect();
         Ok(Self {
             fabric,
+            support,
+            leases: Leases::default(),
+            covers: Covers::new(config.boot),
+            freshness: Freshness::default(),
+            releases: Releases::default(),
+            unanswered: BTreeMap::new(),
+            awaiting: BTreeSet::new(),
+            await_at: now.mono,
             elections: Elections::new(config.election_timeout, rng),
             shards: replicas,
             touched,
@@ -127,23 +139,17 @@ impl Host {
 
     /// A frame of a peer.
     pub fn handle_frame(&mut self, now: Now, from: NodeId, frame: Frame) {
-        for message in frame {
+        for message in frame.messages {
             match message {
                 PeerMessage::Paxos { shard, message } => {
+                    self.note_pledge(shard, from, frame.epoch, &message);
                     let Some(replica) = self.shards.get_mut(&shard) else { continue };
-                    let fabric = &self.fabric;
-                    replica.handle_peer(from, message, &|node, quorum| fabric.healthy(now.mono, node, quorum));
+                    let mut ties = Ties { now: now.mono, fabric: &self.fabric, support: &mut self.support };
+                    replica.handle_peer(from, message, &mut ties);
                     self.touched.insert(shard);
                 }
-                PeerMessage::Probe(probe) => {
-                    let (answer, changes) = self.fabric.on_probe(now, from, &probe);
-                    self.outgoing.entry(from).or_default().push(PeerMessage::Heard(answer));
-                    self.notice(now, &changes);
-                }
-                PeerMessage::Heard(answer) => {
-                    let changes = self.fabric.on_heard(now.mono, from, &answer);
-                    self.notice(now, &changes);
-                }
+                PeerMessage::Probe(probe) => self.on_probe(now, from, &probe),
+                PeerMessage::Heard(heard) => self.on_heard(now, from, &heard),
                 PeerMessage::Pay { from: payer, to, payment } => {
                     if let Some(replica) = self.shards.get_mut(&to) {
                         replica.handle_payment(from, payer, payment);
@@ -172,7 +178,7 @@ impl Host {
                 }
             }
             for (to, shard, message) in held {
-                self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
+                self.dispatch(to, shard, message);
             }
         }
         if self.writing.len() < MAX_WRITES {
@@ -214,19 +220,23 @@ impl Host {
     pub fn handle_tick(&mut self, now: Now) {
         let changes = self.fabric.look(now.mono);
         self.notice(now, &changes);
-        if let Some(probe) = self.fabric.poll_probe(now) {
-            let peers: Vec<NodeId> = self.peers();
-            for peer in peers {
-                self.outgoing.entry(peer).or_default().push(PeerMessage::Probe(probe.clone()));
-            }
+        self.probe_all(now);
+        if self.is_disk_stuck(now.mono) {
+            self.step_down(now);
         }
         for shard in self.elections.poll_due(now.mono) {
+            let stuck = self.is_disk_stuck(now.mono);
             let Some(replica) = self.shards.get_mut(&shard) else { continue };
-            // Standing where no quorum answers would only raise ballots.
-            if self.fabric.healthy(now.mono, self.config.me, replica.paxos().quorum()) {
-                replica.campaign();
+            // Standing where no quorum answers, or with a disk that takes no promise, would only raise ballots.
+            if !stuck && self.fabric.healthy(now.mono, self.config.me, replica.paxos().quorum()) {
+                let mut ties = Ties { now: now.mono, fabric: &self.fabric, support: &mut self.support };
+                replica.campaign(&mut ties);
                 self.touched.insert(shard);
             }
+        }
+        if !self.awaiting.is_empty() && now.mono >= self.await_at {
+            self.await_at = now.mono.plus(AWAIT_EVERY);
+            self.touched.extend(self.awaiting.iter().copied());
         }
         if !self.busy.is_empty() && now.mono >= self.retry_at {
             self.retries = self.retries.wrapping_add(1);
@@ -235,6 +245,7 @@ impl Host {
                     let fabric = &self.fabric;
                     replica.handle_retry(&|node| fabric.hears(now.mono, node));
                     self.touched.insert(shard);
+                    self.remind_voters(now.mono, shard);
                 }
             }
         }
@@ -252,6 +263,9 @@ impl Host {
     /// When [`Host::handle_tick`] is next needed.
     pub fn next_tick(&self) -> Mono {
         let mut at = self.fabric.next_tick();
+        if let Some(writing) = self.writing.front().filter(|_| !self.leads.is_empty()) {
+            at = at.min(writing.since.plus(self.config.election_timeout));
+        }
         if let Some(due) = self.elections.next_tick() {
             at = at.min(due);
         }
@@ -261,50 +275,10 @@ impl Host {
         if !self.unflushed.is_empty() {
             at = at.min(self.flush_at);
         }
+        if !self.awaiting.is_empty() {
+            at = at.min(self.await_at);
+        }
         at
-    }
-
-    /// Steps every touched replica and hands over what the turn wants done.
-    pub fn finish_turn(&mut self, now: Now) -> Turn {
-        // A payment to a shard of this same node touches that shard: again, until nothing is left.
-        while !self.touched.is_empty() {
-            for shard in std::mem::take(&mut self.touched) {
-                self.step(now, shard);
-            }
-        }
-        let cuts = self.take_cuts();
-        if self.records.is_empty() {
-            // What waits for an earlier write waits on with it.
-            match self.writing.back_mut() {
-                Some(writing) => {
-                    for message in std::mem::take(&mut self.held) {
-                        writing.hold(message);
-                    }
-                }
-                None => {
-                    for (to, shard, message) in std::mem::take(&mut self.held) {
-                        self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
-                    }
-                }
-            }
-        } else {
-            let id = self.next_write;
-            self.next_write += 1;
-            let tokens = std::mem::take(&mut self.tokens).into_iter().collect();
-            self.writing.push_back(Writing { id, tokens, held: std::mem::take(&mut self.held), cuts: Vec::new() });
-            self.turn.write = Some(Write { id, records: std::mem::take(&mut self.records) });
-        }
-        // A checkpoint ahead of its log would leave a hole in it after a crash: slots that this replica holds applied, but
-        // can show to nobody who lacks them.
-        match self.writing.back_mut() {
-            Some(writing) => writing.cuts.extend(cuts),
-            None => self.turn.cuts.extend(cuts),
-        }
-        for (node, messages) in std::mem::take(&mut self.outgoing) {
-            self.turn.frames.extend(turn::frames(messages).into_iter().map(|frame| (node, frame)));
-        }
-        self.turn.answers = std::mem::take(&mut self.answers).into_iter().collect();
-        std::mem::take(&mut self.turn)
     }
 
     /// Whether every shard this node holds has a leader that this node would follow, and every one it leads serves.
@@ -342,6 +316,11 @@ impl Host {
         self.writing.len() >= MAX_WRITES
     }
 
+    /// Whether the disk has not finished a write for a whole election time-out. Then others lead better.
+    pub(crate) fn is_disk_stuck(&self, now: Mono) -> bool {
+        self.writing.front().is_some_and(|writing| now.since(writing.since) >= self.config.election_timeout)
+    }
+
     /// Asks for a checkpoint of every shard that has anything to write (a clean stop makes the next start short).
     pub fn checkpoint_all(&mut self) {
         self.uncut = self.shards.keys().copied().collect();
@@ -366,85 +345,5 @@ impl Host {
         }
         peers.remove(&self.config.me);
         peers.into_iter().collect()
-    }
-
-    fn step(&mut self, now: Now, shard: ShardId) {
-        let may_propose = self.writing.len() < MAX_WRITES;
-        let time = self.log_clock(now);
-        let Some(replica) = self.shards.get_mut(&shard) else { return };
-        replica.step(time, may_propose);
-        if !may_propose && replica.has_queued() {
-            self.stalled.insert(shard);
-        }
-        let mut errands = Vec::new();
-        while let Some(effect) = replica.poll_effect() {
-            match effect {
-                Effect::Persist { record, token } => {
-                    self.records.push((shard, record));
-                    self.tokens.insert(shard, token);
-                }
-                Effect::Send { to, message, after: None } => {
-                    self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
-                }
-                Effect::Send { to, message, after: Some(_) } => self.held.push((to, shard, message)),
-                Effect::Answer { conn, answer } => self.answers.entry(conn).or_default().push(answer),
-                Effect::ReadLog { to, after, through } => {
-                    self.turn.log_reads.push(LogRead { shard, to, after, through });
-                }
-                Effect::Proposed { items } => self.turn.batches.push(items),
-                Effect::LoadChunk { chunk } => self.turn.chunk_loads.push((shard, chunk)),
-                Effect::Pay { payment } => errands.push(Errand::Pay(payment)),
-                Effect::Paid { node, shard: payer, payment } => errands.push(Errand::Paid(node, payer, payment)),
-            }
-        }
-        let fabric = &self.fabric;
-        if replica.wants_retry(&|node| fabric.hears(now.mono, node)) {
-            if self.busy.is_empty() {
-                self.retry_at = now.mono.plus(self.config.probe_every);
-            }
-            self.busy.insert(shard);
-        } else {
-            self.busy.remove(&shard);
-        }
-        if replica.wants_flush(&|node| fabric.hears(now.mono, node)) {
-            if self.unflushed.is_empty() {
-                self.flush_at = now.mono.plus(FLUSH_AFTER);
-            }
-            self.unflushed.insert(shard);
-        } else {
-            self.unflushed.remove(&shard);
-        }
-        if replica.uncut_bytes() >= self.config.checkpoint_bytes {
-            self.uncut.insert(shard);
-        }
-        let released = replica.released();
-        let before = self.released.entry(shard).or_default();
-        if released > *before {
-            *before = released;
-            self.turn.releases.push((shard, released));
-        }
-        self.note_leader(now, shard);
-        for errand in errands {
-            match errand {
-                Errand::Pay(payment) => self.carry_payment(shard, payment),
-                Errand::Paid(node, payer, payment) => self.carry_receipt(node, payer, payment),
-            }
-        }
-    }
-
-    fn take_cuts(&mut self) -> Vec<(ShardId, Cut)> {
-        let mut cuts = Vec::new();
-        while self.cutting < MAX_CUTS {
-            // In turn: a shard that fills its log fast must not keep the others waiting.
-            let next = self.uncut.range(self.next_cut..).next().or_else(|| self.uncut.first());
-            let Some(&shard) = next else { break };
-            self.uncut.remove(&shard);
-            self.next_cut = ShardId(shard.0.wrapping_add(1));
-            if let Some(cut) = self.shards.get_mut(&shard).and_then(Replica::take_cut) {
-                self.cutting += 1;
-                cuts.push((shard, cut));
-            }
-        }
-        cuts
     }
 }

@@ -1,9 +1,12 @@
 //! What the fabric's news mean for the shards: who leads, who may stand, what time it is.
 
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::fabric::Changes;
 use crate::host::Host;
+use paxos::replica::TransferError;
+use paxos::{NodeId, Slot};
 use placement::ShardId;
+use shard::Replica;
 use world::Millis;
 
 /// A leader's clock may be so far ahead of most nodes' clocks, in milliseconds.
@@ -16,17 +19,18 @@ impl Host {
             for replica in self.shards.values_mut() {
                 replica.forget_leader(node);
             }
+            let shards = &self.shards;
+            self.freshness.forget(node, |shard| shards.get(&shard).map_or(Slot::ZERO, Replica::applied));
         }
         if !changes.view && changes.restarted.is_empty() && changes.back.is_empty() {
             return;
         }
         let shards: Vec<ShardId> = self.shards.keys().copied().collect();
         for shard in shards {
-            let Some(replica) = self.shards.get_mut(&shard) else { continue };
+            let Some(replica) = self.shards.get(&shard) else { continue };
             let paxos = replica.paxos();
             if paxos.is_leader() && !self.fabric.healthy(now.mono, self.config.me, paxos.quorum()) {
-                replica.resign();
-                self.touched.insert(shard);
+                self.resign(shard);
             }
             self.note_leader(now, shard);
             if !changes.back.is_empty() {
@@ -38,6 +42,44 @@ impl Host {
         }
     }
 
+    /// Leaves every office: the disk stands still, or the node is about to stop. The others need not wait for what they have
+    /// promised this node.
+    pub fn step_down(&mut self, now: Now) {
+        for shard in std::mem::take(&mut self.leads) {
+            self.resign(shard);
+            self.note_leader(now, shard);
+        }
+        for peer in self.peers() {
+            self.probe_now(now, peer);
+        }
+    }
+
+    /// Hands the office of `shard` over to `to`, once that node holds everything proposed; given up after an election
+    /// time-out.
+    pub fn transfer(&mut self, now: Now, shard: ShardId, to: NodeId) -> Result<(), TransferError> {
+        let until = now.mono.plus(self.config.election_timeout);
+        let Some(replica) = self.shards.get_mut(&shard) else { return Err(TransferError::NotLeader) };
+        replica.transfer(to, until)?;
+        self.touched.insert(shard);
+        Ok(())
+    }
+
+    /// Leaves one, and sees to it that the voters hear of it.
+    fn resign(&mut self, shard: ShardId) {
+        let Some(replica) = self.shards.get_mut(&shard) else { return };
+        if let Some(ballot) = replica.resign() {
+            let voters = replica.paxos().quorum().voters().iter().copied();
+            self.releases.add(shard, ballot, voters.filter(|&voter| voter != self.config.me));
+        }
+        self.leases.drop(shard);
+        self.touched.insert(shard);
+    }
+
+    /// Whether what it promised in an earlier life may still bind it.
+    pub fn in_quarantine(&self, now: Mono) -> bool {
+        self.support.in_quarantine(now)
+    }
+
     /// Keeps the list of leaderless shards.
     pub(crate) fn note_leader(&mut self, now: Now, shard: ShardId) {
         let Some(replica) = self.shards.get(&shard) else { return };
@@ -46,8 +88,8 @@ impl Host {
         let leader = paxos.leader().map(|ballot| ballot.node);
         if leader == Some(self.config.me) && paxos.is_leader() {
             self.leads.insert(shard);
-        } else {
-            self.leads.remove(&shard);
+        } else if self.leads.remove(&shard) {
+            self.leases.drop(shard);
         }
         if leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
             self.elections.found(shard);

@@ -3,7 +3,9 @@
 //! # What a driver owes
 //!
 //! 1. It hands in everything that has arrived (`handle_*`), then calls [`Host::finish_turn`] and carries out the
-//!    [`Turn`]: frames first, then the write, then the rest.
+//!    [`Turn`]: frames first, then the write, then the rest; last it sends what [`Host::take_answers`] gives, asked with
+//!    the time of that moment.
+//!    The moment given to [`Host::finish_turn`] is read after everything handed in had arrived.
 //! 2. Writes become durable in the order of their ids; then [`Host::handle_written`]. The next turn need not wait.
 //! 3. Frames may be lost, repeated, reordered and late. Peers are who the transport says they are.
 //! 4. It calls [`Host::handle_tick`] at [`Host::next_tick`] or later.
@@ -16,21 +18,31 @@
 //! | [`clock`] | the two clocks as values |
 //! | [`config`] | what a node starts from |
 //! | [`fabric`] | one probe per pair of nodes and interval: who is there, whom it hears |
+//! | [`support`] | what nodes promise each other so that a leader may answer alone |
+//! | [`lease`] | which leaders here may, and until when |
+//! | [`freshness`] | how old the state of the others can be at most |
 //! | [`election`] | when a leaderless shard's replica stands, and how long it waits after a failure |
+//! | `liaison` | the words between nodes: probes, answers, promises |
 //! | `leadership` | what the fabric's news mean for the shards |
 //! | `routing` | who is to answer: a client, another shard |
 //! | `writing` | a write under way, and what waits for it |
 //! | [`turn`] | what a turn wants done |
 //! | `survey` | what a node looks like from outside |
-//! | [`host`] | the node |
+//! | [`host`] | the node: what comes in |
+//! | `stepping` | the turn's end: what goes out |
 
 pub mod clock;
 pub mod config;
 pub mod election;
 pub mod fabric;
+pub mod freshness;
 pub mod host;
 mod leadership;
+pub mod lease;
+mod liaison;
 mod routing;
+mod stepping;
+pub mod support;
 mod survey;
 pub mod turn;
 mod writing;

@@ -24,14 +24,14 @@ impl Host {
                     self.touched.insert(shard);
                 }
             }
-            &RequestBody::Read { shard, query, level } => {
+            &RequestBody::Read { shard, query, level, after } => {
                 let refusal =
                     if level == Level::Strong { self.cannot_decide(now, shard) } else { self.not_here(shard) };
                 if let Some(refusal) = refusal {
                     return self.answer(origin, AnswerBody::Refused(refusal));
                 }
                 if let Some(replica) = self.shards.get_mut(&shard) {
-                    replica.handle_read(origin, query, level);
+                    replica.handle_read(now.mono, origin, query, level, after);
                     self.touched.insert(shard);
                 }
             }
@@ -112,6 +112,6 @@ impl Host {
     }
 
     fn answer(&mut self, origin: Origin, body: AnswerBody) {
-        self.answers.entry(origin.conn).or_default().push(Answer { id: origin.id, body });
+        self.answers.entry(origin.conn).or_default().push((Answer { id: origin.id, body }, None));
     }
 }

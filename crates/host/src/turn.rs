@@ -2,20 +2,17 @@
 
 use paxos::{Message, NodeId, Record, Slot, Value};
 use placement::ShardId;
-use shard::{ConnId, Cut};
-use wire::Answer;
-use wire::peer::{Frame, PeerMessage};
+use shard::Cut;
+use wire::peer::{Epoch, Frame, PeerMessage};
 use world::ChunkId;
 
-/// Everything a turn wants done, in the order of its fields.
+/// Everything a turn wants done, in the order of its fields. Answers are taken afterwards: [`crate::Host::take_answers`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// One frame per peer, more where one would be very large.
     pub frames: Vec<(NodeId, Frame)>,
     /// One durable write over all shards.
     pub write: Option<Write>,
-    /// For each connection, what to answer.
-    pub answers: Vec<(ConnId, Vec<Answer>)>,
     /// Parts of the log that lagging peers need.
     pub log_reads: Vec<LogRead>,
     /// Chunks to read from the store.
@@ -55,20 +52,20 @@ const FRAME_BYTES: usize = 1 << 20;
 
 /// Divides what is for one peer into frames of bearable size, the words about liveness first: they must not be lost
 /// because of what travels with them.
-pub(crate) fn frames(messages: Frame) -> Vec<Frame> {
-    let (mut first, rest): (Frame, Frame) =
+pub(crate) fn frames(epoch: Epoch, messages: Vec<PeerMessage>) -> Vec<Frame> {
+    let (mut first, rest): (Vec<PeerMessage>, Vec<PeerMessage>) =
         messages.into_iter().partition(|message| matches!(message, PeerMessage::Probe(_) | PeerMessage::Heard(_)));
     let mut frames = Vec::with_capacity(1);
     let mut bytes = 0;
     for message in rest {
         bytes += weight(&message);
         if bytes > FRAME_BYTES && !first.is_empty() {
-            frames.push(std::mem::take(&mut first));
+            frames.push(Frame { epoch, messages: std::mem::take(&mut first) });
             bytes = weight(&message);
         }
         first.push(message);
     }
-    frames.push(first);
+    frames.push(Frame { epoch, messages: first });
     frames
 }
 
@@ -89,7 +86,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use paxos::Ballot;
-    use wire::peer::Probe;
+    use wire::peer::{Probe, Word};
     use world::Millis;
 
     #[test]
@@ -106,10 +103,13 @@ mod tests {
             shard: ShardId(2),
             message: Message::Refuse { ballot: Ballot::ZERO, promised: Ballot::ZERO },
         };
-        let probe = PeerMessage::Probe(Probe { seq: 1, word: 1, wall: Millis(0), boot: 1, hears: vec![] });
+        let word = Word { number: 1, wall: Millis(0), boot: 1, hears: vec![] };
+        let probe = PeerMessage::Probe(Probe { seq: 1, word, known: 0, released: vec![] });
         let large = FRAME_BYTES / 2;
         let messages = vec![learn(large), learn(large), small.clone(), learn(3 * FRAME_BYTES), probe.clone()];
-        let frames = frames(messages);
+        let frames = frames(Epoch(7), messages);
+        assert!(frames.iter().all(|frame| frame.epoch == Epoch(7)));
+        let frames: Vec<Vec<PeerMessage>> = frames.into_iter().map(|frame| frame.messages).collect();
         assert_eq!(frames.len(), 3, "one that fits, one that fits, one that is too large by itself");
         assert_eq!(frames[0], [probe, learn(large)]);
         assert_eq!(frames[1], [learn(large), small]);

@@ -1,5 +1,6 @@
 //! A write under way, and what waits for it.
 
+use crate::clock::Mono;
 use paxos::{Message, NodeId, Token};
 use placement::ShardId;
 use shard::Cut;
@@ -8,6 +9,8 @@ use shard::Cut;
 #[derive(Debug)]
 pub(crate) struct Writing {
     pub id: u64,
+    /// When it was handed to the disk.
+    pub since: Mono,
     pub tokens: Vec<(ShardId, Token)>,
     pub held: Vec<(NodeId, ShardId, Message)>,
     /// Checkpoints of what this write, or one before, makes durable.
@@ -43,7 +46,7 @@ mod tests {
             Message::Ack { ballot, through: Slot(through), chosen, safe: chosen, gap: false }
         };
         let refuse = Message::Refuse { ballot: Ballot::ZERO, promised: Ballot::ZERO };
-        let mut writing = Writing { id: 1, tokens: Vec::new(), held: Vec::new(), cuts: Vec::new() };
+        let mut writing = Writing { id: 1, since: Mono(0), tokens: Vec::new(), held: Vec::new(), cuts: Vec::new() };
         for message in [ack(1), refuse.clone(), ack(2), refuse.clone()] {
             writing.hold((NodeId(1), ShardId(7), message));
         }

@@ -49,14 +49,13 @@ fn unavailable(
     context: Context<'_>,
 ) -> (String, String) {
     let doing = context.doing;
-    if reason == Reason::LevelNotServed {
-        let level = context.level.map_or_else(String::new, |level| format!(" '{level}'"));
-        let message = format!("{doing}: this cluster does not serve the read level{level}");
-        return (message, "use --read strong or --read eventual".into());
-    }
     let hint = match (applied, reason) {
         (Applied::Unknown, _) => "look with `icefarm field X,Y` before you try again: it may have taken effect".into(),
         (_, Reason::NotLeader) => "leave --from out, or add --read eventual".into(),
+        (_, Reason::TooStale | Reason::Behind) => {
+            let level = context.level.map_or_else(String::new, |level| format!(" '{level}'"));
+            format!("the level{level} asks for more than could be shown: try again, ask for less, or leave --from out")
+        }
         (_, Reason::NoReplica) => "leave --from out, or name another node (see `icefarm admin shards`)".into(),
         _ if missing.is_empty() => "nothing was done; try again, and see `icefarm admin status`".into(),
         _ => format!(
@@ -245,16 +244,16 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_not_served_is_named() {
+    fn a_level_that_could_not_be_met_is_named() {
         let error = Error::Unavailable {
             applied: Applied::No,
-            reason: Reason::LevelNotServed,
+            reason: Reason::TooStale,
             missing: Vec::new(),
             retry_after_ms: 500,
         };
         let failure = of(&error);
-        assert_eq!((failure.status, failure.problem()), (Exit::Unavailable, Problem::not_applied("level_not_served")));
-        assert!(failure.message.contains("'session'"), "{failure}");
+        assert_eq!((failure.status, failure.problem()), (Exit::Unavailable, Problem::not_applied("too_stale")));
+        assert!(failure.hint.as_deref().unwrap_or_default().contains("'session'"), "{failure}");
     }
 
     #[test]

@@ -101,11 +101,18 @@ pub struct Timing {
     pub probe_ms: u64,
     /// A peer silent for so long is counted out.
     pub election_timeout_ms: u64,
+    /// A node supports another for so long at a time: for about as long a leader may answer strong reads by itself after it
+    /// was last in touch with a quorum. At most the election time-out, which is what it is if this is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support_ms: Option<u64>,
+    /// No clock of the cluster runs faster or slower than right by more than this, in parts per million. Leases rest on it:
+    /// where it is wrong, a strong read may be stale.
+    pub clock_drift_ppm: u64,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { probe_ms: 250, election_timeout_ms: 1_000 }
+        Self { probe_ms: 250, election_timeout_ms: 1_000, support_ms: None, clock_drift_ppm: 10_000 }
     }
 }
 
@@ -168,6 +175,10 @@ pub struct NodeConfig {
     pub probe: Duration,
     /// Silence that counts a peer out.
     pub election_timeout: Duration,
+    /// What it promises other nodes at a time.
+    pub support: Duration,
+    /// How wrong clocks may run.
+    pub clock_drift_ppm: u64,
     /// Bytes of a log segment.
     pub segment_bytes: u32,
     /// Bytes of log after which a shard is checkpointed.
@@ -204,11 +215,19 @@ impl NodeConfig {
         let Some((_, own)) = nodes.iter().find(|(id, _)| *id == node) else {
             return Err(invalid(format!("node {node} is not in the list of nodes")));
         };
-        let Timing { probe_ms, election_timeout_ms } = file.timing;
+        let Timing { probe_ms, election_timeout_ms, support_ms, clock_drift_ppm } = file.timing;
         if probe_ms == 0 || election_timeout_ms < 2 * probe_ms {
             return Err(invalid(format!(
                 "timing: probe_ms is {probe_ms} and election_timeout_ms {election_timeout_ms}; \
                  the time-out must be at least twice the probe's interval, and that not 0"
+            )));
+        }
+        let support_ms = support_ms.unwrap_or(election_timeout_ms);
+        if support_ms < 2 * probe_ms || support_ms > election_timeout_ms || clock_drift_ppm > 200_000 {
+            return Err(invalid(format!(
+                "timing: support_ms is {support_ms} (from twice probe_ms, {}, to election_timeout_ms, \
+                 {election_timeout_ms}) and clock_drift_ppm {clock_drift_ppm} (0 to 200000)",
+                2 * probe_ms
             )));
         }
         let Storage { segment_mib, checkpoint_kib } = file.storage;
@@ -231,6 +250,8 @@ impl NodeConfig {
             layout: file.layout,
             probe: Duration::from_millis(probe_ms),
             election_timeout: Duration::from_millis(election_timeout_ms),
+            support: Duration::from_millis(support_ms),
+            clock_drift_ppm,
             segment_bytes: segment_mib << 20,
             checkpoint_bytes: checkpoint_kib << 10,
             nodes,

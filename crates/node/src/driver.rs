@@ -2,7 +2,8 @@
 
 use crate::clients::{Clients, Received, greet};
 use crate::clock;
-use crate::config::{ConfigError, NodeConfig};
+use crate::config::NodeConfig;
+use crate::error::NodeError;
 use crate::log_thread::{LogDone, LogJob, LogThread};
 use crate::page_thread::{PageDone, PageJob, PageThread};
 use crate::telemetry::{self, Ask, Asking, Telemetry};
@@ -14,15 +15,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use storage::{DataDir, DataError, Incarnation, LogError, LogOptions, Pages, PagesError, StoreOptions, Stores};
+use storage::{DataDir, Incarnation, LogOptions, Pages, StoreOptions, Stores};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use transport::{
-    Event, EventReceiver, IdentityError, Limits, NodeIdentity, Transport, TransportConfig, TransportError, Tuning,
-};
+use transport::{Event, EventReceiver, Limits, NodeIdentity, Transport, TransportConfig, Tuning};
 use wire::codec;
 use wire::{Answer, AnswerBody, NodeReport, Reply};
-use world::land::{PageError, PageKey};
+use world::land::PageKey;
 
 /// Events taken at once.
 const EVENTS: usize = 1_024;
@@ -36,49 +35,6 @@ const UPKEEP_EVERY: u64 = 5_000_000;
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
 /// Then lets what is queued reach the network for at most this long.
 const NETWORK_GRACE: Duration = Duration::from_millis(500);
-
-/// Why a node could not start, or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// Its configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Its keys.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// Its data directory.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// Its checkpoints.
-    #[error(transparent)]
-    Pages(#[from] PagesError),
-    /// Its log.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A chunk's page that cannot be read.
-    #[error("a chunk in the checkpoints: {0}")]
-    Page(#[from] PageError),
-    /// Its network.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// Its HTTP port.
-    #[error(transparent)]
-    Http(#[from] gateway::BindError),
-    /// What the stores hold cannot be used.
-    #[error(transparent)]
-    Host(#[from] host::HostError),
-    /// The machine refused something small.
-    #[error("cannot {doing}: {source}")]
-    System {
-        /// What was tried.
-        doing: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A thread is gone.
-    #[error("the {0} thread ended unexpectedly: look for a panic above")]
-    Thread(&'static str),
-}
 
 /// What stands between the node and serving; the gateway reads it.
 #[derive(Debug, Default)]
@@ -104,7 +60,9 @@ pub struct Node {
     http: Option<tokio::net::TcpListener>,
     ready: Arc<Ready>,
     /// Held until the node has ended: nobody else may use the directory.
-    _data: DataDir,
+    data: DataDir,
+    /// What is promised other nodes at a time, until nothing that was promised before matters.
+    support: Option<Duration>,
     buffer: Vec<u8>,
     telemetry: Telemetry,
     upkeep_at: Mono,
@@ -175,8 +133,11 @@ impl Node {
             map,
             seed: world.seed,
             rules: world.rules,
-            probe_every: config.probe.as_micros().try_into().unwrap_or(u64::MAX),
-            election_timeout: config.election_timeout.as_micros().try_into().unwrap_or(u64::MAX),
+            probe_every: micros(config.probe),
+            election_timeout: micros(config.election_timeout),
+            support: micros(config.support),
+            clock_drift_ppm: config.clock_drift_ppm,
+            quarantine: micros(data.give_support(config.support)?),
             checkpoint_bytes: config.checkpoint_bytes,
             random_seed: random_seed()?,
             about,
@@ -199,7 +160,8 @@ impl Node {
             clients: Clients::new(config.cluster, config.token_key),
             http: Some(http),
             ready: Arc::new(Ready(Mutex::new(vec![starting()]))),
-            _data: data,
+            data,
+            support: Some(config.support),
             buffer: Vec::new(),
             telemetry: Telemetry::new(peers),
             upkeep_at: Mono(0),
@@ -286,6 +248,11 @@ impl Node {
         if now.mono >= self.upkeep_at {
             self.upkeep_at = now.mono.plus(UPKEEP_EVERY);
             self.telemetry.upkeep();
+            if !self.host.in_quarantine(now.mono)
+                && let Some(support) = self.support.take()
+            {
+                self.data.outlived_support(support)?;
+            }
         }
         // The network's tasks share this thread: let them bring what has come meanwhile.
         tokio::task::yield_now().await;
@@ -379,8 +346,12 @@ impl Node {
         if let Some(write) = turn.write {
             self.submit_log(LogJob::Write(write))?;
         }
-        for (conn, answers) in &turn.answers {
-            self.answer_all(*conn, answers);
+        // Whatever a lease allowed is checked as late as can be.
+        for (conn, answers) in self.host.take_answers(clock::now().mono) {
+            for answer in &answers {
+                self.telemetry.answered(answer);
+            }
+            self.answer_all(conn, &answers);
         }
         for read in turn.log_reads {
             self.submit_log(LogJob::Read(read))?;
@@ -466,6 +437,8 @@ impl Node {
 
     /// Makes the next start short.
     async fn checkpoint(&mut self) -> Result<(), NodeError> {
+        // Others lead at once, instead of missing this node first.
+        self.host.step_down(clock::now());
         self.host.checkpoint_all();
         let deadline = Instant::now() + CHECKPOINT_GRACE;
         loop {
@@ -484,6 +457,10 @@ impl Node {
             }
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn starting() -> Missing {

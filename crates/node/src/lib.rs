@@ -9,15 +9,18 @@
 //! | [`clients`] | who is connected, and what they may ask |
 //! | [`log_thread`], [`page_thread`] | the two stores, each behind a bounded queue |
 //! | [`driver`] | the turn |
+//! | `error` | why a node could not start, or had to stop |
 //! | `telemetry` | what is counted and measured |
 
 pub mod clients;
 mod clock;
 pub mod config;
 pub mod driver;
+mod error;
 pub mod log_thread;
 pub mod page_thread;
 mod telemetry;
 
 pub use config::{ConfigError, NodeConfig, NodeFile};
-pub use driver::{Node, NodeError};
+pub use driver::Node;
+pub use error::NodeError;

@@ -139,15 +139,10 @@ impl Telemetry {
             #[allow(clippy::cast_precision_loss, reason = "at most some thousands")]
             self.batch_items.record(*items as f64);
         }
-        for (_, answers) in &turn.answers {
-            for answer in answers {
-                self.answered(answer);
-            }
-        }
         self.log_reads.increment(turn.log_reads.len() as u64);
     }
 
-    /// Answers that the driver gave by itself.
+    /// An answer leaves.
     pub fn answered(&mut self, answer: &Answer) {
         match &answer.body {
             AnswerBody::Applied { outcome: Outcome::Rejected(_), .. } => self.rejected.increment(1),
@@ -317,12 +312,13 @@ impl NodeGauges {
 }
 
 /// Every kind of refusal, as [`reason`] names it.
-const REFUSALS: [&str; 11] = [
+const REFUSALS: [&str; 12] = [
     "deposed",
     "expired",
     "forgotten",
     "invalid",
-    "level_not_served",
+    "too_stale",
+    "behind",
     "moved",
     "no_quorum",
     "not_allowed",
@@ -341,7 +337,8 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::Expired { .. } => "expired",
         Refusal::TooFarAhead { .. } => "too_far_ahead",
         Refusal::Forgotten => "forgotten",
-        Refusal::LevelNotServed { .. } => "level_not_served",
+        Refusal::TooStale { .. } => "too_stale",
+        Refusal::Behind { .. } => "behind",
         Refusal::NotAllowed { .. } => "not_allowed",
         Refusal::Invalid { .. } => "invalid",
     }

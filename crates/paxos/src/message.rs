@@ -5,6 +5,7 @@
 //! | [`Message::Canvass`] | would-be candidate, voters | would you join a ballot of mine? (changes nothing) |
 //! | [`Message::Canvassed`] | voter, asker | yes, or no: I follow that leader |
 //! | [`Message::Prepare`] | candidate, voters | phase 1a for all slots above `chosen` |
+//! | [`Message::TakeOver`] | leader, its chosen successor | I have left the office: stand |
 //! | [`Message::Promise`] | voter, candidate | phase 1b |
 //! | [`Message::Accept`] | leader, voters | phase 2a for a run of slots |
 //! | [`Message::Ack`] | voter, leader | phase 2b, cumulative |
@@ -75,6 +76,13 @@ pub enum Message {
         ballot: Ballot,
         /// The candidate knows and holds all slots up to here.
         chosen: Slot,
+        /// The ballot whose leader has handed over to the candidate: nobody needs to protect it any more.
+        released: Option<Ballot>,
+    },
+    /// I have left the office that I held under this ballot, and will never hold it again: stand, without asking around.
+    TakeOver {
+        /// The ballot released.
+        ballot: Ballot,
     },
     /// Phase 1b. Sent once the promise is durable.
     Promise {

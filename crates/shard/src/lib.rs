@@ -10,7 +10,10 @@
 //! | [`requests`] | exactly-once: which requests were answered, and how |
 //! | [`state`] | everything that apply reads or writes, and how it becomes a checkpoint |
 //! | [`replica`] | the parts put together |
+//! | `office` | standing for election, leading, handing over |
 //! | `reads` | when a question may be answered, and with what |
+//! | [`vantage`] | what a replica may say of itself at one moment |
+//! | `paying` | payments between shards |
 //!
 //! # Invariants
 //!
@@ -19,11 +22,15 @@
 //! * A checkpoint is a cut at one slot of *everything* that apply uses.
 
 pub mod batch;
+mod office;
+mod paying;
 mod reads;
 pub mod replica;
 pub mod requests;
 pub mod state;
+pub mod vantage;
 
 pub use batch::{Batch, Genesis, Item};
 pub use replica::{ConnId, Effect, Origin, Replica};
 pub use state::{Cut, RestoreError, Stored};
+pub use vantage::{Mono, Vantage};

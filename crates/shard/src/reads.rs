@@ -1,17 +1,27 @@
 //! Questions: when they may be answered, and with what.
 //!
-//! A strong read waits until the leader's ballot is confirmed after it came, and until everything known chosen then is
-//! applied. Any read waits for the chunks it needs.
+//! | level | is answered once |
+//! |---|---|
+//! | strong | everything known chosen when it came is applied, and a lease holds at that moment, or an accept quorum has confirmed the ballot since |
+//! | bounded | it is proven that the state is not older than asked for |
+//! | session | everything the session has seen is applied |
+//! | eventual | at once |
+//!
+//! Any read waits for the chunks it needs. What cannot be answered for [`PATIENCE`] is refused: another replica may know.
 
-use crate::replica::{Origin, RETRY_AFTER_MS, Replica};
+use crate::replica::{Effect, Origin, RETRY_AFTER_MS, Replica};
+use crate::vantage::{Mono, Vantage};
+use paxos::Slot;
 use paxos::replica::ReadTicket;
 use std::collections::VecDeque;
 use wire::{AnswerBody, Holdings, Level, Query, Refusal, Reply};
 use world::land::Readiness;
 use world::{Bucket, ChunkId};
 
-/// Reads that wait for a confirmation or a chunk.
+/// Reads that wait for a confirmation, a proof or a chunk.
 const READS: usize = 16_384;
+/// How long a bounded or a session read waits for what it needs, in microseconds.
+pub const PATIENCE: u64 = 250_000;
 
 /// A question that cannot be answered yet.
 #[derive(Debug)]
@@ -19,36 +29,64 @@ pub(crate) struct WaitingRead {
     pub origin: Origin,
     pub query: Query,
     pub level: Level,
-    /// A strong read's confirmation; `None` for any other.
+    /// A strong read: what must be applied, as of when it came. A session's: what it has seen.
+    after: Slot,
+    /// A strong read's confirmation, where there was no lease.
     pub ticket: Option<ReadTicket>,
+    /// When it came.
+    since: Mono,
+}
+
+/// What is to become of a question now.
+enum Verdict {
+    /// Answer it. The bound, and the moment from which the answer would no longer be true.
+    Answer(Option<u64>, Option<Mono>),
+    Wait,
+    /// Wait for a proof, which must be asked for.
+    WaitForProof,
+    Refuse(Refusal),
 }
 
 impl Replica {
-    /// A client's question.
-    pub fn handle_read(&mut self, origin: Origin, query: Query, level: Level) {
-        let ticket = match level {
-            Level::Strong => match self.paxos.begin_read() {
-                Ok(ticket) => Some(ticket),
-                Err(paxos::replica::NotLeader) => return self.refuse(origin, self.not_leader()),
+    /// A client's question, come before the moment `now`. A session's answer must hold everything up to `after`.
+    pub fn handle_read(&mut self, now: Mono, origin: Origin, query: Query, level: Level, after: Slot) {
+        let after = match level {
+            Level::Strong => match self.paxos.read_index() {
+                Some(index) => index,
+                None => return self.refuse(origin, self.not_leader()),
             },
-            Level::Eventual => None,
-            Level::Bounded(_) | Level::Session => return self.refuse(origin, Refusal::LevelNotServed { level }),
+            _ => after,
         };
         if self.reads.len() >= READS {
             return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
         }
-        self.reads.push_back(WaitingRead { origin, query, level, ticket });
+        self.reads.push_back(WaitingRead { origin, query, level, after, ticket: None, since: now });
+    }
+
+    /// Whether a read waits that only time or news from another node can answer.
+    pub fn awaits_proof(&self) -> bool {
+        self.reads.iter().any(|read| matches!(read.level, Level::Bounded(_) | Level::Session))
     }
 
     /// Answers the reads that may be answered now; those whose turn has not come keep their order.
-    pub(crate) fn serve_reads(&mut self) {
-        let mut waiting = VecDeque::with_capacity(0);
-        while let Some(read) = self.reads.pop_front() {
-            let ready = read.ticket.is_none_or(|t| t.round <= self.confirmed && t.index <= self.applied);
-            if !ready {
-                waiting.push_back(read);
-                continue;
-            }
+    pub(crate) fn serve_reads(&mut self, vantage: &Vantage<'_>) {
+        if self.reads.is_empty() {
+            return;
+        }
+        let (mut waiting, mut wants_proof) = (VecDeque::with_capacity(0), false);
+        while let Some(mut read) = self.reads.pop_front() {
+            let (bound, until) = match self.judge_read(&mut read, vantage) {
+                Verdict::Answer(bound, until) => (bound, until),
+                Verdict::Refuse(refusal) => {
+                    self.refuse(read.origin, refusal);
+                    continue;
+                }
+                wait => {
+                    wants_proof |= matches!(wait, Verdict::WaitForProof);
+                    waiting.push_back(read);
+                    continue;
+                }
+            };
             let missing = self.missing_for(&read.query);
             if !missing.is_empty() {
                 for chunk in missing {
@@ -59,13 +97,64 @@ impl Replica {
             }
             match self.reply(&read.query) {
                 Some(reply) => {
-                    let receipt = self.receipt(read.level);
-                    self.answer(read.origin, AnswerBody::Read { reply, receipt });
+                    let receipt = self.receipt(read.level, bound);
+                    self.answer_until(read.origin, AnswerBody::Read { reply, receipt }, until);
                 }
                 None => self.refuse(read.origin, self.not_leader()),
             }
         }
         self.reads = waiting;
+        if wants_proof {
+            self.effects.push_back(Effect::WantFresh);
+        }
+    }
+
+    fn judge_read(&mut self, read: &mut WaitingRead, vantage: &Vantage<'_>) -> Verdict {
+        let (applied, now) = (self.applied(), vantage.now);
+        let patient = now.since(read.since) < PATIENCE;
+        let (bound, until) = self.bound(vantage);
+        match read.level {
+            Level::Strong => match (vantage.valid_lease(), read.ticket) {
+                (lease @ Some(_), _) if read.after <= applied => Verdict::Answer(Some(0), lease),
+                (_, Some(ticket)) if ticket.round <= self.confirmed && ticket.index <= applied => {
+                    Verdict::Answer(Some(0), None)
+                }
+                (_, Some(_)) | (Some(_), None) => Verdict::Wait,
+                (None, None) => match self.paxos.begin_read() {
+                    Ok(ticket) => {
+                        read.ticket = Some(ticket);
+                        Verdict::Wait
+                    }
+                    Err(paxos::replica::NotLeader) => Verdict::Refuse(self.not_leader()),
+                },
+            },
+            Level::Bounded(ms) => {
+                let bound_ms = bound.map(|micros| micros.div_ceil(1_000));
+                match (bound, until) {
+                    (Some(0), until) => Verdict::Answer(Some(0), until),
+                    (Some(micros), _) if micros <= ms.saturating_mul(1_000) => {
+                        Verdict::Answer(bound_ms, Some(now.plus(ms.saturating_mul(1_000) - micros + 1)))
+                    }
+                    _ if patient => Verdict::WaitForProof,
+                    _ => Verdict::Refuse(Refusal::TooStale { bound_ms }),
+                }
+            }
+            Level::Session if read.after > applied && patient => Verdict::Wait,
+            Level::Session if read.after > applied => Verdict::Refuse(Refusal::Behind { applied }),
+            Level::Session | Level::Eventual => Verdict::Answer(bound.map(|micros| micros.div_ceil(1_000)), None),
+        }
+    }
+
+    /// How old the applied state can be at most, in microseconds, if that can be proven; and, where a lease proves it, until
+    /// when.
+    fn bound(&self, vantage: &Vantage<'_>) -> (Option<u64>, Option<Mono>) {
+        let applied = self.applied();
+        if let (lease @ Some(_), Some(index)) = (vantage.valid_lease(), self.paxos.read_index())
+            && index <= applied
+        {
+            return (Some(0), lease);
+        }
+        ((vantage.proven)(applied).map(|at| vantage.now.since(at)), None)
     }
 
     fn missing_for(&self, query: &Query) -> Vec<ChunkId> {

@@ -1,22 +1,20 @@
 //! The parts put together: commands become batches, batches become slots, chosen slots become answers.
 
 use crate::batch::{Batch, Genesis, Item};
+use crate::paying::Paying;
 use crate::reads::WaitingRead;
 use crate::requests::Verdict;
 use crate::state::{Cut, Effected, RestoreError, State, Stored};
-use paxos::{Ballot, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
+use crate::vantage::{Mono, Vantage};
+use paxos::{Ballot, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Answer, AnswerBody, Envelope, Level, Receipt, Refusal, ReplicaReport};
 use world::land::{PageError, Payment};
-use world::{Bucket, ChunkId, Command, Land, Millis, PlayerName};
+use world::{Bucket, ChunkId, Land, Millis};
 
-/// Slots proposed and not yet applied; what comes meanwhile makes the next batch larger.
-const WINDOW: usize = 32;
-/// Items in one batch.
-const BATCH_ITEMS: usize = 1_024;
 /// Commands that wait for a batch; beyond that the answer is `Overloaded`.
-const QUEUE: usize = 16_384;
+pub(crate) const QUEUE: usize = 16_384;
 /// What an overloaded replica asks for.
 pub(crate) const RETRY_AFTER_MS: u64 = 50;
 /// A client's connection, as the node numbers them.
@@ -57,6 +55,8 @@ pub enum Effect {
         conn: ConnId,
         /// This.
         answer: Answer,
+        /// What it says holds until then: it must have left before.
+        until: Option<Mono>,
     },
     /// Read chosen values after this slot from the log, for [`Replica::handle_log_read`].
     ReadLog {
@@ -72,6 +72,8 @@ pub enum Effect {
         /// How many.
         items: usize,
     },
+    /// A read waits for fresher news of the leader than there are.
+    WantFresh,
     /// Read a chunk's page, for [`Replica::handle_chunk`]. Apply waits.
     LoadChunk {
         /// Which.
@@ -95,7 +97,7 @@ pub enum Effect {
 
 /// Who is to be told when an item is applied.
 #[derive(Clone, Copy, Debug)]
-enum Waiting {
+pub(crate) enum Waiting {
     Client(Origin),
     Payer { node: NodeId, shard: ShardId, payment: Payment },
     Nobody,
@@ -117,21 +119,19 @@ pub struct Replica {
     /// Bytes applied since the last cut.
     uncut_bytes: usize,
     /// The ballot under which this replica leads.
-    office: Option<Ballot>,
-    queue: VecDeque<(Item, Waiting)>,
+    pub(crate) office: Option<Ballot>,
+    pub(crate) queue: VecDeque<(Item, Waiting)>,
+    /// Whom the office is to be handed to, and until when that is tried.
+    pub(crate) handing: Option<(NodeId, Mono)>,
     /// For each slot proposed in this office, who waits for its items.
-    proposed: BTreeMap<Slot, Vec<Waiting>>,
+    pub(crate) proposed: BTreeMap<Slot, Vec<Waiting>>,
     pub(crate) reads: VecDeque<WaitingRead>,
     pub(crate) confirmed: u64,
     /// A chosen batch that waits for chunks.
     held: Option<(Slot, Batch)>,
     loading: BTreeSet<ChunkId>,
-    /// The payments that are under way, and not to be sent again before the next retry.
-    paying: BTreeMap<(Bucket, PlayerName), u64>,
-    payments_due: bool,
-    /// Payments from other shards that are queued or proposed here.
-    receiving: BTreeSet<(Bucket, PlayerName, u64)>,
-    effects: VecDeque<Effect>,
+    pub(crate) paying: Paying,
+    pub(crate) effects: VecDeque<Effect>,
 }
 
 impl Replica {
@@ -159,21 +159,20 @@ impl Replica {
             uncut_bytes: 0,
             office: None,
             queue: VecDeque::new(),
+            handing: None,
             proposed: BTreeMap::new(),
             reads: VecDeque::new(),
             confirmed: 0,
             held: None,
             loading: BTreeSet::new(),
-            paying: BTreeMap::new(),
-            payments_due: false,
-            receiving: BTreeSet::new(),
+            paying: Paying::default(),
             effects: VecDeque::new(),
         })
     }
 
-    /// A peer replica's message. `healthy(n)`: node `n` is heard and hears a quorum.
-    pub fn handle_peer(&mut self, from: NodeId, message: Message, healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool) {
-        self.paxos.handle_message(from, message, healthy);
+    /// A peer replica's message.
+    pub fn handle_peer(&mut self, from: NodeId, message: Message, liveness: &mut dyn Liveness) {
+        self.paxos.handle_message(from, message, liveness);
     }
 
     /// Everything up to `token` is durable.
@@ -205,32 +204,13 @@ impl Replica {
             return self.refuse(origin, Refusal::Moved { hint: None, map_version: 0 });
         }
         if let Verdict::Repeat(outcome) = self.state.judge(&envelope) {
-            let receipt = self.receipt(Level::Strong);
+            let receipt = self.strong_receipt();
             return self.answer(origin, AnswerBody::Applied { outcome, receipt });
         }
         if self.queue.len() >= QUEUE {
             return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
         }
         self.queue.push_back((Item::Client(envelope), Waiting::Client(origin)));
-    }
-
-    /// A payment from shard `shard`, brought by `node`. Only a leader takes it; the payer comes again.
-    pub fn handle_payment(&mut self, node: NodeId, shard: ShardId, payment: Payment) {
-        if self.state.land().is_some_and(|land| land.has_received(&payment)) {
-            self.effects.push_back(Effect::Paid { node, shard, payment });
-        } else if self.paxos.is_leader()
-            && self.queue.len() < QUEUE
-            && self.receiving.insert((payment.from, payment.player, payment.seq))
-        {
-            self.queue.push_back((Item::Receive(payment), Waiting::Payer { node, shard, payment }));
-        }
-    }
-
-    /// A payment of this shard has arrived.
-    pub fn handle_paid(&mut self, bucket: Bucket, player: PlayerName, seq: u64) {
-        if self.paxos.is_leader() && self.paying.get(&(bucket, player)) == Some(&seq) && self.queue.len() < QUEUE {
-            self.queue.push_back((Item::Settle { bucket, player, seq }, Waiting::Nobody));
-        }
     }
 
     /// A cut up to `slot` is durable.
@@ -243,15 +223,20 @@ impl Replica {
 
     /// Ends the replica's turn: makes a batch of what came (unless the disk is behind: `may_propose`), applies what is
     /// chosen, answers. `wall` is the wall clock.
-    pub fn step(&mut self, wall: Millis, may_propose: bool) {
+    pub fn step(&mut self, wall: Millis, may_propose: bool, vantage: &Vantage<'_>) {
         self.notice_office();
-        if may_propose {
+        self.hand_over(vantage.now);
+        if may_propose && self.handing.is_none() {
             self.propose(wall);
         }
-        self.paxos.ask_confirmation();
         self.pump();
         self.apply();
-        self.serve_reads();
+        self.serve_reads(vantage);
+        // Only reads without a lease have to ask; a voter alone answers itself.
+        if self.paxos.ask_confirmation() {
+            self.pump();
+            self.serve_reads(vantage);
+        }
         self.pay();
         self.pump();
     }
@@ -261,32 +246,15 @@ impl Replica {
         self.effects.pop_front()
     }
 
-    /// Stands for election.
-    pub fn campaign(&mut self) {
-        self.paxos.campaign();
-    }
-
-    /// Leaves the office: no quorum can be reached.
-    pub fn resign(&mut self) {
-        // Resigning from what one does not hold is no mistake here: the host may be a message behind.
-        let _ = self.paxos.resign();
-    }
-
-    /// `node` has started anew and leads nothing.
-    pub fn forget_leader(&mut self, node: NodeId) {
-        self.paxos.forget_leader(node);
-    }
-
     /// Whether [`Replica::handle_retry`] has anything to repeat.
     pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
-        self.paxos.wants_retry(alive) || !self.paying.is_empty()
+        self.paxos.wants_retry(alive) || self.paying.is_waiting()
     }
 
     /// Repeats what may have been lost.
     pub fn handle_retry(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         self.paxos.handle_retry(alive);
-        self.paying.clear();
-        self.payments_due = true;
+        self.paying.retry();
     }
 
     /// Whether commands wait for a batch.
@@ -390,53 +358,6 @@ impl Replica {
         (first..=last).contains(&bucket)
     }
 
-    /// Answers everybody whose office is gone, or starts a new one.
-    fn notice_office(&mut self) {
-        let office = self.paxos.is_leader().then(|| self.paxos.promised());
-        if office == self.office {
-            return;
-        }
-        self.office = office;
-        self.confirmed = 0;
-        self.paying.clear();
-        self.receiving.clear();
-        self.payments_due = office.is_some();
-        let lost = std::mem::take(&mut self.proposed);
-        for waiting in lost.into_values().flatten() {
-            if let Waiting::Client(origin) = waiting {
-                self.refuse(origin, Refusal::Deposed);
-            }
-        }
-        for (_, waiting) in std::mem::take(&mut self.queue) {
-            if let Waiting::Client(origin) = waiting {
-                self.refuse(origin, self.not_leader());
-            }
-        }
-        for read in std::mem::take(&mut self.reads) {
-            if read.ticket.is_some() {
-                self.refuse(read.origin, self.not_leader());
-            } else {
-                self.reads.push_back(read);
-            }
-        }
-        if office.is_some() && self.state.genesis().is_none() {
-            let genesis = Item::Genesis(Box::new(self.genesis.clone()));
-            self.queue.push_front((genesis, Waiting::Nobody));
-        }
-    }
-
-    fn propose(&mut self, wall: Millis) {
-        // Proposed and not yet applied: so a missing chunk holds back the proposals too, not only the answers.
-        while !self.queue.is_empty() && self.paxos.is_leader() && self.proposed.len() < WINDOW {
-            let take = self.queue.len().min(BATCH_ITEMS);
-            let (items, waiting): (Vec<Item>, Vec<Waiting>) = self.queue.drain(..take).unzip();
-            let batch = Batch { time: wall.max(self.state.log_time()), items };
-            let slot = self.paxos.propose(Value::Command(batch.encode())).expect("leads, as the loop checked");
-            self.proposed.insert(slot, waiting);
-            self.effects.push_back(Effect::Proposed { items: take });
-        }
-    }
-
     /// Takes over what Paxos wants done.
     fn pump(&mut self) {
         while let Some(effect) = self.paxos.poll_effect() {
@@ -479,7 +400,9 @@ impl Replica {
                 }
                 return;
             }
-            self.payments_due |= self.office.is_some() && batch.items.iter().any(moves_acorns);
+            if self.office.is_some() {
+                self.paying.note(batch.items.iter());
+            }
             let effected = self.state.apply(batch);
             assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
             self.applied = slot;
@@ -490,7 +413,7 @@ impl Replica {
     }
 
     fn tell(&mut self, waiting: Vec<Waiting>, effected: Vec<Effected>) {
-        let receipt = self.receipt(Level::Strong);
+        let receipt = self.strong_receipt();
         for (waiting, effected) in waiting.into_iter().zip(effected) {
             match (waiting, effected) {
                 (Waiting::Client(origin), Effected::Outcome(outcome)) => {
@@ -498,29 +421,12 @@ impl Replica {
                 }
                 (Waiting::Client(origin), Effected::Refused(refusal)) => self.refuse(origin, refusal),
                 (Waiting::Payer { node, shard, payment }, Effected::Internal) => {
-                    self.receiving.remove(&(payment.from, payment.player, payment.seq));
+                    self.paying.received(&payment);
                     self.effects.push_back(Effect::Paid { node, shard, payment });
                 }
                 (Waiting::Client(_) | Waiting::Payer { .. } | Waiting::Nobody, _) => {}
             }
         }
-    }
-
-    /// Sends every payment that is due and not under way.
-    fn pay(&mut self) {
-        if !std::mem::take(&mut self.payments_due) || self.office.is_none() {
-            return;
-        }
-        let Some(land) = self.state.land() else { return };
-        let mut paying = BTreeMap::new();
-        for payment in land.payments() {
-            let channel = (payment.from, payment.player);
-            if self.paying.get(&channel) != Some(&payment.seq) {
-                self.effects.push_back(Effect::Pay { payment });
-            }
-            paying.insert(channel, payment.seq);
-        }
-        self.paying = paying;
     }
 
     pub(crate) fn load(&mut self, chunk: ChunkId) {
@@ -529,8 +435,17 @@ impl Replica {
         }
     }
 
-    pub(crate) fn receipt(&self, level: Level) -> Receipt {
-        let bound_ms = (level == Level::Strong).then_some(0);
+    /// Whether it leads, and has noticed.
+    pub(crate) fn is_in_office(&self) -> bool {
+        self.office.is_some()
+    }
+
+    /// Of an answer that shows everything acknowledged before its question.
+    pub(crate) fn strong_receipt(&self) -> Receipt {
+        self.receipt(Level::Strong, Some(0))
+    }
+
+    pub(crate) fn receipt(&self, level: Level, bound_ms: Option<u64>) -> Receipt {
         Receipt { shard: self.shard, node: self.me, slot: self.applied, level, bound_ms }
     }
 
@@ -539,15 +454,10 @@ impl Replica {
     }
 
     pub(crate) fn answer(&mut self, origin: Origin, body: AnswerBody) {
-        self.effects.push_back(Effect::Answer { conn: origin.conn, answer: Answer { id: origin.id, body } });
+        self.answer_until(origin, body, None);
     }
-}
 
-/// Whether applying it may make a payment due.
-fn moves_acorns(item: &Item) -> bool {
-    match item {
-        Item::Client(envelope) => matches!(envelope.command, Command::Harvest { .. }),
-        Item::Settle { .. } => true,
-        Item::Genesis(_) | Item::Receive(_) => false,
+    pub(crate) fn answer_until(&mut self, origin: Origin, body: AnswerBody, until: Option<Mono>) {
+        self.effects.push_back(Effect::Answer { conn: origin.conn, answer: Answer { id: origin.id, body }, until });
     }
 }

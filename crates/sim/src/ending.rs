@@ -35,8 +35,25 @@ impl Cluster {
                 self.stats.steps += 1;
                 self.machines[index(*node)].clock.wall_ahead_ms = *ms;
             }
+            Fault::Transfer(shard, to) => {
+                let shards = self.map.shards();
+                let shard = shards[*shard as usize % shards.len()].shard;
+                self.transfer(shard, *to);
+            }
             Fault::Calm => self.calm(),
         }
+    }
+
+    /// Whoever leads `shard` shall hand it over to `to`. Says whether anybody began to.
+    pub fn transfer(&mut self, shard: ShardId, to: NodeId) -> bool {
+        let Some(leader) = self.leader(shard).filter(|&leader| leader != to) else { return false };
+        let machine = &mut self.machines[index(leader)];
+        let now = machine.now(self.now);
+        let Some(host) = machine.host.as_mut().filter(|_| !machine.paused) else { return false };
+        let begun = host.transfer(now, shard, to).is_ok();
+        self.stats.transfers += u64::from(begun);
+        self.wake_machine(leader);
+        begun
     }
 
     /// Mends everything; from here on patience runs.

@@ -25,6 +25,8 @@ pub enum Fault {
     Stall(NodeId, u64),
     /// A machine's wall clock is set: so many milliseconds ahead of the right time.
     Step(NodeId, i64),
+    /// Whoever leads the shard of this index hands it over to a node.
+    Transfer(u32, NodeId),
     /// Everything is mended at once, and stays so.
     Calm,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Fault {
             Self::Resume(node) => write!(f, "{node} goes on"),
             Self::Stall(node, time) => write!(f, "{node}'s disk stalls for {} ms", time / MS),
             Self::Step(node, ms) => write!(f, "{node}'s wall clock is set to {ms} ms ahead"),
+            Self::Transfer(shard, to) => write!(f, "shard {} shall go to {to}", shard + 1),
             Self::Calm => f.write_str("everything is mended"),
         }
     }
@@ -60,9 +63,10 @@ enum Kind {
     Pause,
     Stall,
     Step,
+    Transfer,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Sides,
     Kind::OneWay,
     Kind::Chain,
@@ -73,6 +77,7 @@ const KINDS: [Kind; 10] = [
     Kind::Pause,
     Kind::Stall,
     Kind::Step,
+    Kind::Transfer,
 ];
 
 /// A seed's faults, in order: some kinds of them, between `from` and `until`, and [`Fault::Calm`] at the end.
@@ -130,6 +135,7 @@ fn strike(random: &mut Random, nodes: &[NodeId], kind: Kind, at: Time, script: &
             }
         }
         Kind::Pause => script.extend([(at, Fault::Pause(node)), (end, Fault::Resume(node))]),
+        Kind::Transfer => script.push((at, Fault::Transfer(u32::try_from(random.below(64)).unwrap_or(0), node))),
         Kind::Stall => script.push((at, Fault::Stall(node, while_long))),
         Kind::Step => {
             let reach: u64 = *random.pick(&[50, 1_000, 4_000]);

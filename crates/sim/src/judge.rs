@@ -3,7 +3,9 @@
 use crate::clock::Time;
 use crate::machine::Machine;
 use crate::network::index;
-use checker::{Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership};
+use checker::sessions::Reached;
+use checker::{Acknowledged, Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership, Sessions};
+use host::Mono;
 use paxos::{NodeId, Slot, Value};
 use placement::{ShardId, ShardMap};
 use shard::state::{Effected, State};
@@ -81,6 +83,12 @@ pub struct Judge {
     expired: BTreeSet<(PlayerNo, RequestNo)>,
     /// The commands of which their clients never heard.
     open: Vec<Open>,
+    /// What was acknowledged when.
+    acknowledged: Acknowledged,
+    /// What every client has seen and written.
+    sessions: Sessions,
+    /// Receipts and session guarantees checked.
+    pub receipts: u64,
     /// Harvests.
     pub harvests: Harvests,
     /// What was broken first.
@@ -102,6 +110,9 @@ impl Judge {
             decided: BTreeMap::new(),
             expired: BTreeSet::new(),
             open: Vec::new(),
+            acknowledged: Acknowledged::default(),
+            sessions: Sessions::default(),
+            receipts: 0,
             harvests: Harvests::default(),
             violation: None,
         }
@@ -222,13 +233,80 @@ impl Judge {
         if !sound {
             self.object(time, "receipts", format!("{} sends {receipt:?} but has applied {applied:?}", machine.id));
         }
+        // A strong read shows what was acknowledged before it was asked: its client checks that. Any other's bound is meant
+        // as of this moment, on this machine's own clock.
+        if let (AnswerBody::Read { .. }, Some(bound)) = (&answer.body, receipt.bound_ms)
+            && receipt.level != Level::Strong
+        {
+            let since = machine.now(time).mono.0.saturating_sub(bound * 1_000);
+            self.is_fresh(time, receipt, machine.clock.when(Mono(since)));
+        }
+        if receipt.level == Level::Strong {
+            self.acknowledged.note(receipt.shard, receipt.slot, self::at(time));
+        }
     }
 
-    /// A client hears what came of a read at `asked`.
-    pub fn saw_receipt(&mut self, time: Time, asked: Level, receipt: &Receipt) {
-        let bound = if asked == Level::Strong { Some(0) } else { None };
-        if receipt.level != asked || receipt.bound_ms != bound {
+    /// The answer with `receipt` must hold everything acknowledged before `since`.
+    fn is_fresh(&mut self, time: Time, receipt: &Receipt, since: Time) {
+        self.receipts += 1;
+        if let Err(unsound) = self.acknowledged.check(receipt.shard, receipt.slot, at(since)) {
+            self.object(time, "receipts", format!("{receipt:?}: {unsound}"));
+        }
+    }
+
+    /// A client begins something: what its session has reached.
+    pub fn session(&self, player: PlayerNo) -> Reached {
+        self.sessions.begin(player as u64)
+    }
+
+    /// A client hears the answer to a command.
+    pub fn saw_write(&mut self, time: Time, player: PlayerNo, reached: &Reached, receipt: &Receipt) {
+        if let Err(broken) = self.sessions.write(player as u64, reached, receipt.shard, receipt.slot) {
+            self.object(time, "sessions", broken);
+        }
+    }
+
+    /// A client hears what came of a read at `asked` that it began at `begun`, having `reached` so much.
+    pub fn saw_receipt(
+        &mut self,
+        time: Time,
+        player: PlayerNo,
+        (begun, reached): (Time, &Reached),
+        asked: Level,
+        receipt: &Receipt,
+    ) {
+        let within = match asked {
+            Level::Strong => receipt.bound_ms == Some(0),
+            Level::Bounded(ms) => receipt.bound_ms.is_some_and(|bound| bound <= ms),
+            Level::Session | Level::Eventual => true,
+        };
+        if receipt.level != asked || !within {
             self.object(time, "receipts", format!("a read at level {asked} was answered with {receipt:?}"));
+        }
+        if asked == Level::Strong {
+            self.is_fresh(time, receipt, begun);
+        }
+        // What else a client reads, it may see more of than its session asks for; but it counts for what follows.
+        let bound = if matches!(asked, Level::Strong | Level::Session) { reached } else { &Reached::default() };
+        if let Err(broken) = self.sessions.read(player as u64, bound, receipt.shard, receipt.slot) {
+            self.object(time, "sessions", broken);
+        }
+    }
+
+    /// At most one machine may answer alone at a time.
+    pub fn saw_leases(&mut self, time: Time, machines: &[Machine], at: usize) {
+        let holds = |machine: &Machine, shard| {
+            let lease = machine.host.as_ref().and_then(|host| host.lease_until(shard));
+            lease.is_some_and(|until| machine.now(time).mono < until)
+        };
+        let machine = &machines[at];
+        let led = machine.leads.keys().copied().filter(|&shard| holds(machine, shard));
+        let both = led.filter_map(|shard| {
+            let other = machines.iter().find(|other| other.id != machine.id && holds(other, shard))?;
+            Some(format!("{} and {} both hold the lease of shard {shard}", machine.id, other.id))
+        });
+        if let Some(what) = both.into_iter().next() {
+            self.object(time, "leases", what);
         }
     }
 

@@ -47,6 +47,10 @@ pub struct Plan {
     pub probe_every: u64,
     /// After so long a peer is counted out.
     pub election_timeout: u64,
+    /// A node supports another for so long at a time.
+    pub support: u64,
+    /// How wrong the nodes believe each other's clocks to run at most.
+    pub clock_drift_ppm: u64,
     /// A shard is checkpointed after so many bytes.
     pub checkpoint_bytes: usize,
     /// Of the clients.
@@ -65,6 +69,8 @@ pub struct Plan {
 
 /// Every so many seeds a large cluster is played.
 const LARGE_EVERY: u64 = 1_000;
+/// No clock is off by more than this.
+pub const MAX_DRIFT_PPM: u64 = 20_000;
 /// And every so many, frames travel as bytes.
 const ENCODE_EVERY: u64 = 100;
 
@@ -105,7 +111,10 @@ impl Plan {
         for clock in &mut plan.clocks {
             clock.began = random.below(1_000 * SECOND);
             if drifts {
-                clock.drift_ppm = i64::try_from(random.below(40_000)).unwrap_or(0) - 20_000;
+                // To the very edge of what the nodes are told to expect.
+                let reach = i64::try_from(MAX_DRIFT_PPM).unwrap_or(0);
+                let within = i64::try_from(random.below(2 * MAX_DRIFT_PPM + 1)).unwrap_or(0) - reach;
+                clock.drift_ppm = *random.pick(&[within, -reach, reach]);
                 clock.wall_ahead_ms = i64::try_from(random.below(2_000)).unwrap_or(0) - 1_000;
             }
         }
@@ -146,6 +155,8 @@ impl Plan {
             turn_delay: 0,
             probe_every: 250 * MS,
             election_timeout: SECOND,
+            support: SECOND,
+            clock_drift_ppm: MAX_DRIFT_PPM,
             checkpoint_bytes: 1 << 20,
             options: Options { request_timeout: Duration::from_secs(5), ..Options::default() },
             encode: false,

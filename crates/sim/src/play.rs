@@ -38,10 +38,11 @@ impl Cluster {
             Err(StartError::NotWelcomed | StartError::TooMany { .. } | StartError::WindowFull { .. }) => return None,
         };
         let at = judge::at(self.now);
+        let (begun, reached) = (self.now, self.judge.session(number));
         let history = field_op(player, intent)
             .map(|(field, op)| (field, self.judge.fields.entry(field).or_default().invoke(number as u64, op, at)));
         let request = player.proto.request_no(op);
-        player.pending.insert(op, Pending { intent, history, number: request, audition });
+        player.pending.insert(op, Pending { intent, history, number: request, audition, begun, reached });
         self.stats.commands += u64::from(matches!(intent, Intent::Do(_)));
         self.digest.mix((number as u64) << 32 | op.slot() as u64);
         self.flush(number);
@@ -121,7 +122,8 @@ impl Cluster {
         self.trace.note(time, || format!("p{number}         {:?} came out: {result:?}", pending.intent));
         let is_command = matches!(pending.intent, Intent::Do(_));
         match &result {
-            Ok(Success::Command { outcome, .. }) => {
+            Ok(Success::Command { outcome, receipt }) => {
+                self.judge.saw_write(time, number, &pending.reached, receipt);
                 if matches!(outcome, Outcome::Rejected(_)) {
                     self.stats.rejected += 1;
                 } else {
@@ -130,11 +132,11 @@ impl Cluster {
                 if let Some((field, id)) = pending.history {
                     self.answer_history(field, id, FieldRet::from(outcome));
                 }
-                self.learn(number, pending, outcome);
+                self.learn(number, &pending, outcome);
             }
             Ok(success) => {
                 self.stats.reads += 1;
-                self.heard_reading(pending, success);
+                self.heard_reading(number, &pending, success);
             }
             Err(failure) => {
                 let unknown = matches!(failure, Failure::Unavailable { applied: Applied::Unknown, .. });
@@ -184,7 +186,7 @@ impl Cluster {
     }
 
     /// A player draws its conclusions.
-    fn learn(&mut self, number: PlayerNo, pending: Pending, outcome: &Outcome) {
+    fn learn(&mut self, number: PlayerNo, pending: &Pending, outcome: &Outcome) {
         match outcome {
             Outcome::Registered { .. } => self.players[number].registered = true,
             Outcome::Done { deed: Deed::Claimed, field } => {
@@ -217,7 +219,7 @@ impl Cluster {
         }
     }
 
-    fn heard_reading(&mut self, pending: Pending, success: &Success) {
+    fn heard_reading(&mut self, number: PlayerNo, pending: &Pending, success: &Success) {
         let Intent::Ask(_, level, _) = pending.intent else { return };
         let receipts = match success {
             Success::Field { receipt, .. } | Success::Wallet { receipt, .. } => std::slice::from_ref(receipt),
@@ -225,7 +227,7 @@ impl Cluster {
             _ => &[],
         };
         for receipt in receipts {
-            self.judge.saw_receipt(self.now, level, receipt);
+            self.judge.saw_receipt(self.now, number, (pending.begun, &pending.reached), level, receipt);
         }
         if let (Some((field, id)), Success::Field { field: view, .. }) = (pending.history, success) {
             self.answer_history(field, id, FieldRet::from(view));

@@ -4,6 +4,7 @@ use crate::clock::{Clock, Time};
 use crate::network::index;
 use crate::random::Random;
 use crate::sites::Sites;
+use checker::sessions::Reached;
 use client_proto::{ClientProto, Failure, Now, OpId, Options, Read, Success};
 use paxos::NodeId;
 use shard::ConnId;
@@ -26,7 +27,7 @@ pub enum Intent {
 }
 
 /// Something under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pending {
     /// What.
     pub intent: Intent,
@@ -36,6 +37,10 @@ pub struct Pending {
     pub number: Option<RequestNo>,
     /// The shard that it shows to be alive.
     pub audition: Option<usize>,
+    /// When it began.
+    pub begun: Time,
+    /// What its client had read and written by then.
+    pub reached: Reached,
 }
 
 /// A client.
@@ -125,11 +130,18 @@ impl Player {
         let character = CharacterId(0);
         match random.below(100) {
             0..18 => Intent::Do(Command::Claim { field, character }),
-            18..27 => Intent::Do(Command::Abandon { field }),
-            27..37 => Intent::Ask(Read::Field(field), Level::Strong, None),
-            37..41 => Intent::Ask(Read::Field(field), Level::Eventual, None),
-            41..44 => Intent::Ask(Read::Player(self.name), Level::Strong, None),
-            44..65 => {
+            18..26 => Intent::Do(Command::Abandon { field }),
+            26..34 => Intent::Ask(Read::Field(field), Level::Strong, None),
+            34..37 => Intent::Ask(Read::Field(field), Level::Eventual, None),
+            37..42 => Intent::Ask(Read::Field(field), Level::Session, None),
+            42..46 => {
+                Intent::Ask(Read::Field(field), Level::Bounded(*random.pick(&[50, 100, 300, 1_000, 5_000])), None)
+            }
+            46..48 => {
+                let level = *random.pick(&[Level::Strong, Level::Session, Level::Bounded(500)]);
+                Intent::Ask(Read::Player(self.name), level, None)
+            }
+            48..66 => {
                 let shard = &sites[random.index(sites.len())];
                 let nth = hot.len() + me + players * (self.claimed / sites.len());
                 self.claimed += 1;

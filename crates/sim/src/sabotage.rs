@@ -32,7 +32,7 @@ pub enum Sabotage {
 impl Sabotage {
     /// What the network answers in the receiver's name.
     pub(crate) fn forge(self, frame: &Frame) -> Frame {
-        let forged = frame.iter().filter_map(|message| {
+        let forged = frame.messages.iter().filter_map(|message| {
             let PeerMessage::Paxos { shard, message } = message else { return None };
             let answer = match (self, message) {
                 (Self::ForgedVotes, paxos::Message::Accept { ballot, at, values, .. }) => {
@@ -52,7 +52,7 @@ impl Sabotage {
             };
             Some(PeerMessage::Paxos { shard: *shard, message: answer })
         });
-        forged.collect()
+        Frame { messages: forged.collect(), ..Frame::default() }
     }
 
     /// What becomes of a frame on its way.
@@ -60,7 +60,7 @@ impl Sabotage {
         if self != Self::InflatedPayments {
             return;
         }
-        for message in frame {
+        for message in &mut frame.messages {
             if let PeerMessage::Pay { payment, .. } = message {
                 payment.amount = Acorns(payment.amount.0 + 1);
             }

@@ -37,8 +37,8 @@ impl Cluster {
                     },
                 };
                 self.stats.frames += 1;
-                self.digest.mix(u64::from(from.0) << 32 | u64::from(node.0) << 8 | frame.len() as u64);
-                for message in &frame {
+                self.digest.mix(u64::from(from.0) << 32 | u64::from(node.0) << 8 | frame.messages.len() as u64);
+                for message in &frame.messages {
                     let PeerMessage::Paxos { shard, message } = message else {
                         self.stats.payments += u64::from(matches!(message, PeerMessage::Pay { .. }));
                         continue;
@@ -141,7 +141,7 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, node: NodeId, turn: Turn) {
-        let Turn { frames, write, answers, log_reads, chunk_loads, cuts, releases, batches } = turn;
+        let Turn { frames, write, log_reads, chunk_loads, cuts, releases, batches } = turn;
         self.stats.batches += batches.len() as u64;
         for (to, frame) in frames {
             self.send(node, to, frame);
@@ -182,6 +182,9 @@ impl Cluster {
         }
         // The observer must have seen what was applied before it hears what was answered.
         self.watch(node);
+        let machine = &mut self.machines[index(node)];
+        let now = machine.now(self.now);
+        let answers = machine.host.as_mut().map(|host| host.take_answers(now.mono)).unwrap_or_default();
         for (conn, answers) in answers {
             for answer in &answers {
                 self.judge.saw_answer(time, &self.machines[index(node)], answer);
@@ -215,6 +218,7 @@ impl Cluster {
                 took_office.push((shard, paxos.promised()));
             }
         }
+        self.judge.saw_leases(self.now, &self.machines, at);
         for (shard, before, applied) in advanced {
             self.trace.note(self.now, || format!("{node}         s{shard} applied {applied}"));
             self.digest.mix(applied.0 << 16 | u64::from(shard.0));
@@ -233,7 +237,7 @@ impl Cluster {
         let sabotage = self.plan.sabotage;
         sabotage.alter(&mut frame);
         let forged = sabotage.forge(&frame);
-        if !forged.is_empty() {
+        if !forged.messages.is_empty() {
             let at = self.now.plus(2 * self.network.delay(&mut self.random, from, to));
             self.agenda.plan(at, Event::Frame(to, from, Packet::Values(forged)));
         }
@@ -275,6 +279,9 @@ impl Cluster {
             rules: Self::rules(),
             probe_every: self.plan.probe_every,
             election_timeout: self.plan.election_timeout,
+            support: self.plan.support,
+            clock_drift_ppm: self.plan.clock_drift_ppm,
+            quarantine: if machine.boot > 1 { self.plan.support } else { 0 },
             checkpoint_bytes: self.plan.checkpoint_bytes,
             random_seed: self.random.bits(),
             about: about(node),

@@ -15,7 +15,7 @@ pub enum RoleSeen {
 }
 
 /// The names of [`Message`]'s variants, as [`kind`] numbers them.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "Canvass",
     "Canvassed",
     "Prepare",
@@ -28,6 +28,7 @@ pub const KINDS: [&str; 12] = [
     "Learn",
     "Confirm",
     "Confirmed",
+    "TakeOver",
 ];
 
 /// Which variant, as an index into [`KINDS`].
@@ -45,6 +46,7 @@ pub fn kind(message: &Message) -> usize {
         Message::Learn { .. } => 9,
         Message::Confirm { .. } => 10,
         Message::Confirmed { .. } => 11,
+        Message::TakeOver { .. } => 12,
     }
 }
 
@@ -103,6 +105,8 @@ counters! {
     stalls = "disk stalls",
     /// Wall clocks that were set.
     steps = "clock steps",
+    /// Leaders that were told to hand over.
+    transfers = "transfers",
     /// Leaders that took office.
     elections = "elections",
     /// Commands begun.

@@ -2,7 +2,7 @@
 
 use crate::clock::Time;
 use paxos::{Message, NodeId};
-use wire::peer::{Frame, PeerMessage};
+use wire::peer::{Frame, Heard, PeerMessage};
 use wire::{Answer, AnswerBody, Request, RequestBody};
 
 /// How many lines a diagram is kept at, at most; the oldest go first.
@@ -38,15 +38,25 @@ impl Trace {
 
 /// `n1 -> n2  [s1 Accept 3.n1 #5..#6, probe 7]`
 pub fn frame(from: NodeId, to: NodeId, frame: &Frame) -> String {
-    let messages: Vec<String> = frame.iter().map(peer).collect();
+    let messages: Vec<String> = frame.messages.iter().map(peer).collect();
     format!("{from} -> {to}   {}", messages.join("; "))
 }
 
 fn peer(message: &PeerMessage) -> String {
     match message {
         PeerMessage::Paxos { shard, message } => format!("s{shard} {}", paxos(message)),
-        PeerMessage::Probe(probe) => format!("probe {} (boot {}, hears {:?})", probe.seq, probe.boot, probe.hears),
-        PeerMessage::Heard(probe) => format!("heard {} (boot {}, hears {:?})", probe.seq, probe.boot, probe.hears),
+        PeerMessage::Probe(probe) => {
+            let released =
+                if probe.released.is_empty() { String::new() } else { format!(", releases {:?}", probe.released) };
+            format!("probe {} (boot {}, hears {:?}{released})", probe.seq, probe.word.boot, probe.word.hears)
+        }
+        PeerMessage::Heard(heard) => {
+            let Heard { seq, word, epoch, cover } = heard;
+            format!(
+                "heard {seq} (boot {}, hears {:?}, epoch {:x}, covers {:?})",
+                word.boot, word.hears, epoch.0, cover.changed
+            )
+        }
         PeerMessage::Pay { from, to, payment } => {
             format!("pay s{from} to s{to}: {} acorns to {}, number {}", payment.amount, payment.player, payment.seq)
         }
@@ -61,7 +71,11 @@ fn paxos(message: &Message) -> String {
             format!("Canvassed {ballot}: yes (promised {promised})")
         }
         Message::Canvassed { ballot, leader: Some(leader), .. } => format!("Canvassed {ballot}: no, follows {leader}"),
-        Message::Prepare { ballot, chosen } => format!("Prepare {ballot} after {chosen}"),
+        Message::Prepare { ballot, chosen, released } => {
+            let released = released.map(|released| format!(" ({released} is released)")).unwrap_or_default();
+            format!("Prepare {ballot} after {chosen}{released}")
+        }
+        Message::TakeOver { ballot } => format!("TakeOver from {ballot}"),
         Message::Promise { ballot, chosen, accepted, .. } => {
             let accepted: Vec<String> = accepted.iter().map(|a| format!("{} at {}", a.slot, a.ballot)).collect();
             format!("Promise {ballot} chosen {chosen} accepted [{}]", accepted.join(", "))
@@ -88,7 +102,7 @@ pub fn request(request: &Request) -> String {
             let number = envelope.number.0;
             format!("s{shard} request {number} (floor {}): {:?}", envelope.floor.0, envelope.command)
         }
-        RequestBody::Read { shard, query, level } => format!("s{shard} {level} {query:?}"),
+        RequestBody::Read { shard, query, level, .. } => format!("s{shard} {level} {query:?}"),
         RequestBody::Node => "node?".to_owned(),
         RequestBody::Shards => "shards?".to_owned(),
     }

@@ -3,7 +3,7 @@
 //! | name | content |
 //! |---|---|
 //! | `LOCK` | locked while a process uses the directory; names its pid |
-//! | `VERSION` | format, cluster, node, incarnation, boots; text with a checksum |
+//! | `VERSION` | format, cluster, node, incarnation, boots, support; text with a checksum |
 //! | `log/` | the log's segments |
 //! | `pages.redb` | the checkpoints |
 
@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A data directory that this process holds; let go when dropped.
 #[derive(Debug)]
@@ -88,7 +89,12 @@ impl DataDir {
             if let Some(stray) = [log_dir(path), pages_path(path)].into_iter().find(|stray| stray.exists()) {
                 return Err(DataError::NoVersion { file: version, stray });
             }
-            Meta { identity: Identity { cluster, node, incarnation: new_incarnation }, boots: 0, stores: false }
+            Meta {
+                identity: Identity { cluster, node, incarnation: new_incarnation },
+                boots: 0,
+                stores: false,
+                support_ms: 0,
+            }
         };
         meta.boots += 1;
         meta.write(&version)?;
@@ -114,6 +120,26 @@ impl DataDir {
         let applied = pages.shards()?.into_iter().collect();
         let (log, recovered) = FileLog::open(&log, identity, options.log, &applied)?;
         Ok(Stores { log, pages, recovered })
+    }
+
+    /// From now on this node supports others for `support` at a time. Says for how long at most it did so before, as far as
+    /// that may still bind it: until so long after its start.
+    pub fn give_support(&mut self, support: Duration) -> Result<Duration, DataError> {
+        let (ms, before) = (millis(support), self.meta.support_ms);
+        if ms > before {
+            self.meta.support_ms = ms;
+            self.meta.write(&self.path.join("VERSION"))?;
+        }
+        Ok(Duration::from_millis(before))
+    }
+
+    /// What earlier lives have promised binds nobody any more: only `support` does.
+    pub fn outlived_support(&mut self, support: Duration) -> Result<(), DataError> {
+        if self.meta.support_ms != millis(support) {
+            self.meta.support_ms = millis(support);
+            self.meta.write(&self.path.join("VERSION"))?;
+        }
+        Ok(())
     }
 
     /// Whose data this is.
@@ -145,6 +171,11 @@ impl DataDir {
     pub fn pages_path(&self) -> PathBuf {
         pages_path(&self.path)
     }
+}
+
+/// In milliseconds, rounded up.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
 fn log_dir(path: &Path) -> PathBuf {

@@ -147,6 +147,8 @@ pub enum RequestBody {
         query: Query,
         /// How sure.
         level: Level,
+        /// For [`Level::Session`]: the state must hold everything up to this slot.
+        after: Slot,
     },
     /// What is this node, and whom does it hear?
     Node,
@@ -227,10 +229,15 @@ pub enum Refusal {
     },
     /// Its number is below the client's own floor: it was answered before, and forgotten.
     Forgotten,
-    /// This cluster's nodes do not serve that level.
-    LevelNotServed {
-        /// The level.
-        level: Level,
+    /// This replica cannot prove that its state is fresh enough.
+    TooStale {
+        /// The bound it can prove, in milliseconds, if any.
+        bound_ms: Option<u64>,
+    },
+    /// This replica has not applied what the session has seen.
+    Behind {
+        /// How far it has.
+        applied: Slot,
     },
     /// The token does not allow that.
     NotAllowed {

@@ -1,5 +1,5 @@
-//! What travels: between a client and a node ([`client`]), and between two nodes ([`peer`]), and how it becomes bytes
-//! ([`codec`]).
+//! What travels: between a client and a node ([`client`]), and between two nodes ([`peer`]), how it becomes bytes
+//! ([`codec`]), and what a client keeps of it ([`session`]).
 //!
 //! One frame is one length-prefixed MessagePack value. Between nodes structs are arrays and payloads raw bytes, since
 //! there are millions of them; the greeting has named fields, so that two versions can still tell each other what they
@@ -9,9 +9,11 @@ pub mod client;
 pub mod codec;
 pub mod consistency;
 pub mod peer;
+pub mod session;
 
 pub use client::{
     Answer, AnswerBody, ClientId, Envelope, Greeting, Hello, Holdings, NodeReport, Query, Refusal, ReplicaReport,
     Reply, Request, RequestBody, RequestNo, Welcome,
 };
 pub use consistency::{Level, Receipt};
+pub use session::{NotASession, Session};

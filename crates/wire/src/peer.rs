@@ -3,14 +3,27 @@
 //! A node sends at most one frame per peer and turn: a list of [`PeerMessage`]s of all its shards. The transport has
 //! proven who the sender is.
 
-use paxos::{Message, NodeId};
+use paxos::{Ballot, Message, NodeId, Slot};
 use placement::ShardId;
 use serde::{Deserialize, Serialize};
 use world::land::Payment;
 use world::{Bucket, Millis, PlayerName};
 
 /// Everything one node has to say to another in one turn.
-pub type Frame = Vec<PeerMessage>;
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The epoch under which the sender supports the receiver at this moment. Each acknowledgement in the frame is from a
+    /// replica that has joined no other ballot than the acknowledged one since it gave it.
+    pub epoch: Epoch,
+    /// What it says, in order.
+    pub messages: Vec<PeerMessage>,
+}
+
+/// Counts the promises of support that one node has made another; a new one begins whenever an old one was ended. The
+/// supporter counts; its starts are the high half, so that no restart ever repeats one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
 
 /// One thing a node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +37,8 @@ pub enum PeerMessage {
     },
     /// Are you there?
     Probe(Probe),
-    /// I am: the probe's number back, and the same about me.
-    Heard(Probe),
+    /// I am, and this I promise and know.
+    Heard(Heard),
     /// To whoever leads the shard of the paid player: bring this payment in.
     Pay {
         /// The payer's shard.
@@ -48,13 +61,52 @@ pub enum PeerMessage {
     },
 }
 
-/// The periodic word between two nodes; nothing periodic is per shard.
+/// The periodic question of one node to another; nothing periodic is per shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// Counts the asker's probes.
     pub seq: u64,
+    /// About the asker.
+    pub word: Word,
+    /// The asker knows the answerer's [`Cover`] up to this version.
+    pub known: u64,
+    /// Ballots under which the asker led, and never will again; repeated until a probe that held them is answered.
+    pub released: Vec<(ShardId, Ballot)>,
+}
+
+/// The answer to a [`Probe`].
+///
+/// It is a promise: for the time of support, counted from now, the answerer leaves no ballot of the asker's that it follows
+/// for another node's, as long as it names this epoch. And it is knowledge: of every shard that the answerer leads under a
+/// valid lease, how far it is chosen at this moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The probe answered.
+    pub seq: u64,
+    /// About the answerer.
+    pub word: Word,
+    /// The epoch under which it supports the asker.
+    pub epoch: Epoch,
+    /// What it leads.
+    pub cover: Cover,
+}
+
+/// The shards that a node leads under a valid lease, as a difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// Everything that changed after this version is told.
+    pub since: u64,
+    /// The version now. Versions grow, over restarts too.
+    pub version: u64,
+    /// For each shard that changed: chosen so far, or `None` where the lease is gone.
+    pub changed: Vec<(ShardId, Option<Slot>)>,
+}
+
+/// What a node says about itself with every probe and answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
     /// Counts the sender's words of this kind, so that a late one is not taken for news.
-    pub word: u64,
+    pub number: u64,
     /// The sender's wall clock.
     pub wall: Millis,
     /// Counts the sender's starts: a change means that it leads nothing of what it led.

@@ -144,8 +144,8 @@ fn a_read_from_one_node_asks_that_node_only() {
     play.refuse(&sent, Refusal::Moved { hint: Some(N1), map_version: 1 });
     assert_eq!(reason(&mut play), Reason::NoReplica);
     let sent = read(&mut play, Level::Bounded(5));
-    play.refuse(&sent, Refusal::LevelNotServed { level: Level::Bounded(5) });
-    assert_eq!(reason(&mut play), Reason::LevelNotServed);
+    play.refuse(&sent, Refusal::TooStale { bound_ms: Some(80) });
+    assert_eq!(reason(&mut play), Reason::TooStale);
     read(&mut play, Level::Eventual);
     assert_eq!(play.next_sent().0, N3, "an attempt that timed out is repeated there");
     play.disconnect(N3);

@@ -254,7 +254,7 @@ impl World {
             RequestBody::Command { shard, envelope } => {
                 AnswerBody::Applied { outcome: self.apply(envelope), receipt: receipt(*shard, Level::Strong) }
             }
-            RequestBody::Read { shard, query, level } => {
+            RequestBody::Read { shard, query, level, .. } => {
                 AnswerBody::Read { reply: self.read(*shard, query), receipt: receipt(*shard, *level) }
             }
             RequestBody::Node => AnswerBody::Node(node_report(node)),

@@ -1,7 +1,7 @@
 //! The acceptor's and the learner's half: promises, votes, watermarks and catch-up.
 
 use super::{Catchup, Entry, Following, Replica, Role};
-use crate::{Accepted, Ballot, Message, NodeId, Record, Slot, Value};
+use crate::{Accepted, Ballot, Liveness, Message, NodeId, Record, Slot, Value};
 
 /// A catch-up message carries about this many bytes.
 const LEARN_BYTES: usize = 256 << 10;
@@ -16,11 +16,26 @@ pub(super) struct Marks {
 }
 
 impl Replica {
-    pub(super) fn on_prepare(&mut self, from: NodeId, ballot: Ballot, chosen: Slot) {
+    pub(super) fn on_prepare(
+        &mut self,
+        from: NodeId,
+        ballot: Ballot,
+        chosen: Slot,
+        released: Option<Ballot>,
+        liveness: &mut dyn Liveness,
+    ) {
         if ballot.node != from || ballot < self.promised {
             return self.refuse(from, ballot);
         }
+        if let Some(released) = released {
+            self.handle_release(released);
+        }
         if ballot > self.promised {
+            if !self.may_leave(from, liveness) {
+                // As if it had been lost: who needs this promise asks again.
+                return;
+            }
+            self.leave(from, liveness);
             self.promise(ballot);
             self.persist(Record::Promise { ballot });
         }

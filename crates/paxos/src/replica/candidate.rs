@@ -1,7 +1,7 @@
 //! Elections: canvass, phase 1, and what a new leader proposes first.
 
-use super::{NotLeader, Office, Replica, Role, Token};
-use crate::{Accepted, Ballot, Message, NodeId, QuorumSystem, Record, Slot, Value};
+use super::{NotLeader, Office, Replica, Role, Token, TransferError};
+use crate::{Accepted, Ballot, Liveness, Message, NodeId, Record, Slot, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A canvass that somebody declined is repeated so often.
@@ -22,6 +22,8 @@ pub(super) struct Canvass {
 #[derive(Debug)]
 pub(super) struct Candidacy {
     ballot: Ballot,
+    /// The ballot whose leader handed over.
+    released: Option<Ballot>,
     /// Our own promise counts from here.
     durable_at: Token,
     promises: BTreeMap<NodeId, PromiseSeen>,
@@ -36,7 +38,7 @@ struct PromiseSeen {
 impl Replica {
     /// Stands for election, unless it leads already: asks the voters whether they would join, and only then raises the
     /// ballot. Asking again starts over.
-    pub fn campaign(&mut self) {
+    pub fn campaign(&mut self, liveness: &mut dyn Liveness) {
         if self.is_leader() || !self.quorum.contains(self.me) {
             return;
         }
@@ -45,17 +47,32 @@ impl Replica {
         for peer in self.peers() {
             self.send(peer, Message::Canvass { ballot });
         }
-        self.count_canvass();
+        self.count_canvass(liveness);
         self.check();
     }
 
-    /// Leaves the office without naming a successor (the host saw that it has no quorum).
-    pub fn resign(&mut self) -> Result<(), NotLeader> {
-        if !self.is_leader() {
-            return Err(NotLeader);
+    /// Leaves the office without naming a successor (the host saw that it has no quorum). The ballot left will never be
+    /// led under again: voters may be told ([`Replica::handle_release`]).
+    pub fn resign(&mut self) -> Result<Ballot, NotLeader> {
+        let Role::Leader(office) = &self.role else { return Err(NotLeader) };
+        let ballot = office.ballot;
+        self.role = Role::Follower;
+        self.following = None;
+        Ok(ballot)
+    }
+
+    /// Hands the office over to `to`, which must hold everything proposed so far. From here on this replica leads no more.
+    pub fn transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
+        let Role::Leader(office) = &self.role else { return Err(TransferError::NotLeader) };
+        let ballot = office.ballot;
+        let behind = office.lag(to).ok_or(TransferError::NotAVoter)?;
+        if behind > 0 {
+            return Err(TransferError::Behind { slots: behind });
         }
         self.role = Role::Follower;
         self.following = None;
+        self.send(to, Message::TakeOver { ballot });
+        self.check();
         Ok(())
     }
 
@@ -66,8 +83,9 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_canvass(&mut self, from: NodeId, ballot: Ballot, healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool) {
-        let leader = self.leader().filter(|leader| leader.node != from && healthy(leader.node, &self.quorum));
+    pub(super) fn on_canvass(&mut self, from: NodeId, ballot: Ballot, liveness: &dyn Liveness) {
+        let leader = self.leader().filter(|leader| leader.node != from && liveness.healthy(leader.node, &self.quorum));
+        let leader = leader.or_else(|| (!self.may_leave(from, liveness)).then_some(self.promised));
         let promised = self.promised;
         self.send(from, Message::Canvassed { ballot, promised, leader });
         if leader.is_some_and(|leader| leader.node == self.me) {
@@ -76,7 +94,14 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_canvassed(&mut self, from: NodeId, ballot: Ballot, promised: Ballot, leader: Option<Ballot>) {
+    pub(super) fn on_canvassed(
+        &mut self,
+        from: NodeId,
+        ballot: Ballot,
+        promised: Ballot,
+        leader: Option<Ballot>,
+        liveness: &mut dyn Liveness,
+    ) {
         self.highest = self.highest.max(promised);
         let Role::Canvassing(canvass) = &mut self.role else { return };
         if canvass.ballot != ballot {
@@ -86,7 +111,16 @@ impl Replica {
             canvass.declined = true;
         } else {
             canvass.yes.insert(from);
-            self.count_canvass();
+            self.count_canvass(liveness);
+        }
+    }
+
+    /// The leader has chosen this replica for its successor.
+    pub(super) fn on_take_over(&mut self, from: NodeId, ballot: Ballot, liveness: &mut dyn Liveness) {
+        // Late, after it was elected again or another was: then there is nothing to take over.
+        if ballot.node == from && ballot == self.promised && self.is_following() {
+            self.handle_release(ballot);
+            self.stand(Some(ballot), liveness);
         }
     }
 
@@ -107,7 +141,7 @@ impl Replica {
                 self.role = Role::Follower;
                 self.following = None;
             }
-            Role::Leader(office) if office.ballot == ballot && promised > ballot => self.stand(),
+            Role::Leader(office) if office.ballot == ballot && promised > ballot => self.stand_again(),
             _ => {}
         }
     }
@@ -115,7 +149,7 @@ impl Replica {
     /// Sends again what a lost message may have kept from the voters.
     pub(super) fn retry_candidacy(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         let peers = self.peers();
-        let (ballot, missing): (Ballot, Vec<NodeId>) = match &mut self.role {
+        let (ballot, released, missing): (Ballot, Option<Ballot>, Vec<NodeId>) = match &mut self.role {
             // Who declines may only not have noticed yet that the leader is gone; after a while it is to be believed,
             // and the host's back-off decides when to ask again.
             Role::Canvassing(canvass) if canvass.declined && canvass.repeated >= REPEATS => {
@@ -134,33 +168,46 @@ impl Replica {
             }
             Role::Candidate(candidacy) => {
                 let missing = peers.into_iter().filter(|peer| !candidacy.promises.contains_key(peer));
-                (candidacy.ballot, missing.collect())
+                (candidacy.ballot, candidacy.released, missing.collect())
             }
             Role::Follower | Role::Leader(_) => return,
         };
         let chosen = self.chosen;
         for peer in missing.into_iter().filter(|&peer| alive(peer)) {
-            self.send_after(peer, Message::Prepare { ballot, chosen });
+            self.send_after(peer, Message::Prepare { ballot, chosen, released });
         }
     }
 
-    fn count_canvass(&mut self) {
+    fn count_canvass(&mut self, liveness: &mut dyn Liveness) {
         let Role::Canvassing(canvass) = &self.role else { return };
         if self.quorum.is_prepare_quorum(&canvass.yes) {
-            self.stand();
+            self.stand(None, liveness);
         }
+    }
+
+    /// Stands, unless this voter itself has promised a leader's node not to join anybody yet.
+    fn stand(&mut self, released: Option<Ballot>, liveness: &mut dyn Liveness) {
+        if self.may_leave(self.me, liveness) {
+            self.leave(self.me, liveness);
+            self.prepare(released);
+        }
+    }
+
+    /// A leader whose ballot was outbid: its own voters follow no other, and it protects none but itself.
+    fn stand_again(&mut self) {
+        self.prepare(None);
     }
 
     /// Phase 1a under a ballot above every one heard of.
-    fn stand(&mut self) {
+    fn prepare(&mut self, released: Option<Ballot>) {
         let ballot = self.highest.next_for(self.me);
         self.promise(ballot);
         let durable_at = self.persist(Record::Promise { ballot });
         self.following = None;
-        self.role = Role::Candidate(Candidacy { ballot, durable_at, promises: BTreeMap::new() });
+        self.role = Role::Candidate(Candidacy { ballot, released, durable_at, promises: BTreeMap::new() });
         let chosen = self.chosen;
         for peer in self.peers() {
-            self.send_after(peer, Message::Prepare { ballot, chosen });
+            self.send_after(peer, Message::Prepare { ballot, chosen, released });
         }
     }
 

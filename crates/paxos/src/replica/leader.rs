@@ -83,6 +83,11 @@ impl Office {
         }
     }
 
+    /// How many proposed slots `node` has not acknowledged; `None` if it does not vote.
+    pub fn lag(&self, node: NodeId) -> Option<u64> {
+        self.peers.get(&node).map(|peer| self.last().0 - peer.acked.0)
+    }
+
     fn last(&self) -> Slot {
         self.next.prev()
     }
@@ -108,6 +113,34 @@ impl Replica {
         }
     }
 
+    /// How many slots `node` has not acknowledged of what this leader has proposed; `None` if it does not vote, or this
+    /// replica does not lead.
+    pub fn lag(&self, node: NodeId) -> Option<u64> {
+        match &self.role {
+            Role::Leader(office) => office.lag(node),
+            _ => None,
+        }
+    }
+
+    /// What must be applied before a linearizable read that comes now is answered, if this replica leads: everything known
+    /// chosen, and everything that former leaders may have left. It still takes a lease, or a confirmation.
+    pub fn read_index(&self) -> Option<Slot> {
+        match &self.role {
+            Role::Leader(office) => Some(self.chosen.max(office.proof)),
+            _ => None,
+        }
+    }
+
+    /// How far the log is chosen, if this replica leads and what former leaders left is chosen too.
+    pub fn settled(&self) -> Option<Slot> {
+        self.read_index().filter(|&index| index <= self.chosen)
+    }
+
+    /// Tells `node` who leads; it answers with an acknowledgement.
+    pub fn remind(&mut self, node: NodeId) {
+        self.introduce(node);
+    }
+
     /// Begins a linearizable read: it may be answered once its round is confirmed and its slot applied. Nothing is sent
     /// before [`Replica::ask_confirmation`], so that all reads of one turn share one question.
     pub fn begin_read(&mut self) -> Result<ReadTicket, NotLeader> {
@@ -117,10 +150,11 @@ impl Replica {
         Ok(ReadTicket { round: office.reads.asked, index: chosen.max(office.proof) })
     }
 
-    /// Asks the voters to confirm the ballot, if a read began since the last question.
-    pub fn ask_confirmation(&mut self) {
-        let Role::Leader(office) = &mut self.role else { return };
-        if office.reads.asked > office.reads.sent {
+    /// Asks the voters to confirm the ballot, if a read began since the last question; says whether.
+    pub fn ask_confirmation(&mut self) -> bool {
+        let Role::Leader(office) = &mut self.role else { return false };
+        let asks = office.reads.asked > office.reads.sent;
+        if asks {
             office.reads.sent = office.reads.asked;
             let (ballot, round) = (office.ballot, office.reads.sent);
             for peer in self.peers() {
@@ -128,6 +162,7 @@ impl Replica {
             }
             self.count_confirmations();
         }
+        asks
     }
 
     /// Whether some living voter has not been told the watermark.

@@ -25,7 +25,7 @@ mod candidate;
 mod leader;
 mod tail;
 
-use crate::{Ballot, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
+use crate::{Ballot, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
 use acceptor::Marks;
 use candidate::{Candidacy, Canvass};
 use leader::{Held, Office};
@@ -86,6 +86,23 @@ pub struct ReadTicket {
 #[error("this replica does not lead")]
 pub struct NotLeader;
 
+/// Why a leader cannot hand over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// There is nothing to hand over.
+    #[error("this replica does not lead")]
+    NotLeader,
+    /// The successor could not lead.
+    #[error("it does not vote in this shard")]
+    NotAVoter,
+    /// It lacks what was proposed.
+    #[error("it is {slots} slots behind")]
+    Behind {
+        /// How many.
+        slots: u64,
+    },
+}
+
 /// What a replica does beside accepting.
 #[derive(Debug)]
 enum Role {
@@ -135,6 +152,8 @@ pub struct Replica {
     /// Peers cannot be served anything before this slot, not even from the disk.
     first: Slot,
     following: Option<Following>,
+    /// A ballot whose leader has said that it holds it no more.
+    released: Option<Ballot>,
     catchup: Option<Catchup>,
     role: Role,
     appended: Token,
@@ -167,6 +186,7 @@ impl Replica {
             saving: VecDeque::new(),
             first: recovered.first,
             following: None,
+            released: None,
             catchup: None,
             role: Role::Follower,
             appended: Token(0),
@@ -175,16 +195,20 @@ impl Replica {
         }
     }
 
-    /// Takes in a peer's message. `healthy(n, quorum)` says whether node `n`, as a leader, is heard here and hears a quorum; it
-    /// decides only whether this voter would join somebody else, never anything safety rests on.
-    pub fn handle_message(&mut self, from: NodeId, message: Message, healthy: &dyn Fn(NodeId, &QuorumSystem) -> bool) {
+    /// Takes in a peer's message.
+    pub fn handle_message(&mut self, from: NodeId, message: Message, liveness: &mut dyn Liveness) {
         if !self.quorum.contains(from) {
             return;
         }
         match message {
-            Message::Canvass { ballot } => self.on_canvass(from, ballot, healthy),
-            Message::Canvassed { ballot, promised, leader } => self.on_canvassed(from, ballot, promised, leader),
-            Message::Prepare { ballot, chosen } => self.on_prepare(from, ballot, chosen),
+            Message::Canvass { ballot } => self.on_canvass(from, ballot, liveness),
+            Message::Canvassed { ballot, promised, leader } => {
+                self.on_canvassed(from, ballot, promised, leader, liveness);
+            }
+            Message::TakeOver { ballot } => self.on_take_over(from, ballot, liveness),
+            Message::Prepare { ballot, chosen, released } => {
+                self.on_prepare(from, ballot, chosen, released, liveness);
+            }
             Message::Promise { ballot, chosen, first: _, accepted } => self.on_promise(from, ballot, chosen, accepted),
             Message::Accept { ballot, start, at, values, chosen, kept } => {
                 self.on_accept(from, ballot, start, at, values, Marks { chosen, kept });
@@ -289,6 +313,37 @@ impl Replica {
                 self.following.map(|f| f.ballot).filter(|&ballot| ballot == self.promised)
             }
             Role::Candidate(_) => None,
+        }
+    }
+
+    /// Whether this replica may leave the ballot it has promised for one of `candidate`'s.
+    fn may_leave(&self, candidate: NodeId, liveness: &dyn Liveness) -> bool {
+        let owner = self.promised.node;
+        self.promised == Ballot::ZERO
+            || owner == candidate
+            || owner == self.me
+            || self.released == Some(self.promised)
+            || !liveness.protects(self.promised, self.is_following())
+    }
+
+    /// Takes back what the node of the promised ballot was promised, now that another's is joined.
+    fn leave(&self, candidate: NodeId, liveness: &mut dyn Liveness) {
+        let owner = self.promised.node;
+        if self.is_following() && owner != candidate && self.released != Some(self.promised) {
+            liveness.leave(self.promised);
+        }
+    }
+
+    /// Whether it has taken anything from the leader of the ballot it has promised.
+    fn is_following(&self) -> bool {
+        self.following.is_some_and(|following| following.ballot == self.promised)
+    }
+
+    /// The leader under `ballot` has said that it leads no more and never will under this ballot.
+    pub fn handle_release(&mut self, ballot: Ballot) {
+        if self.promised == ballot && ballot.node != self.me {
+            self.released = Some(ballot);
+            self.following = None;
         }
     }
 

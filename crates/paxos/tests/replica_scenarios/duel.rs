@@ -33,11 +33,15 @@ fn duel(limit: u64, mut delay: impl FnMut(&Message) -> u64, mut wait: impl FnMut
         let index = match what {
             What::Campaign(index) => {
                 standing[index] = true;
-                machines[index].replica_mut().expect("it is up").campaign();
+                machines[index].replica_mut().expect("it is up").campaign(&mut paxos::liveness::nobody);
                 index
             }
             What::Arrive { from, to, message } => {
-                machines[to].replica_mut().expect("it is up").handle_message(from, message, &|_, _| false);
+                machines[to].replica_mut().expect("it is up").handle_message(
+                    from,
+                    message,
+                    &mut paxos::liveness::nobody,
+                );
                 to
             }
         };

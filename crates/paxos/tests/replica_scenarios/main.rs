@@ -79,4 +79,10 @@ plays! {
     repeated_learns_are_history_and_ask_for_nothing: majority_of(3);
     late_accept_of_a_deposed_leader_meets_what_was_learned_since: majority_of(3);
     kept_moves_only_when_every_voter_would_know_after_a_crash: majority_of(3);
+    protected_leader_is_left_by_nobody_however_silent_it_is: majority_of(3);
+    protected_leader_that_released_its_ballot_is_left_at_once: majority_of(3);
+    voter_that_protects_its_leader_does_not_stand_itself: majority_of(3);
+    leader_hands_over_and_its_successor_needs_no_canvass: majority_of(3);
+    leader_hands_over_only_to_a_voter_that_holds_everything: majority_of(3);
+    late_hand_over_after_the_leader_was_elected_again_changes_nothing: majority_of(3);
 }

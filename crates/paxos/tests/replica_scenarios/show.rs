@@ -16,7 +16,11 @@ pub fn message(message: &Message) -> String {
         Message::Canvass { ballot } => format!("canvass {ballot}"),
         Message::Canvassed { ballot, leader: None, .. } => format!("canvassed {ballot} yes"),
         Message::Canvassed { ballot, leader: Some(leader), .. } => format!("canvassed {ballot} no, follows {leader}"),
-        Message::Prepare { ballot, chosen } => format!("prepare {ballot} after {chosen}"),
+        Message::Prepare { ballot, chosen, released: None } => format!("prepare {ballot} after {chosen}"),
+        Message::Prepare { ballot, chosen, released: Some(released) } => {
+            format!("prepare {ballot} after {chosen}, {released} is released")
+        }
+        Message::TakeOver { ballot } => format!("takeover from {ballot}"),
         Message::Promise { ballot, chosen, accepted, .. } => {
             let accepted: Vec<String> = accepted.iter().map(accepted_entry).collect();
             let accepted = if accepted.is_empty() { "none".to_owned() } else { accepted.join(", ") };

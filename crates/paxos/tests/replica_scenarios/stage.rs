@@ -14,6 +14,9 @@
 //! | `n1 propose A B` | proposes these, one batch each |
 //! | `n1 read` | begins a linearizable read and asks for its confirmation |
 //! | `n1 forget n2` | n1 has noticed that n2 started anew |
+//! | `n1 transfer n2` | n1 hands its office over to n2 |
+//! | `n2 protects`, `n2 lets go` | n2 has promised the leader it follows to join nobody else; no more |
+//! | `n2 hears the release of 1.n1` | n1 has told that it leads no more under this ballot |
 //! | `n1 healthy`, `n1 unhealthy` | whether others hear n1 and see that it hears a quorum (at first nobody is) |
 //! | `n1 stall`, `n1 sync` | its disk stops; everything written becomes durable (else at once) |
 //! | `n1 crash`, `n1 restart`, `n1 wipe` | stops, comes back, loses its whole disk (which must never happen) |
@@ -33,7 +36,7 @@ use crate::{
     show,
 };
 use bytes::Bytes;
-use paxos::{Message, NodeId, QuorumSystem, Value};
+use paxos::{Ballot, Liveness, Message, NodeId, QuorumSystem, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -52,11 +55,32 @@ struct Way<'a> {
     kind: Option<&'a str>,
 }
 
+/// What one node knows of the others, and has promised.
+struct Seen<'a> {
+    healthy: &'a BTreeSet<NodeId>,
+    protects: bool,
+}
+
+impl Liveness for Seen<'_> {
+    fn healthy(&self, node: NodeId, _: &QuorumSystem) -> bool {
+        self.healthy.contains(&node)
+    }
+
+    fn protects(&self, _: Ballot, following: bool) -> bool {
+        self.protects && following
+    }
+
+    fn leave(&mut self, _: Ballot) {
+        assert!(!self.protects, "who protects its leader does not leave it");
+    }
+}
+
 /// The stage.
 pub struct Stage {
     machines: BTreeMap<NodeId, Machine>,
     leading: BTreeSet<NodeId>,
     healthy: BTreeSet<NodeId>,
+    protecting: BTreeSet<NodeId>,
     stalled: BTreeSet<NodeId>,
     cut: BTreeSet<(NodeId, NodeId)>,
     flying: Vec<Letter>,
@@ -88,6 +112,7 @@ impl Stage {
             machines: quorum.voters().iter().map(|&node| (node, Machine::new(node, quorum.clone()))).collect(),
             leading: BTreeSet::new(),
             healthy: BTreeSet::new(),
+            protecting: BTreeSet::new(),
             stalled: BTreeSet::new(),
             cut: BTreeSet::new(),
             flying: Vec::new(),
@@ -182,6 +207,8 @@ impl Stage {
         let known = self.ledger.shown();
         let machine = self.machines.get_mut(&node).expect("on stage");
         match action {
+            ["protects"] => drop(self.protecting.insert(node)),
+            ["lets", "go"] => drop(self.protecting.remove(&node)),
             ["healthy"] => drop(self.healthy.insert(node)),
             ["unhealthy"] => drop(self.healthy.remove(&node)),
             ["stall"] => drop(self.stalled.insert(node)),
@@ -236,10 +263,20 @@ impl Stage {
             _ => {
                 let replica = machine.replica_mut().expect("it is up");
                 match action {
-                    ["campaign"] => replica.campaign(),
+                    ["campaign"] => {
+                        replica
+                            .campaign(&mut Seen { healthy: &self.healthy, protects: self.protecting.contains(&node) });
+                    }
+                    ["transfer", to] => {
+                        let result = replica.transfer(parse(to));
+                        if let Err(error) = result {
+                            self.tell(&format!("{node} does not hand over to {to}: {error}"));
+                        }
+                    }
+                    ["hears", "the", "release", "of", ballot] => replica.handle_release(parse_ballot(ballot)),
                     ["retry"] => replica.handle_retry(&|_| true),
                     ["flush"] => replica.flush_watermark(&|_| true),
-                    ["resign"] => replica.resign().expect("it leads"),
+                    ["resign"] => drop(replica.resign().expect("it leads")),
                     ["forget", other] => replica.forget_leader(parse(other)),
                     ["propose", values @ ..] => {
                         for value in values {
@@ -278,8 +315,9 @@ impl Stage {
         let Some(replica) = self.machines.get_mut(&to).and_then(Machine::replica_mut) else {
             return self.tell_message(&format!("{from} -> {to} {shown} (lost: {to} is down)"));
         };
-        let healthy = &self.healthy;
-        replica.handle_message(from, message, &|node, _| healthy.contains(&node));
+        let mut seen = Seen { healthy: &self.healthy, protects: self.protecting.contains(&to) };
+        replica.handle_message(from, message, &mut seen);
+
         self.tell_message(&format!("{from} -> {to} {shown}"));
         self.settle(to);
     }
@@ -356,6 +394,11 @@ impl Stage {
 
 fn parse(name: &str) -> NodeId {
     name.parse().expect("a name such as n1")
+}
+
+fn parse_ballot(text: &str) -> Ballot {
+    let (round, node) = text.split_once('.').expect("a ballot such as 1.n1");
+    Ballot { round: round.parse().expect("a round"), node: parse(node) }
 }
 
 fn parse_way<'a>(words: &[&'a str]) -> Way<'a> {

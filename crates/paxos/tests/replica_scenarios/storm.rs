@@ -171,7 +171,7 @@ impl Storm {
                 (None, _) => {
                     let index = round % self.machines.len();
                     self.note(|| format!("calm: n{} campaigns", index + 1));
-                    self.with(index, paxos::Replica::campaign)?;
+                    self.with(index, |replica| replica.campaign(&mut paxos::liveness::nobody))?;
                 }
                 (Some((ballot, _)), Some((proposed, slot))) if proposed == ballot => {
                     if self.machines.iter().all(|machine| machine.applied() >= slot) {
@@ -262,7 +262,7 @@ impl Storm {
             }
             Happening::Campaign if up => {
                 self.note(|| format!("n{} campaigns", index + 1));
-                self.with(index, paxos::Replica::campaign)
+                self.with(index, |replica| replica.campaign(&mut paxos::liveness::nobody))
             }
             Happening::Propose if up => self.propose(index).map(drop),
             Happening::Retry if up => self.with(index, |replica| replica.handle_retry(&|_| true)),
@@ -351,7 +351,7 @@ impl Storm {
         self.seen.learns += u64::from(matches!(message, Message::Learn { .. }));
         self.seen.gaps += u64::from(matches!(message, Message::Ack { gap: true, .. }));
         let (from, message) = self.broken.forge(from, message, replica);
-        replica.handle_message(from, message, &|_, _| healthy);
+        replica.handle_message(from, message, &mut |_: NodeId, _: &paxos::QuorumSystem| healthy);
         if self.broken == Broken::PretendsDurable {
             let events = self.machines[index].pretend_synced();
             self.happened(index, events)?;

@@ -120,7 +120,7 @@ pub fn elections(cluster: &Cluster) -> u64 {
 
 /// The messages of the shard in a frame.
 pub fn paxos_of(frame: &Frame) -> impl Iterator<Item = &paxos::Message> {
-    frame.iter().filter_map(|message| match message {
+    frame.messages.iter().filter_map(|message| match message {
         PeerMessage::Paxos { message, .. } => Some(message),
         _ => None,
     })

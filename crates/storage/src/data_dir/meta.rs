@@ -1,12 +1,13 @@
 //! The file `VERSION`: text, so that an operator can read whose data this is.
 //!
 //! ```text
-//! icefarm data 1
+//! icefarm data 2
 //! cluster 00c0ffee00c0ffee00c0ffee00c0ffee
 //! node n1
 //! incarnation 0123456789abcdef
 //! boots 3
 //! stores yes
+//! support_ms 1000
 //! checksum 89abcdef01234567
 //! ```
 
@@ -16,7 +17,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The format of the directory.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Meta {
@@ -24,6 +25,8 @@ pub(super) struct Meta {
     pub boots: u64,
     /// Whether both stores have been made; from then on, one that is not there has been lost.
     pub stores: bool,
+    /// For how long at a time, in milliseconds, this node has supported others at most, as far as that may still matter.
+    pub support_ms: u64,
 }
 
 impl Meta {
@@ -36,8 +39,8 @@ impl Meta {
         let Identity { cluster, node, incarnation } = self.identity;
         let stores = if self.stores { "yes" } else { "no" };
         let text = format!(
-            "icefarm data {FORMAT}\ncluster {cluster}\nnode {node}\nincarnation {incarnation}\nboots {}\nstores {stores}\n",
-            self.boots
+            "icefarm data {FORMAT}\ncluster {cluster}\nnode {node}\nincarnation {incarnation}\nboots {}\nstores {stores}\nsupport_ms {}\n",
+            self.boots, self.support_ms
         );
         let checksum = xxh3_64(text.as_bytes());
         format!("{text}checksum {checksum:016x}\n")
@@ -85,6 +88,7 @@ impl<'a> Lines<'a> {
             "no" => false,
             _ => return None,
         };
-        Some(Meta { identity: Identity { cluster, node, incarnation }, boots, stores })
+        let support_ms = self.value("support_ms ")?.parse().ok()?;
+        Some(Meta { identity: Identity { cluster, node, incarnation }, boots, stores, support_ms })
     }
 }

@@ -137,3 +137,21 @@ fn a_flip_of_any_bit_of_version_is_refused() {
     fs::write(&path, "icefarm data 2\nsomething new\n").expect("writable");
     assert!(matches!(open(&dir, 1), Err(DataError::OtherVersion { found: 2, expected: 1, .. })));
 }
+
+#[test]
+fn the_longest_support_of_earlier_lives_binds_until_it_is_outlived() {
+    let dir = Scratch::new();
+    let second = Duration::from_secs(1);
+    let life = |support: Duration| {
+        let mut data = open(&dir, 1).expect("ours");
+        let bound = data.give_support(support).expect("room");
+        (data, bound)
+    };
+    assert_eq!(life(5 * second).1, Duration::ZERO, "nothing was ever promised");
+    assert_eq!(life(second).1, 5 * second);
+    let (mut data, bound) = life(second);
+    assert_eq!(bound, 5 * second, "a short life has not outlived it");
+    data.outlived_support(second).expect("room");
+    drop(data);
+    assert_eq!(life(second).1, second);
+}

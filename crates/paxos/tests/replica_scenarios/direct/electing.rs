@@ -18,10 +18,14 @@ fn follower_neither_proposes_nor_reads_nor_resigns() {
 #[test]
 fn strangers_are_not_listened_to_and_do_not_campaign() {
     let mut replica = fresh(N1);
-    tell(&mut replica, NodeId(9), Message::Prepare { ballot: ballot(5, NodeId(9)), chosen: Slot::ZERO });
+    tell(
+        &mut replica,
+        NodeId(9),
+        Message::Prepare { ballot: ballot(5, NodeId(9)), chosen: Slot::ZERO, released: None },
+    );
     assert_eq!(replica.promised(), Ballot::ZERO);
     let mut stranger = fresh(NodeId(9));
-    stranger.campaign();
+    stranger.campaign(&mut paxos::liveness::nobody);
     assert!(!stranger.is_campaigning());
     assert_eq!(effects(&mut replica), effects(&mut stranger));
 }
@@ -29,7 +33,7 @@ fn strangers_are_not_listened_to_and_do_not_campaign() {
 #[test]
 fn candidates_prepare_waits_for_its_own_promise() {
     let mut replica = fresh(N1);
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     tell(&mut replica, N2, Message::Canvassed { ballot: ballot(1, N1), promised: ballot(7, N3), leader: None });
     let effects = effects(&mut replica);
     let prepares = effects.iter().filter_map(|effect| match effect {
@@ -44,7 +48,7 @@ fn candidates_prepare_waits_for_its_own_promise() {
 fn highest_ballot_reported_wins_slot_by_slot_and_gaps_become_no_ops() {
     let quorum = QuorumSystem::majority((1..=5).map(NodeId)).expect("majorities always meet");
     let mut replica = Replica::new(N1, quorum, Recovered::fresh());
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     let own = ballot(10, N1);
     for node in [N2, N3] {
         let promised = ballot(9, N3);
@@ -71,7 +75,7 @@ fn highest_ballot_reported_wins_slot_by_slot_and_gaps_become_no_ops() {
 fn promises_that_contradict_each_other_stop_the_candidate() {
     let quorum = QuorumSystem::majority((1..=5).map(NodeId)).expect("majorities always meet");
     let mut replica = Replica::new(N1, quorum, Recovered::fresh());
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     for node in [N2, N3] {
         let promised = ballot(1, N3);
         tell(&mut replica, node, Message::Canvassed { ballot: ballot(1, N1), promised, leader: None });
@@ -90,9 +94,9 @@ fn promises_that_contradict_each_other_stop_the_candidate() {
 #[test]
 fn prepare_below_the_promise_is_refused() {
     let mut replica = fresh(N1);
-    tell(&mut replica, N3, Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO });
+    tell(&mut replica, N3, Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO, released: None });
     effects(&mut replica);
-    tell(&mut replica, N2, Message::Prepare { ballot: ballot(1, N2), chosen: Slot::ZERO });
+    tell(&mut replica, N2, Message::Prepare { ballot: ballot(1, N2), chosen: Slot::ZERO, released: None });
     let refuse = Message::Refuse { ballot: ballot(1, N2), promised: ballot(2, N3) };
     assert_eq!(sent(&effects(&mut replica)), [(N2, &refuse)]);
 }
@@ -100,10 +104,10 @@ fn prepare_below_the_promise_is_refused() {
 #[test]
 fn answers_to_an_older_canvass_do_not_count_for_the_next() {
     let mut replica = fresh(N1);
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     let yes = |round, promised| Message::Canvassed { ballot: ballot(round, N1), promised, leader: None };
     tell(&mut replica, N3, Message::Refuse { ballot: Ballot::ZERO, promised: ballot(3, N3) });
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     tell(&mut replica, N2, yes(1, Ballot::ZERO));
     assert_eq!(replica.promised(), Ballot::ZERO, "that was the answer to the first");
     tell(&mut replica, N2, yes(4, Ballot::ZERO));
@@ -131,7 +135,7 @@ fn late_refusal_of_an_older_ballot_stops_nobody() {
 #[test]
 fn single_voter_takes_no_office_before_its_promise_is_durable() {
     let mut replica = Replica::new(N1, QuorumSystem::majority([N1]).expect("one voter"), Recovered::fresh());
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     replica.handle_retry(&|_| true);
     assert!(!replica.is_leader());
     replica.handle_persisted(Token(1));
@@ -163,6 +167,6 @@ fn whoever_promised_somebody_else_follows_its_old_leader_no_more() {
     let mut replica = fresh(N1);
     tell(&mut replica, N2, accept(ballot(1, N2), 1, &["A"], 0));
     assert_eq!(replica.leader(), Some(ballot(1, N2)));
-    tell(&mut replica, N3, Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO });
+    tell(&mut replica, N3, Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO, released: None });
     assert_eq!(replica.leader(), None);
 }

@@ -8,7 +8,7 @@ use paxos::{Ballot, Effect, Message, NodeId, Record, Recovered, Replica, Slot, T
 fn ballots_sent_by_somebody_else_than_their_owner_are_refused() {
     let stolen = ballot(5, N3);
     let messages = [
-        Message::Prepare { ballot: stolen, chosen: Slot::ZERO },
+        Message::Prepare { ballot: stolen, chosen: Slot::ZERO, released: None },
         accept(stolen, 1, &["A"], 0),
         Message::Watermark { ballot: stolen, start: Slot(1), chosen: Slot(1), kept: Slot::ZERO },
         Message::Confirm { ballot: stolen, round: 1 },
@@ -25,7 +25,7 @@ fn ballots_sent_by_somebody_else_than_their_owner_are_refused() {
 #[test]
 fn nothing_leaves_before_what_it_answers_is_durable() {
     let mut replica = fresh(N1);
-    tell(&mut replica, N2, Message::Prepare { ballot: ballot(1, N2), chosen: Slot::ZERO });
+    tell(&mut replica, N2, Message::Prepare { ballot: ballot(1, N2), chosen: Slot::ZERO, released: None });
     tell(&mut replica, N2, accept(ballot(1, N2), 1, &["A"], 0));
     let effects = effects(&mut replica);
     let waits = effects.iter().map(|effect| match effect {
@@ -166,7 +166,7 @@ fn whoever_promised_a_higher_ballot_acknowledges_nothing_to_the_lower_one() {
     // for that leader's own value.
     let mut replica = fresh(N1);
     tell(&mut replica, N2, accept(ballot(1, N2), 1, &["A"], 0));
-    tell(&mut replica, N3, Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO });
+    tell(&mut replica, N3, Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO, released: None });
     effects(&mut replica);
     tell(&mut replica, N3, Message::Learn { at: Slot(1), values: vec![command("B")], chosen: Slot(1) });
     assert_eq!(replica.chosen(), Slot(1));

@@ -119,19 +119,20 @@ fn delivered_entries_leave_memory_once_every_voter_keeps_them() {
     // n2 and n3 say that they are safe through 2: nobody asks for 1 or 2 again, so they are no longer served from memory.
     let mut machine = Machine::new(N1, majority_of_three());
     let served_from_memory = |machine: &mut Machine, after: u64| {
-        machine
-            .replica_mut()
-            .expect("it is up")
-            .handle_message(N3, Message::Fetch { after: Slot(after) }, &|_, _| false);
+        machine.replica_mut().expect("it is up").handle_message(
+            N3,
+            Message::Fetch { after: Slot(after) },
+            &mut paxos::liveness::nobody,
+        );
         let events = machine.settle();
         !events.iter().any(|event| matches!(event, Event::LogRead(_)))
     };
     let step = |machine: &mut Machine, from, message| {
-        machine.replica_mut().expect("it is up").handle_message(from, message, &|_, _| false);
+        machine.replica_mut().expect("it is up").handle_message(from, message, &mut paxos::liveness::nobody);
         machine.settle();
         machine.sync(usize::MAX);
     };
-    machine.replica_mut().expect("it is up").campaign();
+    machine.replica_mut().expect("it is up").campaign(&mut paxos::liveness::nobody);
     step(&mut machine, N2, Message::Canvassed { ballot: ballot(1, N1), promised: Ballot::ZERO, leader: None });
     let promise = Message::Promise { ballot: ballot(1, N1), chosen: Slot::ZERO, first: Slot(1), accepted: vec![] };
     step(&mut machine, N2, promise);
@@ -188,7 +189,7 @@ fn retry_repeats_the_question_that_reads_wait_for() {
 #[test]
 fn campaigning_changes_nothing_for_a_leader() {
     let mut replica = leader();
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     assert!(replica.is_leader());
     assert_eq!(effects(&mut replica), []);
 }

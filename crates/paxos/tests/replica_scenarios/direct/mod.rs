@@ -28,7 +28,7 @@ fn ballot(round: u64, node: NodeId) -> Ballot {
 }
 
 fn tell(replica: &mut Replica, from: NodeId, message: Message) {
-    replica.handle_message(from, message, &|_, _| false);
+    replica.handle_message(from, message, &mut paxos::liveness::nobody);
 }
 
 fn effects(replica: &mut Replica) -> Vec<Effect> {
@@ -48,7 +48,7 @@ fn accept(ballot: Ballot, at: u64, values: &[&str], chosen: u64) -> Message {
 /// n1 stands under 1.n1 with n2's consent; its promise is durable.
 fn candidate() -> Replica {
     let mut replica = fresh(N1);
-    replica.campaign();
+    replica.campaign(&mut paxos::liveness::nobody);
     let promised = Ballot::ZERO;
     tell(&mut replica, N2, Message::Canvassed { ballot: ballot(1, N1), promised, leader: None });
     replica.handle_persisted(Token(1));

@@ -1,0 +1,315 @@
+//! Freshness: how a replica that does not lead can prove how old its state is at most.
+//!
+//! A leader's answer to a probe tells, for every shard that it leads under a lease valid at that moment, how far it is chosen
+//! ([`Covers`]). Whoever asked at its own moment p, and has applied that far, knows: *everything acknowledged before p is here*
+//! ([`Freshness`]). The bound is `now - p` on the asker's own clock, for all those shards at once; nothing is sent for a
+//! shard that stands still.
+
+use crate::clock::Mono;
+use paxos::{NodeId, Slot};
+use placement::ShardId;
+use std::collections::{BTreeMap, VecDeque};
+use wire::peer::Cover;
+
+/// What a shard must still apply before a later proof counts; beyond that many the proofs in the middle are forgotten.
+const PENDING: usize = 16;
+
+/// The leader's half: what this node covers, and since which version.
+#[derive(Debug)]
+pub struct Covers {
+    first: u64,
+    version: u64,
+    shards: BTreeMap<ShardId, (u64, Option<Slot>)>,
+    by_version: BTreeMap<u64, ShardId>,
+}
+
+impl Covers {
+    /// Nothing is covered yet, in this node's `boot`-th life.
+    pub fn new(boot: u64) -> Self {
+        let first = boot << 32;
+        Self { first, version: first, shards: BTreeMap::new(), by_version: BTreeMap::new() }
+    }
+
+    /// `shard` is covered up to this slot, or not at all.
+    pub fn set(&mut self, shard: ShardId, covered: Option<Slot>) {
+        match self.shards.get(&shard) {
+            Some(&(_, before)) if before == covered => return,
+            None if covered.is_none() => return,
+            Some(&(version, _)) => _ = self.by_version.remove(&version),
+            None => {}
+        }
+        self.version += 1;
+        self.shards.insert(shard, (self.version, covered));
+        self.by_version.insert(self.version, shard);
+    }
+
+    /// The shards that are, or have been, covered.
+    pub fn shards(&self) -> impl Iterator<Item = ShardId> {
+        self.shards.keys().copied()
+    }
+
+    /// For somebody who knows everything up to version `known`: what has changed of the shards that concern it.
+    pub fn since(&self, known: u64, concerns: impl Fn(ShardId) -> bool) -> Cover {
+        // What it knows of an earlier life it must forget.
+        let since = if known < self.first || known > self.version { 0 } else { known };
+        let changed = self.by_version.range(since + 1..).map(|(_, shard)| (*shard, self.shards[shard].1));
+        Cover { since, version: self.version, changed: changed.filter(|(shard, _)| concerns(*shard)).collect() }
+    }
+}
+
+/// What this node knows of a shard that another leads.
+#[derive(Debug, Default)]
+struct Shard {
+    /// Who covers it, if anybody does.
+    by: Option<NodeId>,
+    /// Moments that count once so much is applied, ascending. The last one is as far as its leader's last word goes.
+    pending: VecDeque<(Slot, Mono)>,
+    /// Proven, whatever the leader says later.
+    proven: Option<Mono>,
+}
+
+/// The asker's half.
+#[derive(Debug, Default)]
+pub struct Freshness {
+    /// For each leader's node: its version, and when its last answer was asked for.
+    nodes: BTreeMap<NodeId, (u64, Mono)>,
+    shards: BTreeMap<ShardId, Shard>,
+}
+
+impl Freshness {
+    /// How much of `node`'s cover is known here.
+    pub fn known(&self, node: NodeId) -> u64 {
+        self.nodes.get(&node).map_or(0, |&(version, _)| version)
+    }
+
+    /// `node` answers what was asked at `asked`. `applied` tells how far each replica here is.
+    pub fn learn(&mut self, node: NodeId, asked: Mono, cover: &Cover, applied: impl Fn(ShardId) -> Slot) {
+        let (known, before) = self.nodes.get(&node).copied().unwrap_or_default();
+        if cover.since == 0 {
+            self.forget(node, &applied);
+        } else if cover.since > known || cover.version < known || asked < before {
+            // A difference to what is not here, or a late word.
+            return;
+        }
+        for &(id, covered) in &cover.changed {
+            let shard = self.shards.entry(id).or_default();
+            if shard.by == Some(node) {
+                shard.settle(applied(id), before);
+            } else if let Some(other) = shard.by {
+                // Two nodes cannot hold a lease at once: the later word of the two is not known here, so neither counts on.
+                let at = self.nodes.get(&other).map_or(Mono(0), |&(_, at)| at);
+                shard.settle(applied(id), at);
+                shard.leave();
+            }
+            match covered {
+                Some(slot) => shard.cover(node, slot, asked),
+                None if shard.by == Some(node) => shard.leave(),
+                None => {}
+            }
+        }
+        self.nodes.insert(node, (cover.version, asked));
+    }
+
+    /// What `node` covers, it covers no more: it has started anew.
+    pub fn forget(&mut self, node: NodeId, applied: impl Fn(ShardId) -> Slot) {
+        let Some((_, at)) = self.nodes.remove(&node) else { return };
+        for (id, shard) in self.shards.iter_mut().filter(|(_, shard)| shard.by == Some(node)) {
+            shard.settle(applied(*id), at);
+            shard.leave();
+        }
+    }
+
+    /// The latest moment before which everything acknowledged is in a replica that has applied `applied`.
+    pub fn proven(&self, id: ShardId, applied: Slot) -> Option<Mono> {
+        let shard = self.shards.get(&id)?;
+        let reached = shard.pending.iter().take_while(|(slot, _)| *slot <= applied).last();
+        let current = shard.by.filter(|_| shard.pending.back().is_none_or(|(slot, _)| *slot <= applied));
+        let live = current.and_then(|node| self.nodes.get(&node)).map(|&(_, at)| at);
+        live.or_else(|| reached.map(|&(_, at)| at)).max(shard.proven)
+    }
+}
+
+impl Shard {
+    /// Takes what is proven by now out of what is pending. `at`: when its leader's last answer was asked for.
+    fn settle(&mut self, applied: Slot, at: Mono) {
+        while let Some((_, moment)) = self.pending.pop_front_if(|(slot, _)| *slot <= applied) {
+            self.proven = self.proven.max(Some(moment));
+        }
+        if self.pending.is_empty() && self.by.is_some() {
+            self.proven = self.proven.max(Some(at));
+        }
+    }
+
+    /// No more news are to be counted on.
+    fn leave(&mut self) {
+        self.by = None;
+        self.pending.clear();
+    }
+
+    fn cover(&mut self, node: NodeId, slot: Slot, asked: Mono) {
+        self.by = Some(node);
+        if self.pending.len() == PENDING {
+            self.pending.remove(PENDING / 2);
+        }
+        self.pending.push_back((slot, asked));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const N2: NodeId = NodeId(2);
+    const N3: NodeId = NodeId(3);
+    const A: ShardId = ShardId(1);
+    const B: ShardId = ShardId(2);
+
+    /// A leader and one who asks it, with nothing between them.
+    struct Pair {
+        covers: Covers,
+        fresh: Freshness,
+        applied: BTreeMap<ShardId, Slot>,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            Self { covers: Covers::new(1), fresh: Freshness::default(), applied: BTreeMap::new() }
+        }
+
+        fn ask(&mut self, at: u64) {
+            let cover = self.covers.since(self.fresh.known(N2), |_| true);
+            self.hear(at, &cover);
+        }
+
+        fn hear(&mut self, at: u64, cover: &Cover) {
+            let applied = self.applied.clone();
+            self.fresh.learn(N2, Mono(at), cover, |id| applied.get(&id).copied().unwrap_or_default());
+        }
+
+        fn proven(&self, shard: ShardId, applied: u64) -> Option<u64> {
+            self.fresh.proven(shard, Slot(applied)).map(|at| at.0)
+        }
+    }
+
+    #[test]
+    fn what_is_applied_as_far_as_the_leader_had_chosen_is_as_fresh_as_the_question() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.ask(100);
+        assert_eq!(pair.proven(A, 4), None);
+        assert_eq!(pair.proven(A, 5), Some(100));
+        assert_eq!(pair.proven(B, 5), None, "nobody speaks for it");
+    }
+
+    #[test]
+    fn a_shard_that_stands_still_stays_fresh_without_a_word() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.ask(100);
+        let cover = pair.covers.since(pair.fresh.known(N2), |_| true);
+        assert_eq!(cover.changed, []);
+        pair.hear(200, &cover);
+        assert_eq!(pair.proven(A, 5), Some(200));
+        assert_eq!(pair.proven(A, 4), None);
+    }
+
+    #[test]
+    fn a_replica_that_lags_keeps_the_proof_it_has_reached() {
+        let mut pair = Pair::new();
+        for (at, slot) in [(100, 5), (200, 6), (300, 7)] {
+            pair.covers.set(A, Some(Slot(slot)));
+            pair.ask(at);
+        }
+        assert_eq!((5..=7).map(|slot| pair.proven(A, slot)).collect::<Vec<_>>(), [Some(100), Some(200), Some(300)]);
+        pair.applied.insert(A, Slot(6));
+        pair.covers.set(A, Some(Slot(9)));
+        pair.ask(400);
+        assert_eq!((pair.proven(A, 6), pair.proven(A, 8), pair.proven(A, 9)), (Some(200), Some(300), Some(400)));
+        pair.ask(500);
+        assert_eq!((pair.proven(A, 6), pair.proven(A, 9)), (Some(200), Some(500)));
+    }
+
+    #[test]
+    fn a_shard_that_leaves_cover_grows_old_from_the_last_proof() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.covers.set(B, Some(Slot(1)));
+        pair.applied.extend([(A, Slot(5)), (B, Slot(1))]);
+        pair.ask(100);
+        pair.ask(150);
+        pair.covers.set(A, None);
+        pair.ask(200);
+        pair.ask(300);
+        assert_eq!((pair.proven(A, 5), pair.proven(B, 1)), (Some(150), Some(300)));
+    }
+
+    #[test]
+    fn an_answer_relative_to_what_is_not_known_here_proves_nothing() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.ask(100);
+        let late = pair.covers.since(pair.fresh.known(N2), |_| true);
+        pair.covers.set(A, None);
+        pair.ask(200);
+        // Asked before, answered before, come after: A had not left cover then.
+        pair.hear(150, &late);
+        assert_eq!(pair.proven(A, 5), None, "it was never settled before it left");
+        pair.fresh = Freshness::default();
+        pair.hear(300, &pair.covers.since(pair.covers.version, |_| true));
+        assert_eq!(pair.fresh.known(N2), 0, "a difference to what is not here");
+    }
+
+    #[test]
+    fn a_difference_to_an_older_version_is_as_good_if_nothing_is_missing() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.ask(100);
+        let old = pair.fresh.known(N2);
+        pair.covers.set(B, Some(Slot(3)));
+        pair.ask(200);
+        // Sent before the last answer was acknowledged: a wide area's round trip is longer than the interval.
+        pair.covers.set(B, None);
+        let wide = pair.covers.since(old, |_| true);
+        pair.hear(300, &wide);
+        assert_eq!((pair.proven(A, 5), pair.proven(B, 3)), (Some(300), None));
+    }
+
+    #[test]
+    fn a_leader_that_started_anew_covers_nothing_of_what_it_did() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.applied.insert(A, Slot(5));
+        pair.ask(100);
+        pair.covers = Covers::new(2);
+        pair.covers.set(B, Some(Slot(1)));
+        pair.ask(200);
+        assert_eq!((pair.proven(A, 5), pair.proven(B, 1)), (Some(100), Some(200)));
+    }
+
+    #[test]
+    fn a_new_leader_elsewhere_takes_over_the_proof() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.applied.insert(A, Slot(5));
+        pair.ask(100);
+        let mut others = Covers::new(7);
+        others.set(A, Some(Slot(8)));
+        pair.fresh.learn(N3, Mono(150), &others.since(0, |_| true), |_| Slot(5));
+        pair.ask(200);
+        assert_eq!((pair.proven(A, 5), pair.proven(A, 8)), (Some(100), Some(150)));
+    }
+
+    #[test]
+    fn many_proofs_that_wait_are_thinned_out_and_stay_true() {
+        let mut pair = Pair::new();
+        for step in 1..=100 {
+            pair.covers.set(A, Some(Slot(step)));
+            pair.ask(step * 10);
+        }
+        assert!(pair.fresh.shards[&A].pending.len() <= PENDING);
+        for applied in 1..=100 {
+            assert!(pair.proven(A, applied).is_none_or(|at| at <= applied * 10));
+        }
+        assert_eq!(pair.proven(A, 100), Some(1_000));
+    }
+}

@@ -1,0 +1,227 @@
+//! The words between nodes, and what follows from them: probes and their answers, support given and got, releases.
+
+use crate::clock::{Mono, Now};
+use crate::host::Host;
+use crate::support::Support;
+use crate::{fabric::Fabric, freshness::Covers, lease::Leases};
+use paxos::{Ballot, Liveness, Message, NodeId, QuorumSystem, Slot};
+use placement::ShardId;
+use shard::Replica;
+use std::collections::BTreeMap;
+use wire::peer::{Epoch, Heard, PeerMessage, Probe};
+
+/// What Paxos may ask of this node at one moment.
+pub(crate) struct Ties<'a> {
+    pub now: Mono,
+    pub fabric: &'a Fabric,
+    pub support: &'a mut Support,
+}
+
+impl Liveness for Ties<'_> {
+    fn healthy(&self, node: NodeId, quorum: &QuorumSystem) -> bool {
+        self.fabric.healthy(self.now, node, quorum)
+    }
+
+    fn protects(&self, promised: Ballot, following: bool) -> bool {
+        self.support.protects(self.now, promised.node, following)
+    }
+
+    fn leave(&mut self, promised: Ballot) {
+        self.support.end(self.now, promised.node);
+    }
+}
+
+/// Ballots that this node led under and has left, until each of their voters has been told.
+#[derive(Debug, Default)]
+pub(crate) struct Releases {
+    untold: BTreeMap<NodeId, BTreeMap<ShardId, (Ballot, Option<u64>)>>,
+}
+
+impl Releases {
+    /// `ballot` of `shard` is left; `voters` protect it.
+    pub fn add(&mut self, shard: ShardId, ballot: Ballot, voters: impl IntoIterator<Item = NodeId>) {
+        for voter in voters {
+            self.untold.entry(voter).or_default().insert(shard, (ballot, None));
+        }
+    }
+
+    /// What probe `seq` is to tell `node`.
+    fn tell(&mut self, node: NodeId, seq: u64) -> Vec<(ShardId, Ballot)> {
+        let Some(untold) = self.untold.get_mut(&node) else { return Vec::new() };
+        let tell = |(shard, (ballot, told)): (&ShardId, &mut (Ballot, Option<u64>))| {
+            told.get_or_insert(seq);
+            (*shard, *ballot)
+        };
+        untold.iter_mut().map(tell).collect()
+    }
+
+    /// `node` has answered probe `seq`.
+    fn told(&mut self, node: NodeId, seq: u64) {
+        if let Some(untold) = self.untold.get_mut(&node) {
+            untold.retain(|_, (_, first)| first.is_none_or(|first| first > seq));
+        }
+    }
+}
+
+impl Host {
+    /// A peer's probe: answered at the end of the turn.
+    pub(crate) fn on_probe(&mut self, now: Now, from: NodeId, probe: &Probe) {
+        let changes = self.fabric.on_probe(now.mono, from, &probe.word);
+        for &(shard, ballot) in &probe.released {
+            if ballot.node == from
+                && let Some(replica) = self.shards.get_mut(&shard)
+            {
+                replica.handle_release(ballot);
+                self.touched.insert(shard);
+            }
+        }
+        let due = self.unanswered.entry(from).or_default();
+        *due = (*due).max((probe.seq, probe.known));
+        self.notice(now, &changes);
+    }
+
+    /// A peer's answer.
+    pub(crate) fn on_heard(&mut self, now: Now, from: NodeId, heard: &Heard) {
+        let (sent, changes) = self.fabric.on_heard(now.mono, from, heard.seq, &heard.word);
+        if let Some(sent) = sent {
+            if self.support.got(from, heard.epoch, sent) {
+                // Pledges under the epoch before are void: the leaders here remind the voter of their ballots.
+                self.touched.extend(self.leads.iter().copied());
+            }
+            let shards = &self.shards;
+            let applied = |shard: ShardId| shards.get(&shard).map_or(Slot::ZERO, Replica::applied);
+            self.freshness.learn(from, sent, &heard.cover, applied);
+            self.releases.told(from, heard.seq);
+            self.touched.extend(self.awaiting.iter().copied());
+        }
+        self.notice(now, &changes);
+    }
+
+    /// Sends the probes that are due.
+    pub(crate) fn probe_all(&mut self, now: Now) {
+        if let Some(seq) = self.fabric.poll_probe(now.mono) {
+            for peer in self.peers() {
+                self.probe(now, peer, seq);
+            }
+        }
+    }
+
+    /// Asks `node` out of turn, because something waits for fresher news.
+    pub(crate) fn probe_now(&mut self, now: Now, node: NodeId) {
+        if let Some(seq) = self.fabric.ask(now.mono, node) {
+            self.probe(now, node, seq);
+        }
+    }
+
+    fn probe(&mut self, now: Now, node: NodeId, seq: u64) {
+        let released = self.releases.tell(node, seq);
+        let probe = Probe { seq, word: self.fabric.word(now), known: self.freshness.known(node), released };
+        self.outgoing.entry(node).or_default().push(PeerMessage::Probe(probe));
+    }
+
+    /// Answers the probes that came in this turn, as things stand at its end.
+    pub(crate) fn answer_probes(&mut self, now: Now) {
+        if self.unanswered.is_empty() {
+            return;
+        }
+        self.refresh_covers(now.mono);
+        for (node, (seq, known)) in std::mem::take(&mut self.unanswered) {
+            let shards = &self.shards;
+            let concerns =
+                |shard: ShardId| shards.get(&shard).is_none_or(|replica| replica.paxos().quorum().contains(node));
+            let cover = self.covers.since(known, concerns);
+            let epoch = self.support.give(now.mono, node);
+            let heard = Heard { seq, word: self.fabric.word(now), epoch, cover };
+            self.outgoing.entry(node).or_default().push(PeerMessage::Heard(heard));
+        }
+    }
+
+    /// The epoch for a frame to `node`, and whether `message` of `shard` may still travel under it.
+    pub(crate) fn frame_epoch(&self, node: NodeId) -> Epoch {
+        self.support.epoch(node)
+    }
+
+    /// Whether a message that waited says what is still so. An acknowledgement of a ballot that was left since must not
+    /// travel in a frame that names the epoch of today.
+    pub(crate) fn still_holds(&self, shard: ShardId, message: &Message) -> bool {
+        let Message::Ack { ballot, .. } = message else { return true };
+        self.shards.get(&shard).is_some_and(|replica| replica.paxos().promised() == *ballot)
+    }
+
+    /// Notes the epoch under which a voter acknowledges a ballot of this node's.
+    pub(crate) fn note_pledge(&mut self, shard: ShardId, from: NodeId, epoch: Epoch, message: &Message) {
+        if let Message::Ack { ballot, .. } = message
+            && ballot.node == self.config.me
+        {
+            self.leases.pledge(shard, *ballot, from, epoch);
+        }
+    }
+
+    /// Until when the replica of `shard` here may answer alone, should it lead and know everything former leaders left.
+    pub fn lease_until(&self, shard: ShardId) -> Option<Mono> {
+        lease(self.shards.get(&shard)?, shard, &self.leases, self.config.me, &self.support)
+    }
+
+    /// Says again who leads to each voter whose pledge is missing or void.
+    pub(crate) fn remind_voters(&mut self, now: Mono, shard: ShardId) {
+        for voter in self.unpledged(now, shard) {
+            if let Some(replica) = self.shards.get_mut(&shard) {
+                replica.remind(voter);
+            }
+        }
+    }
+
+    /// The voters that are heard and count for no lease of `shard`, if this node leads it.
+    pub(crate) fn unpledged(&self, now: Mono, shard: ShardId) -> Vec<NodeId> {
+        let Some(paxos) = self.shards.get(&shard).map(Replica::paxos).filter(|paxos| paxos.is_leader()) else {
+            return Vec::new();
+        };
+        let lacks = |voter: &NodeId| {
+            *voter != self.config.me
+                && self.fabric.hears(now, *voter)
+                && self.leases.lacks(shard, paxos.promised(), *voter, &self.support)
+        };
+        paxos.quorum().voters().iter().copied().filter(lacks).collect()
+    }
+
+    fn refresh_covers(&mut self, now: Mono) {
+        let Self { covers, shards, leases, support, leads, config, .. } = self;
+        let cover = |covers: &mut Covers, shard: ShardId| {
+            let replica = shards.get(&shard);
+            let held = replica.and_then(|replica| lease(replica, shard, leases, config.me, support));
+            let valid = held.is_some_and(|until| now < until);
+            covers.set(shard, replica.filter(|_| valid).and_then(|replica| replica.paxos().settled()));
+        };
+        let before: Vec<ShardId> = covers.shards().filter(|shard| !leads.contains(shard)).collect();
+        for shard in before.into_iter().chain(leads.iter().copied()) {
+            cover(covers, shard);
+        }
+    }
+}
+
+fn lease(replica: &Replica, shard: ShardId, leases: &Leases, me: NodeId, support: &Support) -> Option<Mono> {
+    let paxos = replica.paxos();
+    if !paxos.is_leader() {
+        return None;
+    }
+    leases.until(shard, paxos.promised(), paxos.quorum(), me, support)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_told_with_every_probe_until_one_that_told_it_is_answered() {
+        let mut releases = Releases::default();
+        let (node, ballot) = (NodeId(2), Ballot { round: 3, node: NodeId(1) });
+        releases.add(ShardId(7), ballot, [node]);
+        releases.told(node, 4);
+        assert_eq!(releases.tell(node, 5), [(ShardId(7), ballot)]);
+        releases.told(node, 4);
+        assert_eq!(releases.tell(node, 6), [(ShardId(7), ballot)], "the answer to 4 came late");
+        assert_eq!(releases.tell(NodeId(3), 6), []);
+        releases.told(node, 5);
+        assert_eq!(releases.tell(node, 7), []);
+    }
+}

@@ -1,0 +1,200 @@
+//! The turn's end: every replica that was touched is stepped, and what they want done is gathered.
+
+use crate::clock::{Mono, Now};
+use crate::host::Host;
+use crate::turn::{self, LogRead, Turn, Write};
+use crate::writing::Writing;
+use paxos::{Message, NodeId};
+use placement::ShardId;
+use shard::{ConnId, Cut, Effect, Replica, Vantage};
+use wire::peer::PeerMessage;
+use wire::{Answer, AnswerBody, Refusal};
+use world::land::Payment;
+
+/// A watermark that no Accept carries along leaves after this, in microseconds.
+const FLUSH_AFTER: u64 = 5_000;
+/// Writes under way; beyond that the disk is behind, and nothing is proposed until it has caught up.
+pub(crate) const MAX_WRITES: usize = 64;
+/// Reads that wait for news from other nodes are looked at this often, in microseconds.
+pub(crate) const AWAIT_EVERY: u64 = 25_000;
+/// Checkpoints being written at a time.
+const MAX_CUTS: usize = 2;
+
+/// What a replica wants of another shard.
+enum Errand {
+    Pay(Payment),
+    Paid(NodeId, ShardId, Payment),
+}
+
+impl Host {
+    /// Steps every touched replica and hands over what the turn wants done.
+    pub fn finish_turn(&mut self, now: Now) -> Turn {
+        // A payment to a shard of this same node touches that shard: again, until nothing is left.
+        while !self.touched.is_empty() {
+            for shard in std::mem::take(&mut self.touched) {
+                self.step(now, shard);
+            }
+        }
+        self.answer_probes(now);
+        let cuts = self.take_cuts();
+        if self.records.is_empty() {
+            // What waits for an earlier write waits on with it.
+            match self.writing.back_mut() {
+                Some(writing) => {
+                    for message in std::mem::take(&mut self.held) {
+                        writing.hold(message);
+                    }
+                }
+                None => {
+                    for (to, shard, message) in std::mem::take(&mut self.held) {
+                        self.dispatch(to, shard, message);
+                    }
+                }
+            }
+        } else {
+            let id = self.next_write;
+            self.next_write += 1;
+            let tokens = std::mem::take(&mut self.tokens).into_iter().collect();
+            self.writing.push_back(Writing {
+                id,
+                since: now.mono,
+                tokens,
+                held: std::mem::take(&mut self.held),
+                cuts: Vec::new(),
+            });
+            self.turn.write = Some(Write { id, records: std::mem::take(&mut self.records) });
+        }
+        // A checkpoint ahead of its log would leave a hole in it after a crash: slots that this replica holds applied, but
+        // can show to nobody who lacks them.
+        match self.writing.back_mut() {
+            Some(writing) => writing.cuts.extend(cuts),
+            None => self.turn.cuts.extend(cuts),
+        }
+        for (node, mut messages) in std::mem::take(&mut self.outgoing) {
+            messages.retain(|message| match message {
+                PeerMessage::Paxos { shard, message } => self.still_holds(*shard, message),
+                _ => true,
+            });
+            let epoch = self.frame_epoch(node);
+            self.turn.frames.extend(turn::frames(epoch, messages).into_iter().map(|frame| (node, frame)));
+        }
+        std::mem::take(&mut self.turn)
+    }
+
+    /// What to answer on each connection, at the moment `now` at which it leaves. What a lease or a proof of freshness allowed
+    /// a moment ago, but would allow no more (the process was stopped meanwhile, perhaps), becomes a refusal.
+    pub fn take_answers(&mut self, now: Mono) -> Vec<(ConnId, Vec<Answer>)> {
+        let check = |(answer, until): (Answer, Option<Mono>)| match until {
+            Some(until) if now >= until => {
+                Answer { id: answer.id, body: AnswerBody::Refused(Refusal::NotLeader { leader: None }) }
+            }
+            _ => answer,
+        };
+        let answers = std::mem::take(&mut self.answers).into_iter();
+        answers.map(|(conn, answers)| (conn, answers.into_iter().map(check).collect())).collect()
+    }
+
+    fn step(&mut self, now: Now, shard: ShardId) {
+        let may_propose = self.writing.len() < MAX_WRITES;
+        let time = self.log_clock(now);
+        let lease = self.lease_until(shard);
+        let Some(replica) = self.shards.get_mut(&shard) else { return };
+        let freshness = &self.freshness;
+        let vantage = Vantage { now: now.mono, lease, proven: &|applied| freshness.proven(shard, applied) };
+        replica.step(time, may_propose, &vantage);
+        if !may_propose && replica.has_queued() {
+            self.stalled.insert(shard);
+        }
+        let mut errands = Vec::new();
+        let mut wants_fresh = false;
+        while let Some(effect) = replica.poll_effect() {
+            match effect {
+                Effect::Persist { record, token } => {
+                    self.records.push((shard, record));
+                    self.tokens.insert(shard, token);
+                }
+                Effect::Send { to, message, after: None } => {
+                    self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
+                }
+                Effect::Send { to, message, after: Some(_) } => self.held.push((to, shard, message)),
+                Effect::Answer { conn, answer, until } => self.answers.entry(conn).or_default().push((answer, until)),
+                Effect::WantFresh => wants_fresh = true,
+                Effect::ReadLog { to, after, through } => {
+                    self.turn.log_reads.push(LogRead { shard, to, after, through });
+                }
+                Effect::Proposed { items } => self.turn.batches.push(items),
+                Effect::LoadChunk { chunk } => self.turn.chunk_loads.push((shard, chunk)),
+                Effect::Pay { payment } => errands.push(Errand::Pay(payment)),
+                Effect::Paid { node, shard: payer, payment } => errands.push(Errand::Paid(node, payer, payment)),
+            }
+        }
+        if replica.awaits_proof() {
+            if self.awaiting.is_empty() {
+                self.await_at = now.mono.plus(AWAIT_EVERY);
+            }
+            self.awaiting.insert(shard);
+        } else {
+            self.awaiting.remove(&shard);
+        }
+        let leader = replica.paxos().leader().map(|ballot| ballot.node);
+        let unsettled = replica.is_handing_over() || !self.unpledged(now.mono, shard).is_empty();
+        let Some(replica) = self.shards.get_mut(&shard) else { return };
+        let fabric = &self.fabric;
+        if unsettled || replica.wants_retry(&|node| fabric.hears(now.mono, node)) {
+            if self.busy.is_empty() {
+                self.retry_at = now.mono.plus(self.config.probe_every);
+            }
+            self.busy.insert(shard);
+        } else {
+            self.busy.remove(&shard);
+        }
+        if replica.wants_flush(&|node| fabric.hears(now.mono, node)) {
+            if self.unflushed.is_empty() {
+                self.flush_at = now.mono.plus(FLUSH_AFTER);
+            }
+            self.unflushed.insert(shard);
+        } else {
+            self.unflushed.remove(&shard);
+        }
+        if replica.uncut_bytes() >= self.config.checkpoint_bytes {
+            self.uncut.insert(shard);
+        }
+        let released = replica.released();
+        let before = self.released.entry(shard).or_default();
+        if released > *before {
+            *before = released;
+            self.turn.releases.push((shard, released));
+        }
+        self.note_leader(now, shard);
+        if let Some(leader) = leader.filter(|_| wants_fresh) {
+            self.probe_now(now, leader);
+        }
+        for errand in errands {
+            match errand {
+                Errand::Pay(payment) => self.carry_payment(shard, payment),
+                Errand::Paid(node, payer, payment) => self.carry_receipt(node, payer, payment),
+            }
+        }
+    }
+
+    /// Puts a message to a peer replica into the next frame.
+    pub(crate) fn dispatch(&mut self, to: NodeId, shard: ShardId, message: Message) {
+        self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
+    }
+
+    fn take_cuts(&mut self) -> Vec<(ShardId, Cut)> {
+        let mut cuts = Vec::new();
+        while self.cutting < MAX_CUTS {
+            // In turn: a shard that fills its log fast must not keep the others waiting.
+            let next = self.uncut.range(self.next_cut..).next().or_else(|| self.uncut.first());
+            let Some(&shard) = next else { break };
+            self.uncut.remove(&shard);
+            self.next_cut = ShardId(shard.0.wrapping_add(1));
+            if let Some(cut) = self.shards.get_mut(&shard).and_then(Replica::take_cut) {
+                self.cutting += 1;
+                cuts.push((shard, cut));
+            }
+        }
+        cuts
+    }
+}

@@ -1,0 +1,180 @@
+//! Support: what nodes promise each other so that a leader may answer alone.
+//!
+//! With each answer to a probe a node promises the asker, for [`Support::new`]'s `length` from that moment on its own clock: *I
+//! leave no ballot of yours that I follow for another node's, as long as I name this epoch*. Leaving one after the promise has
+//! run out ends the epoch for good: from then on another is named, and acknowledgements given under the old one count for
+//! nothing. So one number per pair of nodes covers all their shards.
+//!
+//! The asker counts the time from when it *sent* the probe, and a little less than `length`: the clocks of two nodes are never
+//! compared, but each is trusted to run at most so much too fast or too slow ([`usable`]).
+//!
+//! Who has started anew remembers nothing of this. Its epochs are new ones, and it leaves nobody before the longest promise
+//! that it may have given has run out.
+//!
+//! The idea of supporting nodes instead of leases per group is `CockroachDB`'s (leader leases on store liveness, 2024); there
+//! the epoch is the supported store's own. Here the supporter counts it, so that ending one costs one pair of nodes their
+//! leases and no other.
+
+use crate::clock::Mono;
+use paxos::NodeId;
+use std::collections::BTreeMap;
+use wire::peer::Epoch;
+
+/// What this node has promised another.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    epoch: Epoch,
+    /// On our clock.
+    until: Mono,
+}
+
+/// All promises of support that this node has given and got.
+#[derive(Debug)]
+pub struct Support {
+    first: Epoch,
+    length: u64,
+    usable: u64,
+    /// A promise of an earlier life may stand until then.
+    quarantine: Mono,
+    given: BTreeMap<NodeId, Given>,
+    /// What others have promised this node: the epoch they name, and when we asked.
+    got: BTreeMap<NodeId, (Epoch, Mono)>,
+}
+
+/// How much of a promise may be used by somebody whose clock, and whose supporter's clock, is off by up to `drift_ppm`.
+pub fn usable(length: u64, drift_ppm: u64) -> u64 {
+    let wide =
+        u128::from(length) * u128::from(1_000_000_u64.saturating_sub(drift_ppm)) / u128::from(1_000_000 + drift_ppm);
+    u64::try_from(wide).expect("not more than the length")
+}
+
+impl Support {
+    /// In its `boot`-th life, a node that gives support for `length` at a time, trusts all clocks to within `drift_ppm`, and may
+    /// have promised something before that stands until `quarantine`.
+    pub fn new(boot: u64, length: u64, drift_ppm: u64, quarantine: Mono) -> Self {
+        Self {
+            first: Epoch(boot << 32),
+            length,
+            usable: usable(length, drift_ppm),
+            quarantine,
+            given: BTreeMap::new(),
+            got: BTreeMap::new(),
+        }
+    }
+
+    /// Promises `node` support from `now` on; the epoch to name.
+    pub fn give(&mut self, now: Mono, node: NodeId) -> Epoch {
+        let first = self.first;
+        let given = self.given.entry(node).or_insert(Given { epoch: first, until: now });
+        given.until = given.until.max(now.plus(self.length));
+        given.epoch
+    }
+
+    /// The epoch under which `node` is supported now.
+    pub fn epoch(&self, node: NodeId) -> Epoch {
+        self.given.get(&node).map_or(self.first, |given| given.epoch)
+    }
+
+    /// Whether a ballot of `node` must not be left yet. `following`: entries of it were taken in this life.
+    pub fn protects(&self, now: Mono, node: NodeId, following: bool) -> bool {
+        now < self.quarantine || following && self.given.get(&node).is_some_and(|given| now < given.until)
+    }
+
+    /// A ballot of `node`, followed and not protected, is left: its epoch ends.
+    pub fn end(&mut self, now: Mono, node: NodeId) {
+        let first = self.first;
+        let given = self.given.entry(node).or_insert(Given { epoch: first, until: now });
+        assert!(given.until <= now, "a promise to {node} stands until {:?}, now is {now:?}", given.until);
+        given.epoch = Epoch(given.epoch.0 + 1);
+    }
+
+    /// `node` promises this node support under `epoch`, in its answer to a probe sent at `sent`. Says whether the epoch is
+    /// another than before.
+    pub fn got(&mut self, node: NodeId, epoch: Epoch, sent: Mono) -> bool {
+        let before = self.got.get(&node).copied();
+        if before.is_none_or(|before| (epoch, sent) > before) {
+            self.got.insert(node, (epoch, sent));
+        }
+        before.is_none_or(|(before, _)| epoch > before)
+    }
+
+    /// The epoch of the last promise of `node`, and until when it can be relied on.
+    pub fn held(&self, node: NodeId) -> Option<(Epoch, Mono)> {
+        self.got.get(&node).map(|&(epoch, sent)| (epoch, sent.plus(self.usable)))
+    }
+
+    /// Whether a promise of an earlier life may still stand.
+    pub fn in_quarantine(&self, now: Mono) -> bool {
+        now < self.quarantine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const N2: NodeId = NodeId(2);
+
+    fn support() -> Support {
+        Support::new(3, 1_000, 10_000, Mono(0))
+    }
+
+    #[test]
+    fn a_promise_protects_while_it_lasts_and_only_what_is_followed() {
+        let mut support = support();
+        support.give(Mono(10), N2);
+        assert!(support.protects(Mono(1_009), N2, true));
+        assert!(!support.protects(Mono(1_010), N2, true));
+        assert!(!support.protects(Mono(11), N2, false));
+        assert!(!support.protects(Mono(11), NodeId(3), true));
+    }
+
+    #[test]
+    fn an_ended_epoch_never_comes_back_not_even_after_a_restart() {
+        let mut support = support();
+        let first = support.give(Mono(10), N2);
+        support.end(Mono(1_010), N2);
+        let second = support.give(Mono(1_011), N2);
+        assert!(second > first);
+        assert_eq!(support.epoch(N2), second);
+        assert!(Support::new(4, 1_000, 0, Mono(0)).epoch(N2) > second);
+    }
+
+    #[test]
+    #[should_panic(expected = "a promise to n2 stands")]
+    fn a_standing_promise_cannot_be_ended() {
+        let mut support = support();
+        support.give(Mono(10), N2);
+        support.end(Mono(1_009), N2);
+    }
+
+    #[test]
+    fn a_node_that_has_started_anew_leaves_nobody_before_its_old_promises_have_run_out() {
+        let support = Support::new(2, 1_000, 0, Mono(5_000));
+        assert!(support.protects(Mono(4_999), N2, false));
+        assert!(!support.protects(Mono(5_000), N2, false));
+    }
+
+    #[test]
+    fn support_is_relied_on_from_the_question_for_less_than_was_promised() {
+        let mut support = support();
+        assert!(support.got(N2, Epoch(7), Mono(100)));
+        assert!(!support.got(N2, Epoch(7), Mono(400)));
+        assert_eq!(support.held(N2), Some((Epoch(7), Mono(400 + 980))));
+        // A late answer to an early question changes nothing, nor does an old epoch.
+        support.got(N2, Epoch(7), Mono(200));
+        support.got(N2, Epoch(6), Mono(900));
+        assert_eq!(support.held(N2), Some((Epoch(7), Mono(400 + 980))));
+        assert!(support.got(N2, Epoch(8), Mono(500)));
+    }
+
+    #[test]
+    fn two_clocks_that_drift_apart_by_the_margin_agree_that_the_user_stops_first() {
+        let (length, ppm) = (1_000_000, 10_000);
+        // The supporter's clock runs fast, so its promise ends early; the user's runs slow.
+        let promised_for = length * 1_000_000 / (1_000_000 + ppm);
+        let used_for = usable(length, ppm) * 1_000_000 / (1_000_000 - ppm);
+        assert!(used_for <= promised_for, "{used_for} {promised_for}");
+        assert!(used_for > promised_for - 10, "no more is given away than needed: {used_for} {promised_for}");
+    }
+}
