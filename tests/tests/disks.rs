@@ -81,7 +81,7 @@ fn data_directories_that_were_mixed_up_are_refused() {
         ("belongs to n1, not to n2", |own, other| copy(other, own)),
         ("n1", |own, other| copy(&other.join("log"), &own.join("log"))),
         ("VERSION", |own, _| fs::remove_file(own.join("VERSION")).expect("it is there")),
-        ("format 9", |own, _| edit(&own.join("VERSION"), |text| text.replacen("icefarm data 1", "icefarm data 9", 1))),
+        ("format 9", |own, _| edit(&own.join("VERSION"), |text| text.replacen("icefarm data 2", "icefarm data 9", 1))),
         ("VERSION", |own, _| edit(&own.join("VERSION"), |text| text.replacen("boots ", "boots 1", 1))),
         (".seg", |own, _| {
             fs::remove_dir_all(own.join("log")).and_then(|()| fs::create_dir(own.join("log"))).expect("ours");
