@@ -231,6 +231,8 @@ fn every_verb_explains_itself_and_the_examples_in_the_help_work() {
     assert!(verbs > 18, "only {verbs} verbs were found");
     let runnable = ["up", "node", "cluster", "completions"];
     examples.retain(|line| !runnable.contains(&line.split_whitespace().next().unwrap_or_default()));
+    // These need five nodes: `members.rs` has them.
+    examples.retain(|line| !line.starts_with("admin replica") && !line.starts_with("admin transfer-leader"));
     // First what takes land, so that the rest has some.
     examples.sort_by_key(|line| !line.starts_with("claim"));
     assert!(examples.len() > 5, "{examples:?}");

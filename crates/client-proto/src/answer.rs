@@ -60,6 +60,10 @@ impl ClientProto {
                 }
                 self.gather(key, reply, receipt);
             }
+            AnswerBody::Changed if matches!(part.body, Body::Change(_)) => {
+                let op = part.op;
+                self.finish(op, Ok(Success::Changed));
+            }
             AnswerBody::Node(report) if matches!(part.body, Body::Node) => {
                 let op = part.op;
                 self.finish(op, Ok(Success::Node(report)));
@@ -127,10 +131,14 @@ impl ClientProto {
             }
             Refusal::TooStale { .. } => self.try_leader(key, node, Reason::TooStale),
             Refusal::Behind { .. } => self.try_leader(key, node, Reason::Behind),
+            Refusal::CatchingUp { slots } => self.give_up(key, Reason::CatchingUp(slots)),
+            Refusal::ChangeUnderWay => self.stumble(key, Reason::ChangeUnderWay, 0),
             Refusal::NotAllowed { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::NotAllowed),
             Refusal::NotAllowed { reason } => self.finish(op, Err(Failure::NotAllowed { reason })),
             Refusal::Invalid { .. } if part.applied() == Applied::Unknown => self.give_up(key, Reason::Invalid),
-            Refusal::Invalid { reason } => self.finish(op, Err(Failure::Invalid { reason })),
+            Refusal::Invalid { reason } | Refusal::CannotChange { reason } => {
+                self.finish(op, Err(Failure::Invalid { reason }));
+            }
             Refusal::TooFarAhead { log_time } if part.applied() == Applied::No && is_command => {
                 self.nodes.set_time(self.now, log_time);
                 self.date_again(key);
@@ -246,7 +254,7 @@ impl crate::proto::Part {
     /// Whether only the leader can answer it.
     pub(crate) fn asks_leader(&self) -> bool {
         match self.body {
-            Body::Command { .. } => true,
+            Body::Command { .. } | Body::Change(_) => true,
             Body::Read { level, .. } => wants_leader(level),
             Body::Node | Body::Shards => false,
         }

@@ -275,9 +275,10 @@ impl ClientProto {
                 let after = if level == Level::Session { self.session.slot(shard) } else { Slot::ZERO };
                 RequestBody::Read { shard, query, level, after }
             }
+            (&Body::Change(change), Some(shard)) => RequestBody::Change { shard, change },
             (Body::Node, _) => RequestBody::Node,
             (Body::Shards, _) => RequestBody::Shards,
-            (Body::Command { .. } | Body::Read { .. }, None) => unreachable!("these have a bucket"),
+            (Body::Command { .. } | Body::Read { .. } | Body::Change(_), None) => unreachable!("these have a bucket"),
         };
         let parts = &self.parts;
         let when = self.now.plus(self.options.attempt_timeout * (1 << level));

@@ -1,6 +1,7 @@
 //! Operations as the embedder sees them.
 
 use paxos::NodeId;
+use placement::ShardId;
 use std::fmt;
 use wire::{Holdings, Level, NodeReport, Receipt, ReplicaReport};
 use world::{FieldId, FieldView, Outcome, PlayerName, PlayerView, Rect};
@@ -79,6 +80,8 @@ pub enum Success {
         /// One per shard and question, by shard.
         receipts: Vec<Receipt>,
     },
+    /// A shard's members are as was asked for.
+    Changed,
     /// A node about itself.
     Node(NodeReport),
     /// A node about its replicas.
@@ -125,6 +128,10 @@ pub enum Reason {
     TooStale,
     /// No replica that was asked has applied everything the session has seen.
     Behind,
+    /// The node that a change of members is about still lacks so many slots.
+    CatchingUp(u64),
+    /// Another change of the shard's members is under way.
+    ChangeUnderWay,
     /// The deadline passed in the log before the command's turn came.
     Expired,
     /// The shard says that it answered this number before and has forgotten how.
@@ -148,6 +155,8 @@ impl Reason {
             Self::NotConnected => "not_connected",
             Self::TooStale => "too_stale",
             Self::Behind => "behind",
+            Self::CatchingUp(_) => "catching_up",
+            Self::ChangeUnderWay => "change_under_way",
             Self::Expired => "expired",
             Self::Forgotten => "forgotten",
             Self::NotAllowed => "not_allowed",
@@ -167,6 +176,8 @@ impl Reason {
             Self::NotConnected => "no node that could answer is connected",
             Self::TooStale => "no replica could prove that what it has is fresh enough",
             Self::Behind => "no replica has everything yet that this session has seen",
+            Self::CatchingUp(_) => "the node is still catching up",
+            Self::ChangeUnderWay => "another change of the shard is under way",
             Self::Expired => "the deadline passed before its turn came",
             Self::Forgotten => "it was answered before and the answer is forgotten",
             Self::NotAllowed => "a repeated attempt was not allowed",
@@ -246,6 +257,9 @@ pub enum StartError {
         /// How many may be.
         max: usize,
     },
+    /// The map has no such shard.
+    #[error("there is no shard {0}")]
+    NoSuchShard(ShardId),
     /// No node has said which world this is.
     #[error("no node has been heard from yet: wait for the first welcome")]
     NotWelcomed,

@@ -11,10 +11,11 @@ use crate::split::{self, Gathered};
 use crate::timers::{Now, Timers};
 use crate::window::Window;
 use paxos::NodeId;
+use placement::ShardId;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::collections::VecDeque;
-use wire::{ClientId, Level, Query, RequestNo, Session, Welcome};
+use wire::{Change, ClientId, Level, Query, RequestNo, Session, Welcome};
 use world::{Bucket, Command, Millis, PlayerName, WorldSeed};
 
 /// Parts of all operations together, as a multiple of the operations allowed.
@@ -102,6 +103,7 @@ pub(crate) enum Place {
 pub(crate) enum Body {
     Command { number: RequestNo, deadline: Millis, player: PlayerName, command: Command },
     Read { query: Query, level: Level },
+    Change(Change),
     Node,
     Shards,
 }
@@ -180,7 +182,7 @@ impl ClientProto {
         if let Some(expected) = self.seed.filter(|seed| *seed != welcome.seed) {
             return Err(WelcomeError::OtherWorld { node, expected, got: welcome.seed });
         }
-        if self.seed.is_none() || welcome.map.version > self.routes.version {
+        if self.seed.is_none() || self.routes.is_news(&welcome.map) {
             self.routes = Routes::new(&welcome.map, &self.routes)?;
             self.seed = Some(welcome.seed);
             self.split_again();
@@ -228,6 +230,15 @@ impl ClientProto {
         let first = parts.pop().expect("every read has a part");
         let gathered = matches!(read, Read::View(_) | Read::Player(_)).then(Box::default);
         Ok(self.begin(What::Read { read, level, from, gathered }, first, others))
+    }
+
+    /// Begins a change of who takes part in `shard`. Asked for again, it does nothing more.
+    pub fn start_change(&mut self, now: Now, shard: ShardId, change: Change) -> Result<OpId, StartError> {
+        self.at(now);
+        self.admit(1)?;
+        let bucket = self.routes.rows().iter().find(|row| row.shard == shard).map(|row| row.first);
+        let bucket = bucket.ok_or(StartError::NoSuchShard(shard))?;
+        Ok(self.begin(What::Report, Part::new(Place::Bucket(bucket), None, Body::Change(change)), Vec::new()))
     }
 
     /// Asks a node about itself. Tried once: a node that is not connected or does not answer soon is a failure.

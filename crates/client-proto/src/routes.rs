@@ -3,7 +3,7 @@
 //! Invariant: the rows cover every bucket exactly once, and each has a voter.
 
 use paxos::NodeId;
-use placement::{ShardId, ShardMap};
+use placement::{ShardId, ShardInfo, ShardMap};
 use world::Bucket;
 
 /// A shard map that cannot be routed by.
@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub first: Bucket,
     pub shard: ShardId,
     pub voters: Vec<NodeId>,
+    /// The number of the configuration in which they vote.
+    configuration: u64,
     /// Who leads, as far as answers have told.
     pub leader: Option<NodeId>,
 }
@@ -56,13 +58,24 @@ impl Routes {
                 return Err(BrokenMap::Voters { version, shard: info.shard });
             }
             next = u32::from(info.last.0) + 1;
-            let leader = old.rows.iter().find(|row| row.shard == info.shard).and_then(|row| row.leader);
-            rows.push(Row { first: info.first, shard: info.shard, voters: info.voters.clone(), leader });
+            let known = old.rows.iter().find(|row| row.shard == info.shard);
+            let leader = known.and_then(|row| row.leader);
+            // A node knows best who takes part in what it holds itself; the later word counts.
+            let later = known.filter(|row| row.configuration > info.configuration);
+            let (voters, configuration) =
+                later.map_or((&info.voters, info.configuration), |row| (&row.voters, row.configuration));
+            rows.push(Row { first: info.first, shard: info.shard, voters: voters.clone(), configuration, leader });
         }
         if next != Bucket::COUNT {
             return Err(BrokenMap::Cover { version, bucket: next });
         }
         Ok(Self { version, rows })
+    }
+
+    /// Whether `map` tells anything that is not known here.
+    pub fn is_news(&self, map: &ShardMap) -> bool {
+        let later = |(info, row): (&ShardInfo, &Row)| info.shard == row.shard && info.configuration > row.configuration;
+        map.version > self.version || map.shards().iter().zip(&self.rows).any(later)
     }
 
     /// Which row holds `bucket`.

@@ -9,11 +9,12 @@ use crate::profile::{NodeEntry, Profile};
 use crate::report::{self, NodeStatus, Shards};
 use client_proto::{ClientProto, Read, Success};
 use paxos::NodeId;
+use placement::ShardId;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use transport::{ClientEndpoint, ClientTuning, ClusterCert};
-use wire::{ClientId, Hello, Holdings, Level, Receipt};
+use wire::{Change, ClientId, Hello, Holdings, Level, Receipt, Session};
 use world::{FieldId, FieldView, Millis, PlayerName, PlayerView, Rect, RuleBook, TerrainMap, WorldSeed};
 
 /// Callers that may wait in line for the driver.
@@ -214,6 +215,28 @@ impl Client {
     pub fn time(&self) -> Millis {
         let (time, at) = *self.inner.shared.time.lock().unwrap_or_else(PoisonError::into_inner);
         time.plus(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Changes who takes part in a shard, as an operator. Done once the change is chosen; asked for again, it does nothing
+    /// more. (A transfer of the leadership is done when it has begun.)
+    pub async fn change(&self, shard: ShardId, change: Change) -> Result<(), Error> {
+        match self.ask(What::Change { shard, change }).await? {
+            Success::Changed => Ok(()),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// What this client has seen and written so far: reads at the level *session* show at least that, here and, resumed from
+    /// this token, anywhere.
+    pub async fn session(&self) -> Result<Session, Error> {
+        let (caller, session) = oneshot::channel();
+        self.inner.asks.send(Ask::Session(caller)).await.map_err(|_| Error::Closed)?;
+        session.await.map_err(|_| Error::Closed)
+    }
+
+    /// Goes on from what another client, or an earlier run of this one, had seen and written.
+    pub async fn resume(&self, session: Session) -> Result<(), Error> {
+        self.inner.asks.send(Ask::Resume(Box::new(session))).await.map_err(|_| Error::Closed)
     }
 
     /// Every node of the profile: what it says of itself, or why it does not.

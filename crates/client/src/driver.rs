@@ -11,6 +11,7 @@ use crate::profile::NodeEntry;
 use bytes::Bytes;
 use client_proto::{ClientProto, Now, OpId, Read, StartError, Success};
 use paxos::NodeId;
+use placement::ShardId;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{ClientEndpoint, ClientSendError, ClientSender};
 use wire::codec::encode_into;
-use wire::{Level, Request};
+use wire::{Change, Level, Request, Session};
 use world::{Command, Millis, PlayerName, RuleBook};
 
 /// Taken from a queue in one round.
@@ -33,6 +34,10 @@ const _: () = assert!(FRAME * 256 <= wire::codec::MAX_CLIENT_FRAME, "no request 
 #[derive(Debug)]
 pub(crate) enum Ask {
     Start(What, Waiting),
+    /// What has been seen and written so far.
+    Session(oneshot::Sender<Session>),
+    /// Go on from what was seen and written before.
+    Resume(Box<Session>),
     /// Finish what is under way, then end.
     Close(oneshot::Sender<()>),
 }
@@ -41,6 +46,7 @@ pub(crate) enum Ask {
 pub(crate) enum What {
     Command { player: PlayerName, command: Command },
     Read { read: Read, level: Level, from: Option<NodeId> },
+    Change { shard: ShardId, change: Change },
     Node(NodeId),
     Shards(NodeId),
 }
@@ -266,6 +272,9 @@ impl Driver {
             match ask {
                 Ask::Start(what, waiting) if self.held.is_none() => self.start(now, what, waiting),
                 Ask::Start(what, waiting) => rest.push(Ask::Start(what, waiting)),
+                // A caller that has gone does not want it any more.
+                Ask::Session(caller) => _ = caller.send(self.proto.session().clone()),
+                Ask::Resume(session) => self.proto.resume(&session),
                 Ask::Close(done) => {
                     self.asks.close();
                     self.closing.push(done);
@@ -280,6 +289,7 @@ impl Driver {
         let started = match what {
             What::Command { player, command } => self.proto.start_command(now, player, command),
             What::Read { read, level, from } => self.proto.start_read(now, read, level, from),
+            What::Change { shard, change } => self.proto.start_change(now, shard, change),
             What::Node(node) => self.proto.start_node_report(now, node),
             What::Shards(node) => self.proto.start_shards_report(now, node),
         };
@@ -287,6 +297,13 @@ impl Driver {
             Ok(op) => self.wait_for(op, waiting),
             // Room comes with the next outcome, and something is under way: otherwise there would be room.
             Err(StartError::TooMany { .. } | StartError::WindowFull { .. }) => self.held = Some((what, waiting)),
+            Err(StartError::NoSuchShard(shard)) => {
+                let reason = format!("there is no shard {shard}");
+                match waiting {
+                    Waiting::One(caller) => _ = caller.send(Err(Error::Invalid { reason })),
+                    Waiting::Lane { lane, tag } => lane.push(tag, Err(client_proto::Failure::Invalid { reason })),
+                }
+            }
             Err(StartError::NotWelcomed) => unreachable!("the driver runs after the first welcome"),
         }
     }

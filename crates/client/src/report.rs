@@ -39,6 +39,8 @@ pub struct ShardStatus {
     pub ballot: Ballot,
     /// Its voters.
     pub voters: Vec<NodeId>,
+    /// Who gets everything and does not vote.
+    pub standbys: Vec<NodeId>,
     /// How far any replica knows it chosen.
     pub chosen: Slot,
     /// Fields owned on its land, as the replica that has applied most says.
@@ -83,13 +85,15 @@ pub(crate) fn merge(reports: Vec<(NodeId, Result<Vec<ReplicaReport>, String>)>) 
     }
     let shards = shards.into_iter().filter_map(|(shard, replicas)| {
         let newest = replicas.values().max_by_key(|replica| replica.applied)?;
+        let members = replicas.values().max_by_key(|replica| replica.configuration)?;
         let knows = replicas.values().filter(|replica| replica.leader.is_some());
         Some(ShardStatus {
             shard,
             buckets: newest.buckets,
             leader: knows.max_by_key(|replica| replica.ballot).and_then(|replica| replica.leader),
             ballot: replicas.values().map(|replica| replica.ballot).max()?,
-            voters: newest.voters.clone(),
+            voters: members.voters.clone(),
+            standbys: members.standbys.clone(),
             chosen: replicas.values().map(|replica| replica.chosen).max()?,
             fields: newest.fields,
             replicas: replicas.clone(),
@@ -110,6 +114,8 @@ mod tests {
             leader: leader.map(NodeId),
             ballot: Ballot { round, node: NodeId(1) },
             voters: vec![NodeId(1), NodeId(2)],
+            standbys: vec![NodeId(4)],
+            configuration: 1,
             chosen: Slot(applied + 1),
             applied: Slot(applied),
             checkpointed: Slot(0),

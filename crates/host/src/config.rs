@@ -1,8 +1,10 @@
 //! What a node starts from, and why it may be refused.
 
-use paxos::{NodeId, Recovered};
+use bytes::Bytes;
+use paxos::{Incarnation, NodeId, Recovered, Slot};
 use placement::{ShardId, ShardInfo, ShardMap};
 use shard::{RestoreError, Stored};
+use std::collections::BTreeMap;
 use wire::NodeReport;
 use world::{RuleBook, WorldSeed};
 
@@ -13,7 +15,17 @@ pub struct HostConfig {
     pub me: NodeId,
     /// Counts its starts.
     pub boot: u64,
-    /// The shard map.
+    /// All nodes of the cluster.
+    pub nodes: Vec<NodeId>,
+    /// Which life of its disk this is.
+    pub incarnation: Incarnation,
+    /// The lives of the others' disks that it has met first.
+    pub met: BTreeMap<NodeId, Incarnation>,
+    /// The shards that it has left, and in which configuration.
+    pub left: BTreeMap<ShardId, u64>,
+    /// The shard map that the cluster began with.
+    pub first_map: ShardMap,
+    /// The shard map as far as it is known.
     pub map: ShardMap,
     /// The world's seed.
     pub seed: WorldSeed,
@@ -30,6 +42,8 @@ pub struct HostConfig {
     pub clock_drift_ppm: u64,
     /// This long after its start the node may still be bound by what it promised in an earlier life, in microseconds.
     pub quarantine: u64,
+    /// A checkpoint is fetched from another node no faster than so many bytes a second.
+    pub snapshot_rate: u64,
     /// A shard is checkpointed after this many bytes of log.
     pub checkpoint_bytes: usize,
     /// For back-off.
@@ -47,6 +61,8 @@ pub struct RecoveredShard {
     pub recovered: Recovered,
     /// From the checkpoint.
     pub stored: Option<Stored>,
+    /// How far another node's checkpoint has come in: its slot, and the last key.
+    pub staged: Option<(Slot, Bytes)>,
 }
 
 /// Why a node cannot start.

@@ -9,7 +9,7 @@
 //! [`crate::freshness`].
 
 use crate::clock::{Mono, Now};
-use paxos::{NodeId, QuorumSystem};
+use paxos::{Incarnation, NodeId, QuorumSystem};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::peer::Word;
 use world::Millis;
@@ -34,6 +34,8 @@ struct Peer {
     round_trip: Option<u64>,
     /// When it was last asked.
     asked: Option<Mono>,
+    /// Which life of its disk speaks.
+    incarnation: Option<Incarnation>,
 }
 
 /// All pairs of which this node is one half.
@@ -82,7 +84,8 @@ impl Fabric {
             probe_every,
             timeout,
             peers: peers.into_iter().filter(|&node| node != me).map(|node| (node, Peer::default())).collect(),
-            seq: 0,
+            // No number is ever used twice: an answer to a probe of an earlier life must not pass for one to a probe of this.
+            seq: boot << 32,
             words: 0,
             sent: BTreeMap::new(),
             next_probe: now,
@@ -182,6 +185,18 @@ impl Fabric {
     /// How long the last answered probe of `node` was under way, there and back, in microseconds.
     pub fn round_trip(&self, node: NodeId) -> Option<u64> {
         self.peers.get(&node)?.round_trip
+    }
+
+    /// Which life of `node`'s disk speaks at present, if it is heard.
+    pub fn incarnation(&self, node: NodeId) -> Option<Incarnation> {
+        self.peers.get(&node).filter(|_| self.hears.contains(&node))?.incarnation
+    }
+
+    /// `node` speaks as this life of its disk.
+    pub fn note_incarnation(&mut self, node: NodeId, incarnation: Incarnation) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.incarnation = Some(incarnation);
+        }
     }
 
     /// The peers heard when it was last looked.
@@ -300,6 +315,14 @@ mod tests {
         let seq = one.poll_probe(Mono(0)).expect("it is time");
         assert_eq!(one.on_heard(Mono(1), NodeId(2), seq, &word(3, 52)).0, None);
         assert_eq!(one.on_heard(Mono(1), NodeId(2), seq, &word(4, 2)).0, Some(Mono(0)));
+    }
+
+    #[test]
+    fn an_answer_to_a_probe_of_an_earlier_life_is_none() {
+        let (mut before, mut after, mut two) = (fabric(1, 1), fabric(1, 2), fabric(2, 1));
+        let seq = before.poll_probe(Mono(0)).expect("it is time");
+        after.poll_probe(Mono(0)).expect("it is time");
+        assert_eq!(after.on_heard(Mono(1), NodeId(2), seq, &two.word(at(1, 0))).0, None);
     }
 
     #[test]

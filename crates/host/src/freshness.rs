@@ -8,7 +8,7 @@
 use crate::clock::Mono;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::Cover;
 
 /// What a shard must still apply before a later proof counts; beyond that many the proofs in the middle are forgotten.
@@ -21,13 +21,15 @@ pub struct Covers {
     version: u64,
     shards: BTreeMap<ShardId, (u64, Option<Slot>)>,
     by_version: BTreeMap<u64, ShardId>,
+    /// Who has been told of a shard, and so must hear when it may count on it no more.
+    told: BTreeSet<(ShardId, NodeId)>,
 }
 
 impl Covers {
     /// Nothing is covered yet, in this node's `boot`-th life.
     pub fn new(boot: u64) -> Self {
         let first = boot << 32;
-        Self { first, version: first, shards: BTreeMap::new(), by_version: BTreeMap::new() }
+        Self { first, version: first, shards: BTreeMap::new(), by_version: BTreeMap::new(), told: BTreeSet::new() }
     }
 
     /// `shard` is covered up to this slot, or not at all.
@@ -43,17 +45,36 @@ impl Covers {
         self.by_version.insert(self.version, shard);
     }
 
+    /// Somebody may begin to follow `shard` who was not told of it so far: it counts as changed.
+    pub fn renew(&mut self, shard: ShardId) {
+        if let Some(&(version, covered)) = self.shards.get(&shard) {
+            self.by_version.remove(&version);
+            self.version += 1;
+            self.shards.insert(shard, (self.version, covered));
+            self.by_version.insert(self.version, shard);
+        }
+    }
+
     /// The shards that are, or have been, covered.
     pub fn shards(&self) -> impl Iterator<Item = ShardId> {
         self.shards.keys().copied()
     }
 
-    /// For somebody who knows everything up to version `known`: what has changed of the shards that concern it.
-    pub fn since(&self, known: u64, concerns: impl Fn(ShardId) -> bool) -> Cover {
+    /// For `node`, which knows everything up to version `known`: what has changed of the shards in which it takes part. Where
+    /// it does no more, the shard is not covered for it.
+    pub fn since(&mut self, node: NodeId, known: u64, takes_part: impl Fn(ShardId) -> bool) -> Cover {
         // What it knows of an earlier life it must forget.
         let since = if known < self.first || known > self.version { 0 } else { known };
-        let changed = self.by_version.range(since + 1..).map(|(_, shard)| (*shard, self.shards[shard].1));
-        Cover { since, version: self.version, changed: changed.filter(|(shard, _)| concerns(*shard)).collect() }
+        let mut changed = Vec::new();
+        for &shard in self.by_version.range(since + 1..).map(|(_, shard)| shard) {
+            if takes_part(shard) {
+                self.told.insert((shard, node));
+                changed.push((shard, self.shards[&shard].1));
+            } else if self.told.contains(&(shard, node)) {
+                changed.push((shard, None));
+            }
+        }
+        Cover { since, version: self.version, changed }
     }
 }
 
@@ -119,6 +140,18 @@ impl Freshness {
         }
     }
 
+    /// Nothing is known of `shard` any more: its replica here is gone.
+    pub fn drop(&mut self, shard: ShardId) {
+        self.shards.remove(&shard);
+    }
+
+    /// Everything is to be told again from the beginning.
+    pub fn ask_anew(&mut self) {
+        for (version, _) in self.nodes.values_mut() {
+            *version = 0;
+        }
+    }
+
     /// The latest moment before which everything acknowledged is in a replica that has applied `applied`.
     pub fn proven(&self, id: ShardId, applied: Slot) -> Option<Mono> {
         let shard = self.shards.get(&id)?;
@@ -177,7 +210,7 @@ mod tests {
         }
 
         fn ask(&mut self, at: u64) {
-            let cover = self.covers.since(self.fresh.known(N2), |_| true);
+            let cover = self.covers.since(N2, self.fresh.known(N2), |_| true);
             self.hear(at, &cover);
         }
 
@@ -206,7 +239,7 @@ mod tests {
         let mut pair = Pair::new();
         pair.covers.set(A, Some(Slot(5)));
         pair.ask(100);
-        let cover = pair.covers.since(pair.fresh.known(N2), |_| true);
+        let cover = pair.covers.since(N2, pair.fresh.known(N2), |_| true);
         assert_eq!(cover.changed, []);
         pair.hear(200, &cover);
         assert_eq!(pair.proven(A, 5), Some(200));
@@ -248,14 +281,15 @@ mod tests {
         let mut pair = Pair::new();
         pair.covers.set(A, Some(Slot(5)));
         pair.ask(100);
-        let late = pair.covers.since(pair.fresh.known(N2), |_| true);
+        let late = pair.covers.since(N2, pair.fresh.known(N2), |_| true);
         pair.covers.set(A, None);
         pair.ask(200);
         // Asked before, answered before, come after: A had not left cover then.
         pair.hear(150, &late);
         assert_eq!(pair.proven(A, 5), None, "it was never settled before it left");
         pair.fresh = Freshness::default();
-        pair.hear(300, &pair.covers.since(pair.covers.version, |_| true));
+        let ahead = pair.covers.since(N2, pair.covers.version, |_| true);
+        pair.hear(300, &ahead);
         assert_eq!(pair.fresh.known(N2), 0, "a difference to what is not here");
     }
 
@@ -269,7 +303,7 @@ mod tests {
         pair.ask(200);
         // Sent before the last answer was acknowledged: a wide area's round trip is longer than the interval.
         pair.covers.set(B, None);
-        let wide = pair.covers.since(old, |_| true);
+        let wide = pair.covers.since(N2, old, |_| true);
         pair.hear(300, &wide);
         assert_eq!((pair.proven(A, 5), pair.proven(B, 3)), (Some(300), None));
     }
@@ -294,9 +328,51 @@ mod tests {
         pair.ask(100);
         let mut others = Covers::new(7);
         others.set(A, Some(Slot(8)));
-        pair.fresh.learn(N3, Mono(150), &others.since(0, |_| true), |_| Slot(5));
+        pair.fresh.learn(N3, Mono(150), &others.since(N2, 0, |_| true), |_| Slot(5));
         pair.ask(200);
         assert_eq!((pair.proven(A, 5), pair.proven(A, 8)), (Some(100), Some(150)));
+    }
+
+    #[test]
+    fn a_replica_that_comes_anew_relies_on_nothing_that_was_told_before() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.applied.insert(A, Slot(5));
+        pair.ask(100);
+        pair.fresh.drop(A);
+        pair.applied.insert(A, Slot(0));
+        pair.ask(200);
+        assert_eq!(pair.proven(A, 5), None);
+        pair.fresh.ask_anew();
+        pair.ask(300);
+        assert_eq!((pair.proven(A, 4), pair.proven(A, 5)), (None, Some(300)));
+    }
+
+    #[test]
+    fn who_takes_part_no_more_is_told_not_to_count_on_the_shard() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.applied.insert(A, Slot(5));
+        pair.ask(100);
+        pair.covers.renew(A);
+        let removed = pair.covers.since(N2, pair.fresh.known(N2), |_| false);
+        pair.hear(200, &removed);
+        pair.ask(300);
+        assert_eq!(pair.proven(A, 5), Some(100), "what was proven stays so, and grows old");
+        assert_eq!(pair.covers.since(NodeId(9), 0, |_| false).changed, [], "a stranger is told nothing");
+    }
+
+    #[test]
+    fn a_shard_is_told_to_whoever_begins_to_follow_it() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        let cover = pair.covers.since(N2, 0, |_| false);
+        pair.hear(100, &cover);
+        pair.ask(200);
+        assert_eq!(pair.proven(A, 5), None, "it did not concern it");
+        pair.covers.renew(A);
+        pair.ask(300);
+        assert_eq!(pair.proven(A, 5), Some(300));
     }
 
     #[test]

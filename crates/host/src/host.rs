@@ -7,11 +7,13 @@ use crate::fabric::Fabric;
 use crate::freshness::{Covers, Freshness};
 use crate::lease::Leases;
 use crate::liaison::{Releases, Ties};
+use crate::members::Joining;
+use crate::snapshots::Snapshots;
 use crate::stepping::{AWAIT_EVERY, MAX_WRITES};
 use crate::support::Support;
 use crate::turn::{LogRead, Turn};
 use crate::writing::Writing;
-use paxos::{Message, NodeId, QuorumSystem, Record, Slot, Token, Value};
+use paxos::{NodeId, QuorumSystem, Record, Slot, Token, Value};
 use placement::ShardId;
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -32,6 +34,18 @@ pub struct Host {
     pub(crate) covers: Covers,
     pub(crate) freshness: Freshness,
     pub(crate) releases: Releases,
+    pub(crate) snapshots: Snapshots,
+    /// The number of each shard's configuration, and whether it is led here, when that was last told.
+    pub(crate) members: BTreeMap<ShardId, (u64, bool)>,
+    /// Who has not heard who takes part in a shard that is led here.
+    pub(crate) untold: BTreeMap<ShardId, BTreeSet<NodeId>>,
+    pub(crate) joining: BTreeMap<ShardId, Joining>,
+    /// Shards whose stored data is being removed.
+    pub(crate) leaving: BTreeSet<ShardId>,
+    /// Nodes met that are not yet durably remembered.
+    pub(crate) meeting: BTreeSet<NodeId>,
+    /// Nodes that knew this one by another life of its disk.
+    pub(crate) disowned_by: BTreeSet<NodeId>,
     /// The probes to answer at the end of this turn: of each asker the last, and what it knows of our cover.
     pub(crate) unanswered: BTreeMap<NodeId, (u64, u64)>,
     /// Replicas with reads that wait for news from other nodes.
@@ -65,15 +79,16 @@ pub struct Host {
     pub(crate) answers: BTreeMap<ConnId, Vec<(Answer, Option<Mono>)>>,
     pub(crate) records: Vec<(ShardId, Record)>,
     pub(crate) tokens: BTreeMap<ShardId, Token>,
-    pub(crate) held: Vec<(NodeId, ShardId, Message)>,
+    pub(crate) held: Vec<(NodeId, PeerMessage)>,
     pub(crate) turn: Turn,
 }
 
 impl Host {
     /// A node as its stores show it.
     pub fn new(config: HostConfig, shards: Vec<RecoveredShard>, now: Now) -> Result<Self, HostError> {
-        let mut replicas = BTreeMap::new();
-        for RecoveredShard { info, recovered, stored } in shards {
+        let (mut replicas, mut unfinished) = (BTreeMap::new(), BTreeMap::new());
+        for RecoveredShard { info, recovered, stored, staged } in shards {
+            unfinished.extend(staged.map(|staged| (info.shard, staged)));
             let shard = info.shard;
             let quorum = QuorumSystem::majority(info.voters.iter().copied())
                 .map_err(|source| HostError::Quorum { shard, source })?;
@@ -82,8 +97,7 @@ impl Host {
                 .map_err(|source| HostError::Restore { shard, source })?;
             replicas.insert(shard, replica);
         }
-        let peers: BTreeSet<NodeId> =
-            replicas.values().flat_map(|replica| replica.paxos().quorum().voters().to_vec()).collect();
+        let peers = config.nodes.iter().copied();
         let fabric = Fabric::new(config.me, config.boot, peers, config.probe_every, config.election_timeout, now.mono);
         let quarantine = now.mono.plus(config.quarantine);
         let support = Support::new(config.boot, config.support, config.clock_drift_ppm, quarantine);
@@ -96,6 +110,13 @@ impl Host {
             covers: Covers::new(config.boot),
             freshness: Freshness::default(),
             releases: Releases::default(),
+            snapshots: Snapshots::new(unfinished),
+            members: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            joining: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            meeting: BTreeSet::new(),
+            disowned_by: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             awaiting: BTreeSet::new(),
             await_at: now.mono,
@@ -139,17 +160,30 @@ impl Host {
 
     /// A frame of a peer.
     pub fn handle_frame(&mut self, now: Now, from: NodeId, frame: Frame) {
+        self.meet(from, frame.incarnation);
         for message in frame.messages {
             match message {
-                PeerMessage::Paxos { shard, message } => {
+                PeerMessage::Paxos { shard, configuration, message } => {
+                    if !self.shards.contains_key(&shard) {
+                        self.consider_joining(shard, configuration);
+                        continue;
+                    }
+                    if !self.is_genuine(shard, from, frame.incarnation) {
+                        continue;
+                    }
                     self.note_pledge(shard, from, frame.epoch, &message);
                     let Some(replica) = self.shards.get_mut(&shard) else { continue };
                     let mut ties = Ties { now: now.mono, fabric: &self.fabric, support: &mut self.support };
-                    replica.handle_peer(from, message, &mut ties);
+                    replica.handle_peer(from, configuration, message, &mut ties);
                     self.touched.insert(shard);
                 }
                 PeerMessage::Probe(probe) => self.on_probe(now, from, &probe),
                 PeerMessage::Heard(heard) => self.on_heard(now, from, &heard),
+                PeerMessage::Members { shard, configuration } => self.on_members(from, shard, &configuration),
+                PeerMessage::MembersHeard { shard, number } => self.on_members_heard(from, shard, number),
+                PeerMessage::Pull { shard, slot, after } => self.on_pull(from, shard, slot, after),
+                PeerMessage::Part(part) => self.on_part(now.mono, from, *part),
+                PeerMessage::NoPart { shard, slot } => self.on_no_part(now.mono, from, shard, slot),
                 PeerMessage::Pay { from: payer, to, payment } => {
                     if let Some(replica) = self.shards.get_mut(&to) {
                         replica.handle_payment(from, payer, payment);
@@ -177,10 +211,11 @@ impl Host {
                     self.touched.insert(shard);
                 }
             }
-            for (to, shard, message) in held {
-                self.dispatch(to, shard, message);
+            for (to, message) in held {
+                self.outgoing.entry(to).or_default().push(message);
             }
         }
+        self.go_on_joining(id);
         if self.writing.len() < MAX_WRITES {
             self.touched.append(&mut self.stalled);
         }
@@ -221,6 +256,7 @@ impl Host {
         let changes = self.fabric.look(now.mono);
         self.notice(now, &changes);
         self.probe_all(now);
+        self.tick_snapshots(now.mono);
         if self.is_disk_stuck(now.mono) {
             self.step_down(now);
         }
@@ -277,6 +313,9 @@ impl Host {
         }
         if !self.awaiting.is_empty() {
             at = at.min(self.await_at);
+        }
+        if let Some(due) = self.snapshots.next_tick() {
+            at = at.min(due);
         }
         at
     }
@@ -339,11 +378,11 @@ impl Host {
     }
 
     pub(crate) fn peers(&self) -> Vec<NodeId> {
-        let mut peers: BTreeSet<NodeId> = BTreeSet::new();
-        for replica in self.shards.values() {
-            peers.extend(replica.paxos().quorum().voters());
-        }
-        peers.remove(&self.config.me);
-        peers.into_iter().collect()
+        peers_of(&self.config).collect()
     }
+}
+
+/// All other nodes.
+pub(crate) fn peers_of(config: &HostConfig) -> impl Iterator<Item = NodeId> + '_ {
+    config.nodes.iter().copied().filter(|&node| node != config.me)
 }

@@ -15,6 +15,9 @@ const MAX_CLOCK_LEAD_MS: u64 = 2_000;
 impl Host {
     /// Acts on what the fabric showed.
     pub(crate) fn notice(&mut self, now: Now, changes: &Changes) {
+        for &node in changes.restarted.iter().chain(&changes.back) {
+            self.tell_again(node);
+        }
         for &node in &changes.restarted {
             for replica in self.shards.values_mut() {
                 replica.forget_leader(node);
@@ -91,7 +94,8 @@ impl Host {
         } else if self.leads.remove(&shard) {
             self.leases.drop(shard);
         }
-        if leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
+        // Who takes part no more, or not yet, waits for no leader.
+        if !paxos.is_member() || leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
             self.elections.found(shard);
             return;
         }

@@ -75,6 +75,7 @@ impl Host {
                 self.touched.insert(shard);
             }
         }
+        self.note_known_as(from, probe.you);
         let due = self.unanswered.entry(from).or_default();
         *due = (*due).max((probe.seq, probe.known));
         self.notice(now, &changes);
@@ -103,6 +104,7 @@ impl Host {
             for peer in self.peers() {
                 self.probe(now, peer, seq);
             }
+            self.tell_members(now.mono);
         }
     }
 
@@ -115,7 +117,9 @@ impl Host {
 
     fn probe(&mut self, now: Now, node: NodeId, seq: u64) {
         let released = self.releases.tell(node, seq);
-        let probe = Probe { seq, word: self.fabric.word(now), known: self.freshness.known(node), released };
+        let known = self.freshness.known(node);
+        let you = self.config.met.get(&node).copied();
+        let probe = Probe { seq, word: self.fabric.word(now), known, released, you };
         self.outgoing.entry(node).or_default().push(PeerMessage::Probe(probe));
     }
 
@@ -127,9 +131,10 @@ impl Host {
         self.refresh_covers(now.mono);
         for (node, (seq, known)) in std::mem::take(&mut self.unanswered) {
             let shards = &self.shards;
-            let concerns =
-                |shard: ShardId| shards.get(&shard).is_none_or(|replica| replica.paxos().quorum().contains(node));
-            let cover = self.covers.since(known, concerns);
+            let takes_part = |shard: ShardId| {
+                shards.get(&shard).is_none_or(|replica| replica.paxos().configuration().contains(node))
+            };
+            let cover = self.covers.since(node, known, takes_part);
             let epoch = self.support.give(now.mono, node);
             let heard = Heard { seq, word: self.fabric.word(now), epoch, cover };
             self.outgoing.entry(node).or_default().push(PeerMessage::Heard(heard));
@@ -200,11 +205,8 @@ impl Host {
 }
 
 fn lease(replica: &Replica, shard: ShardId, leases: &Leases, me: NodeId, support: &Support) -> Option<Mono> {
-    let paxos = replica.paxos();
-    if !paxos.is_leader() {
-        return None;
-    }
-    leases.until(shard, paxos.promised(), paxos.quorum(), me, support)
+    let ballot = replica.paxos().may_lease()?;
+    leases.until(shard, ballot, replica.paxos().quorum(), me, support)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@
 //! | [`lease`] | which leaders here may, and until when |
 //! | [`freshness`] | how old the state of the others can be at most |
 //! | [`election`] | when a leaderless shard's replica stands, and how long it waits after a failure |
+//! | [`members`] | replicas come and go; which life of a disk may speak |
+//! | `snapshots` | checkpoints on their way from node to node |
 //! | `liaison` | the words between nodes: probes, answers, promises |
 //! | `leadership` | what the fabric's news mean for the shards |
 //! | `routing` | who is to answer: a client, another shard |
@@ -40,7 +42,9 @@ pub mod host;
 mod leadership;
 pub mod lease;
 mod liaison;
+pub mod members;
 mod routing;
+mod snapshots;
 mod stepping;
 pub mod support;
 mod survey;
@@ -51,4 +55,4 @@ pub use clock::{Mono, Now};
 pub use config::{HostConfig, HostError, RecoveredShard};
 pub use host::Host;
 pub use survey::{PeerSurvey, ShardSurvey, Survey};
-pub use turn::{LogRead, Turn, Write};
+pub use turn::{LogRead, PartRead, Staging, Turn, Write};

@@ -6,7 +6,7 @@ use paxos::NodeId;
 use placement::ShardId;
 use shard::{ConnId, Origin};
 use wire::peer::PeerMessage;
-use wire::{Answer, AnswerBody, Level, NodeReport, Refusal, Request, RequestBody};
+use wire::{Answer, AnswerBody, Change, Level, NodeReport, Refusal, Request, RequestBody};
 use world::Bucket;
 use world::land::Payment;
 
@@ -32,6 +32,20 @@ impl Host {
                 }
                 if let Some(replica) = self.shards.get_mut(&shard) {
                     replica.handle_read(now.mono, origin, query, level, after);
+                    self.touched.insert(shard);
+                }
+            }
+            &RequestBody::Change { shard, change } => {
+                if let Some(refusal) = self.cannot_decide(now, shard) {
+                    return self.answer(origin, AnswerBody::Refused(refusal));
+                }
+                let until = now.mono.plus(self.config.election_timeout);
+                let incarnation = match change {
+                    Change::Add(node) => self.fabric.incarnation(node),
+                    _ => None,
+                };
+                if let Some(replica) = self.shards.get_mut(&shard) {
+                    replica.handle_change(origin, change, incarnation, until);
                     self.touched.insert(shard);
                 }
             }

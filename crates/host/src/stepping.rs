@@ -4,7 +4,7 @@ use crate::clock::{Mono, Now};
 use crate::host::Host;
 use crate::turn::{self, LogRead, Turn, Write};
 use crate::writing::Writing;
-use paxos::{Message, NodeId};
+use paxos::NodeId;
 use placement::ShardId;
 use shard::{ConnId, Cut, Effect, Replica, Vantage};
 use wire::peer::PeerMessage;
@@ -37,6 +37,9 @@ impl Host {
         }
         self.answer_probes(now);
         let cuts = self.take_cuts();
+        if self.has_new_joins() {
+            self.begin_joins(self.next_write);
+        }
         if self.records.is_empty() {
             // What waits for an earlier write waits on with it.
             match self.writing.back_mut() {
@@ -46,8 +49,8 @@ impl Host {
                     }
                 }
                 None => {
-                    for (to, shard, message) in std::mem::take(&mut self.held) {
-                        self.dispatch(to, shard, message);
+                    for (to, message) in std::mem::take(&mut self.held) {
+                        self.outgoing.entry(to).or_default().push(message);
                     }
                 }
             }
@@ -72,11 +75,12 @@ impl Host {
         }
         for (node, mut messages) in std::mem::take(&mut self.outgoing) {
             messages.retain(|message| match message {
-                PeerMessage::Paxos { shard, message } => self.still_holds(*shard, message),
+                PeerMessage::Paxos { shard, message, .. } => self.still_holds(*shard, message),
                 _ => true,
             });
             let epoch = self.frame_epoch(node);
-            self.turn.frames.extend(turn::frames(epoch, messages).into_iter().map(|frame| (node, frame)));
+            let incarnation = self.config.incarnation;
+            self.turn.frames.extend(turn::frames(epoch, incarnation, messages).into_iter().map(|frame| (node, frame)));
         }
         std::mem::take(&mut self.turn)
     }
@@ -106,17 +110,22 @@ impl Host {
             self.stalled.insert(shard);
         }
         let mut errands = Vec::new();
-        let mut wants_fresh = false;
+        let (mut wants_fresh, mut wants_snapshot) = (false, None);
         while let Some(effect) = replica.poll_effect() {
             match effect {
                 Effect::Persist { record, token } => {
                     self.records.push((shard, record));
                     self.tokens.insert(shard, token);
                 }
-                Effect::Send { to, message, after: None } => {
-                    self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
+                Effect::Send { to, configuration, message, after } => {
+                    let message = PeerMessage::Paxos { shard, configuration, message };
+                    if after.is_some() {
+                        self.held.push((to, message));
+                    } else {
+                        self.outgoing.entry(to).or_default().push(message);
+                    }
                 }
-                Effect::Send { to, message, after: Some(_) } => self.held.push((to, shard, message)),
+                Effect::WantSnapshot { from } => wants_snapshot = Some(from),
                 Effect::Answer { conn, answer, until } => self.answers.entry(conn).or_default().push((answer, until)),
                 Effect::WantFresh => wants_fresh = true,
                 Effect::ReadLog { to, after, through } => {
@@ -159,6 +168,7 @@ impl Host {
         if replica.uncut_bytes() >= self.config.checkpoint_bytes {
             self.uncut.insert(shard);
         }
+        replica.release(false);
         let released = replica.released();
         let before = self.released.entry(shard).or_default();
         if released > *before {
@@ -166,6 +176,10 @@ impl Host {
             self.turn.releases.push((shard, released));
         }
         self.note_leader(now, shard);
+        self.note_members(now, shard);
+        if let Some(from) = wants_snapshot {
+            self.want_snapshot(now.mono, shard, from);
+        }
         if let Some(leader) = leader.filter(|_| wants_fresh) {
             self.probe_now(now, leader);
         }
@@ -175,11 +189,6 @@ impl Host {
                 Errand::Paid(node, payer, payment) => self.carry_receipt(node, payer, payment),
             }
         }
-    }
-
-    /// Puts a message to a peer replica into the next frame.
-    pub(crate) fn dispatch(&mut self, to: NodeId, shard: ShardId, message: Message) {
-        self.outgoing.entry(to).or_default().push(PeerMessage::Paxos { shard, message });
     }
 
     fn take_cuts(&mut self) -> Vec<(ShardId, Cut)> {

@@ -1,6 +1,7 @@
 //! What a turn wants done.
 
-use paxos::{Message, NodeId, Record, Slot, Value};
+use bytes::Bytes;
+use paxos::{Incarnation, Message, NodeId, Record, Slot, Value};
 use placement::ShardId;
 use shard::Cut;
 use wire::peer::{Epoch, Frame, PeerMessage};
@@ -21,6 +22,18 @@ pub struct Turn {
     pub cuts: Vec<(ShardId, Cut)>,
     /// Slots up to here the log may forget.
     pub releases: Vec<(ShardId, Slot)>,
+    /// Parts of checkpoints that other nodes need.
+    pub part_reads: Vec<PartRead>,
+    /// Parts of checkpoints that have come from other nodes.
+    pub stagings: Vec<Staging>,
+    /// Frames with parts of checkpoints, to be sent beside all others.
+    pub bulk: Vec<(NodeId, Frame)>,
+    /// Shards that this node is to join, in the configuration of this number.
+    pub joins: Vec<(ShardId, u64)>,
+    /// Shards that this node has left, in the configuration of this number: what is stored of them is to go.
+    pub leaves: Vec<(ShardId, u64)>,
+    /// The first life of a node's disk that this node has met: to be remembered.
+    pub meetings: Vec<(NodeId, Incarnation)>,
     /// How many items each batch had that was proposed in this turn. For whoever counts.
     pub batches: Vec<usize>,
 }
@@ -47,12 +60,42 @@ pub struct LogRead {
     pub through: Slot,
 }
 
+/// Read the next part of the checkpoint of `shard` for node `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartRead {
+    /// Whose checkpoint.
+    pub shard: ShardId,
+    /// Who needs it.
+    pub to: NodeId,
+    /// Which, if it was begun; it is held until it is not read for long. `None`: the one there is.
+    pub slot: Option<Slot>,
+    /// It has everything up to this key.
+    pub after: Option<Bytes>,
+}
+
+/// Put a part of a checkpoint of `shard` aside; with the last one, install it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staging {
+    /// Whose.
+    pub shard: ShardId,
+    /// As of which slot.
+    pub slot: Slot,
+    /// What must be there already.
+    pub after: Option<Bytes>,
+    /// Its head.
+    pub head: Bytes,
+    /// Pages, by ascending key.
+    pub pages: Vec<(Bytes, Bytes)>,
+    /// It is complete: install it.
+    pub last: bool,
+}
+
 /// A frame is closed when it holds about this many bytes.
 const FRAME_BYTES: usize = 1 << 20;
 
 /// Divides what is for one peer into frames of bearable size, the words about liveness first: they must not be lost
 /// because of what travels with them.
-pub(crate) fn frames(epoch: Epoch, messages: Vec<PeerMessage>) -> Vec<Frame> {
+pub(crate) fn frames(epoch: Epoch, incarnation: Incarnation, messages: Vec<PeerMessage>) -> Vec<Frame> {
     let (mut first, rest): (Vec<PeerMessage>, Vec<PeerMessage>) =
         messages.into_iter().partition(|message| matches!(message, PeerMessage::Probe(_) | PeerMessage::Heard(_)));
     let mut frames = Vec::with_capacity(1);
@@ -60,12 +103,12 @@ pub(crate) fn frames(epoch: Epoch, messages: Vec<PeerMessage>) -> Vec<Frame> {
     for message in rest {
         bytes += weight(&message);
         if bytes > FRAME_BYTES && !first.is_empty() {
-            frames.push(Frame { epoch, messages: std::mem::take(&mut first) });
+            frames.push(Frame { epoch, incarnation, messages: std::mem::take(&mut first) });
             bytes = weight(&message);
         }
         first.push(message);
     }
-    frames.push(Frame { epoch, messages: first });
+    frames.push(Frame { epoch, incarnation, messages: first });
     frames
 }
 
@@ -84,7 +127,6 @@ fn weight(message: &PeerMessage) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use paxos::Ballot;
     use wire::peer::{Probe, Word};
     use world::Millis;
@@ -93,6 +135,7 @@ mod tests {
     fn large_messages_are_divided_over_frames_and_the_probe_travels_in_the_first() {
         let learn = |bytes: usize| PeerMessage::Paxos {
             shard: ShardId(1),
+            configuration: 0,
             message: Message::Learn {
                 at: Slot(1),
                 values: vec![Value::Command(Bytes::from(vec![0; bytes]))],
@@ -101,14 +144,15 @@ mod tests {
         };
         let small = PeerMessage::Paxos {
             shard: ShardId(2),
+            configuration: 0,
             message: Message::Refuse { ballot: Ballot::ZERO, promised: Ballot::ZERO },
         };
         let word = Word { number: 1, wall: Millis(0), boot: 1, hears: vec![] };
-        let probe = PeerMessage::Probe(Probe { seq: 1, word, known: 0, released: vec![] });
+        let probe = PeerMessage::Probe(Probe { seq: 1, word, known: 0, released: vec![], you: None });
         let large = FRAME_BYTES / 2;
         let messages = vec![learn(large), learn(large), small.clone(), learn(3 * FRAME_BYTES), probe.clone()];
-        let frames = frames(Epoch(7), messages);
-        assert!(frames.iter().all(|frame| frame.epoch == Epoch(7)));
+        let frames = frames(Epoch(7), Incarnation(8), messages);
+        assert!(frames.iter().all(|frame| (frame.epoch, frame.incarnation) == (Epoch(7), Incarnation(8))));
         let frames: Vec<Vec<PeerMessage>> = frames.into_iter().map(|frame| frame.messages).collect();
         assert_eq!(frames.len(), 3, "one that fits, one that fits, one that is too large by itself");
         assert_eq!(frames[0], [probe, learn(large)]);

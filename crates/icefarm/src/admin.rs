@@ -4,6 +4,7 @@ use crate::cli::AdminVerb;
 use crate::exit::{Exit, Failure};
 use crate::json::Problem;
 use crate::play::Session;
+use crate::replica;
 use crate::stdout;
 use crate::words;
 use client::{NodeState, NodeStatus, ShardStatus, Shards};
@@ -37,6 +38,8 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
             warn_missing(&shards);
             stdout::text(&shard_page(status))
         }
+        AdminVerb::Replica(verb) => replica::run(session, verb).await,
+        AdminVerb::TransferLeader { shard, node } => replica::transfer(session, shard, node).await,
     }
 }
 
@@ -127,7 +130,7 @@ fn shard_object(status: &ShardStatus) -> Value {
         "leader": status.leader.map(|node| node.to_string()),
         "ballot": status.ballot.to_string(),
         "voters": status.voters.iter().map(NodeId::to_string).collect::<Vec<_>>(),
-        "standbys": [],
+        "standbys": status.standbys.iter().map(NodeId::to_string).collect::<Vec<_>>(),
         "chosen": status.chosen.0,
         "applied": applied,
         "fields": status.fields,
@@ -173,9 +176,9 @@ fn shard_page(status: &ShardStatus) -> String {
     );
     let heading = ["replica", "role", "promised", "chosen", "applied", "checkpointed"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for node in &status.voters {
+    let voters = status.voters.iter().map(|node| (node, if status.leader == Some(*node) { "leader" } else { "voter" }));
+    for (node, role) in voters.chain(status.standbys.iter().map(|node| (node, "standby"))) {
         let id = node.to_string();
-        let role = if status.leader == Some(*node) { "leader" } else { "voter" };
         rows.push(match status.replicas.get(node) {
             Some(report) => vec![
                 id,

@@ -63,9 +63,13 @@ pub struct Globals {
     /// Ask this node's replica, for example n2
     #[arg(long, value_name = "NODE", global = true)]
     pub from: Option<NodeId>,
-    /// How sure a read must be: strong, bounded:MS, session or eventual [default: strong; eventual for view]
+    /// How sure a read must be: strong, bounded:MS, session or eventual [default: strong; eventual for view; session with
+    /// --session]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub read: Option<Level>,
+    /// Remember in this file what was seen and written, and show at least that next time
+    #[arg(long, value_name = "FILE", global = true)]
+    pub session: Option<PathBuf>,
 }
 
 /// What to do.
@@ -188,6 +192,61 @@ pub enum AdminVerb {
         #[arg(value_parser = parse_shard)]
         id: ShardId,
     },
+    /// Change who holds a shard
+    #[command(subcommand)]
+    Replica(ReplicaVerb),
+    /// Let another voter lead a shard
+    #[command(name = "transfer-leader", after_help = "Example:\n  icefarm admin transfer-leader 7 n2")]
+    TransferLeader {
+        /// The shard's number
+        #[arg(value_parser = parse_shard)]
+        shard: ShardId,
+        /// Who shall lead it
+        node: NodeId,
+    },
+}
+
+/// Changing who holds a shard. Each can be interrupted and said again.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ReplicaVerb {
+    /// Give a node a replica that does not vote (a standby)
+    #[command(after_help = "Example:\n  icefarm admin replica add 7 n4")]
+    Add {
+        /// The shard's number
+        #[arg(value_parser = parse_shard)]
+        shard: ShardId,
+        /// Who gets it
+        node: NodeId,
+    },
+    /// Let a standby vote, once it has everything
+    #[command(after_help = "Example:\n  icefarm admin replica promote 7 n4")]
+    Promote {
+        /// The shard's number
+        #[arg(value_parser = parse_shard)]
+        shard: ShardId,
+        /// Which standby
+        node: NodeId,
+    },
+    /// Take a node's replica away
+    #[command(after_help = "Example:\n  icefarm admin replica remove 7 n1")]
+    Remove {
+        /// The shard's number
+        #[arg(value_parser = parse_shard)]
+        shard: ShardId,
+        /// Whose
+        node: NodeId,
+    },
+    /// Move a voter's replica to another node: add, wait until it has everything, swap
+    #[command(after_help = "Example:\n  icefarm admin replica replace 7 n1 n4")]
+    Replace {
+        /// The shard's number
+        #[arg(value_parser = parse_shard)]
+        shard: ShardId,
+        /// Who goes
+        old: NodeId,
+        /// Who comes
+        new: NodeId,
+    },
 }
 
 impl Cli {
@@ -298,6 +357,8 @@ mod tests {
             "icefarm field 1,2 --from 2",
             "icefarm tend 1,2 --as 123456789012345678901234567890123",
             "icefarm admin shard one",
+            "icefarm admin replica add 1 4",
+            "icefarm admin replica replace 1 n1",
         ] {
             assert!(Cli::from_args(line.split(' ')).is_err(), "{line}");
         }

@@ -15,6 +15,7 @@ mod node;
 mod play;
 mod processes;
 mod refusal;
+mod replica;
 #[cfg(test)]
 mod samples;
 mod stdout;

@@ -60,11 +60,42 @@ pub fn with_session(
         let client =
             connected.map_err(|error| refusal::not_connected(&error, &globals.cluster.display().to_string()))?;
         let session = Session { rules: client.rules(), client, globals, player };
+        if let Some(path) = &globals.session {
+            resume(&session.client, path).await?;
+        }
         let result = work(&session).await;
+        // What was seen counts, whatever came of it.
+        let result = match &globals.session {
+            Some(path) => result.and(remember(&session.client, path).await),
+            None => result,
+        };
         // A node that is down would not hear the goodbye, however long we wait.
         let _ = tokio::time::timeout(GOODBYE, session.client.close()).await;
         result
     })
+}
+
+/// Goes on from what the file remembers, if there is one yet.
+async fn resume(client: &Client, path: &Path) -> Result<(), Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(session_trouble("read", path, &error)),
+    };
+    let token = text.parse().map_err(|error: wire::NotASession| {
+        Failure::new(Exit::Usage, format!("{}: {error}", path.display())).hint("remove the file to begin a new session")
+    })?;
+    client.resume(token).await.map_err(|error| Failure::new(Exit::Bug, error.to_string()))
+}
+
+async fn remember(client: &Client, path: &Path) -> Result<(), Failure> {
+    let token = client.session().await.map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
+    std::fs::write(path, format!("{token}\n")).map_err(|error| session_trouble("write", path, &error))
+}
+
+fn session_trouble(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Machine, format!("cannot {doing} the session {}: {error}", path.display()))
+        .hint("name another file with --session")
 }
 
 fn load_profile(path: &Path) -> Result<Profile, Failure> {
@@ -80,6 +111,7 @@ fn load_profile(path: &Path) -> Result<Profile, Failure> {
 
 impl Session<'_> {
     fn read_options(&self, default: Level) -> ReadOptions {
+        let default = if self.globals.session.is_some() { Level::Session } else { default };
         let options = ReadOptions::at(self.globals.read.unwrap_or(default));
         self.globals.from.map_or(options, |node| options.from(node))
     }

@@ -116,6 +116,9 @@ fn may(subject: &Subject, body: &RequestBody) -> Result<(), String> {
                 Err(format!("this token is {name}'s: it cannot command as {}", envelope.player))
             }
         }
+        (Subject::Player(name), RequestBody::Change { .. }) => {
+            Err(format!("this token is {name}'s: only an operator may change who takes part in a shard"))
+        }
         (Subject::Player(name), RequestBody::Node | RequestBody::Shards) => {
             Err(format!("this token is {name}'s: only an operator may ask for reports"))
         }

@@ -124,11 +124,13 @@ pub struct Storage {
     pub segment_mib: u32,
     /// Log of one shard after which it is checkpointed, in KiB.
     pub checkpoint_kib: usize,
+    /// A checkpoint is fetched from another node no faster than this, in MiB a second.
+    pub snapshot_mib_per_s: u64,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { segment_mib: 32, checkpoint_kib: 2_048 }
+        Self { segment_mib: 32, checkpoint_kib: 2_048, snapshot_mib_per_s: 128 }
     }
 }
 
@@ -183,6 +185,8 @@ pub struct NodeConfig {
     pub segment_bytes: u32,
     /// Bytes of log after which a shard is checkpointed.
     pub checkpoint_bytes: usize,
+    /// Bytes a second at which a checkpoint is fetched from another node.
+    pub snapshot_rate: u64,
     nodes: Vec<(NodeId, NodeRow)>,
 }
 
@@ -230,10 +234,11 @@ impl NodeConfig {
                 2 * probe_ms
             )));
         }
-        let Storage { segment_mib, checkpoint_kib } = file.storage;
-        if !(1..=1_024).contains(&segment_mib) || checkpoint_kib == 0 {
+        let Storage { segment_mib, checkpoint_kib, snapshot_mib_per_s } = file.storage;
+        if !(1..=1_024).contains(&segment_mib) || checkpoint_kib == 0 || snapshot_mib_per_s == 0 {
             return Err(invalid(format!(
-                "storage: segment_mib is {segment_mib} (1 to 1024) and checkpoint_kib {checkpoint_kib} (1 or more)"
+                "storage: segment_mib is {segment_mib} (1 to 1024), checkpoint_kib {checkpoint_kib} and \
+                 snapshot_mib_per_s {snapshot_mib_per_s} (1 or more)"
             )));
         }
         let config = Self {
@@ -254,6 +259,7 @@ impl NodeConfig {
             clock_drift_ppm,
             segment_bytes: segment_mib << 20,
             checkpoint_bytes: checkpoint_kib << 10,
+            snapshot_rate: snapshot_mib_per_s << 20,
             nodes,
         };
         config.map()?;

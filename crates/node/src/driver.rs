@@ -5,23 +5,22 @@ use crate::clock;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::log_thread::{LogDone, LogJob, LogThread};
-use crate::page_thread::{PageDone, PageJob, PageThread};
+use crate::page_thread::{self, PageDone, PageJob, PageThread};
 use crate::telemetry::{self, Ask, Asking, Telemetry};
 use gateway::{Missing, Readiness};
 use host::{Host, HostConfig, Mono, RecoveredShard, Turn};
 use paxos::{NodeId, Recovered};
-use shard::{ConnId, Stored};
+use shard::ConnId;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use storage::{DataDir, Incarnation, LogOptions, Pages, StoreOptions, Stores};
+use storage::{DataDir, Incarnation, LogOptions, Membership, Pages, StoreOptions, Stores};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{Event, EventReceiver, Limits, NodeIdentity, Transport, TransportConfig, Tuning};
 use wire::codec;
 use wire::{Answer, AnswerBody, NodeReport, Reply};
-use world::land::PageKey;
 
 /// Events taken at once.
 const EVENTS: usize = 1_024;
@@ -87,18 +86,24 @@ impl Node {
             log: LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() },
             ..StoreOptions::default()
         };
-        let Stores { log, pages, mut recovered } = data.open_stores(options)?;
+        let Stores { log, pages, mut recovered, memberships } = data.open_stores(options)?;
         let mut shards = Vec::new();
-        for info in map.shards().iter().filter(|info| info.voters.contains(&config.node)) {
-            let stored = pages.load(info.shard, PageKey::CHUNK_TAG)?.map(|found| Stored {
-                slot: found.slot,
-                head: found.head,
-                pages: found.pages,
-                chunk_keys: found.lazy_keys,
-            });
-            let recovered = recovered.remove(&info.shard).unwrap_or_else(Recovered::fresh);
-            shards.push(RecoveredShard { info: info.clone(), recovered, stored });
+        for info in map.shards() {
+            let belongs = match memberships.get(&info.shard) {
+                Some(membership) => matches!(membership, Membership::Joined(_)),
+                None => info.voters.contains(&config.node),
+            };
+            if belongs {
+                let recovered = recovered.remove(&info.shard).unwrap_or_else(Recovered::fresh);
+                let stored = page_thread::load(&pages, info.shard)?;
+                let staged = pages.staged(info.shard)?.map(|staged| (staged.slot, staged.after));
+                shards.push(RecoveredShard { info: info.clone(), recovered, stored, staged });
+            }
         }
+        let left = memberships.iter().filter_map(|(shard, membership)| match membership {
+            Membership::Left(number) => Some((*shard, *number)),
+            Membership::Joined(_) => None,
+        });
         let (transport, events) = Transport::bind(TransportConfig {
             identity,
             listen: config.quic,
@@ -130,6 +135,12 @@ impl Node {
         let host_config = HostConfig {
             me: config.node,
             boot: data.boots(),
+            nodes: config.nodes().iter().map(|(node, _)| *node).collect(),
+            incarnation: data.identity().incarnation,
+            met: data.met().clone(),
+            left: left.collect(),
+            snapshot_rate: config.snapshot_rate,
+            first_map: map.clone(),
             map,
             seed: world.seed,
             rules: world.rules,
@@ -332,6 +343,23 @@ impl Node {
                 self.telemetry.chunk_loaded();
                 self.host.handle_chunk(shard, chunk, page.as_deref())?;
             }
+            PageDone::PartRead(read, found) => self.host.handle_part_read(&read, found),
+            PageDone::Staged(shard, fits) => self.host.handle_staged(shard, fits),
+            PageDone::Installed(shard, stored) => {
+                tracing::info!(%shard, installed = stored.is_some(), "a checkpoint has come from another node");
+                let now = clock::now().mono;
+                self.host
+                    .handle_installed(now, shard, stored.as_ref())
+                    .map_err(|source| host::HostError::Restore { shard, source })?;
+            }
+            PageDone::Joined(shard, number) => {
+                tracing::info!(%shard, configuration = number, "joined");
+                self.host.handle_joined(shard, number);
+            }
+            PageDone::Left(shard) => {
+                tracing::info!(%shard, "left");
+                self.host.handle_left(shard);
+            }
             PageDone::Failed(error) => return Err(error.into()),
         }
         Ok(())
@@ -358,6 +386,30 @@ impl Node {
         }
         for (shard, chunk) in turn.chunk_loads {
             self.submit_page(PageJob::Load(shard, chunk))?;
+        }
+        for (node, frame) in &turn.bulk {
+            let frame = codec::encode(frame);
+            self.telemetry.frame_sent(*node, frame.len());
+            if let Err(error) = self.transport.send_bulk(*node, frame) {
+                // Whoever needs it asks again.
+                tracing::debug!(peer = %node, %error, "part of a checkpoint dropped");
+            }
+        }
+        for (node, incarnation) in turn.meetings {
+            self.data.meet(node, incarnation)?;
+            self.host.handle_met(node, incarnation);
+        }
+        for read in turn.part_reads {
+            self.submit_page(PageJob::ReadPart(read))?;
+        }
+        for staging in turn.stagings {
+            self.submit_page(PageJob::Stage(staging))?;
+        }
+        for (shard, number) in turn.joins {
+            self.submit_page(PageJob::Join(shard, number))?;
+        }
+        for (shard, number) in turn.leaves {
+            self.submit_page(PageJob::Leave(shard, number))?;
         }
         for (shard, cut) in turn.cuts {
             self.submit_page(PageJob::Cut(shard, cut))?;

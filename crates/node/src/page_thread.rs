@@ -1,15 +1,17 @@
 //! The thread that owns the checkpoints: cuts in, chunks out. It never delays consensus, which has a thread of its own.
 
 use bytes::Bytes;
+use host::{PartRead, Staging};
 use paxos::Slot;
 use placement::ShardId;
-use shard::Cut;
+use shard::{Cut, Stored};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use storage::{Pages, PagesError};
+use storage::{Membership, Pages, PagesError, Part};
 use tokio::sync::mpsc;
+use wire::peer::PartOf;
 use world::ChunkId;
 use world::land::PageKey;
 
@@ -20,6 +22,9 @@ const NICE: i32 = 5;
 /// How long to wait before a full disk is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
+/// About so many bytes of a checkpoint go to another node at a time.
+const PART_BYTES: usize = 512 << 10;
+
 /// What the store is asked to do.
 #[derive(Debug)]
 pub enum PageJob {
@@ -27,6 +32,14 @@ pub enum PageJob {
     Cut(ShardId, Cut),
     /// Read a chunk.
     Load(ShardId, ChunkId),
+    /// Read the next part of a checkpoint for another node.
+    ReadPart(PartRead),
+    /// Put a part of another node's checkpoint aside; with the last one, install it.
+    Stage(Staging),
+    /// This node joins a shard, in the configuration of this number.
+    Join(ShardId, u64),
+    /// This node has left a shard, in the configuration of this number.
+    Leave(ShardId, u64),
     /// Nothing follows.
     Stop,
 }
@@ -38,6 +51,16 @@ pub enum PageDone {
     Committed(ShardId, Slot),
     /// A chunk's page, if there is one.
     Loaded(ShardId, ChunkId, Option<Bytes>),
+    /// A part of a checkpoint, if it is held.
+    PartRead(PartRead, Option<PartOf>),
+    /// A part is put aside; or it did not fit what is there.
+    Staged(ShardId, bool),
+    /// Another node's checkpoint is in place, and this is it; `None`: it was too old.
+    Installed(ShardId, Option<Stored>),
+    /// It is noted that the shard is joined.
+    Joined(ShardId, u64),
+    /// It is noted that the shard was left, and what was stored of it is gone.
+    Left(ShardId),
     /// The store is out of use; the node stops.
     Failed(PagesError),
 }
@@ -83,11 +106,28 @@ impl PageThread {
     }
 }
 
+/// A shard's checkpoint as the store has it.
+pub(crate) fn load(pages: &impl Pages, shard: ShardId) -> Result<Option<Stored>, PagesError> {
+    Ok(pages.load(shard, PageKey::CHUNK_TAG)?.map(|found| Stored {
+        slot: found.slot,
+        head: found.head,
+        pages: found.pages,
+        chunk_keys: found.lazy_keys,
+    }))
+}
+
+/// What changes the store, and may have to wait for space.
+enum Write {
+    Cut(storage::Cut),
+    Stage(Staging),
+    Member(ShardId, Membership),
+}
+
 struct Worker<P> {
     pages: P,
     done: mpsc::Sender<PageDone>,
-    /// Cuts that wait for space on the disk, in order. (The host has only a few under way.)
-    waiting: VecDeque<storage::Cut>,
+    /// Writes that wait for space on the disk, in order. (The host has only a few under way.)
+    waiting: VecDeque<Write>,
 }
 
 impl<P: Pages> Worker<P> {
@@ -98,38 +138,80 @@ impl<P: Pages> Worker<P> {
                 if self.waiting.is_empty() { todo.recv().map_err(Into::into) } else { todo.recv_timeout(FULL_PAUSE) };
             match job {
                 Ok(PageJob::Cut(shard, Cut { slot, head, pages })) => {
-                    self.waiting.push_back(storage::Cut { shard, slot, head, pages });
-                    if self.waiting.len() == 1 {
-                        self.commit()?;
-                    }
+                    self.write(Write::Cut(storage::Cut { shard, slot, head, pages }))?;
                 }
+                Ok(PageJob::Stage(staging)) => self.write(Write::Stage(staging))?,
+                Ok(PageJob::Join(shard, number)) => self.write(Write::Member(shard, Membership::Joined(number)))?,
+                Ok(PageJob::Leave(shard, number)) => self.write(Write::Member(shard, Membership::Left(number)))?,
                 Ok(PageJob::Load(shard, chunk)) => {
                     let page = self.pages.page(shard, &PageKey::Chunk(chunk).to_bytes())?;
                     self.report(PageDone::Loaded(shard, chunk, page));
                 }
-                Err(RecvTimeoutError::Timeout) => self.commit()?,
+                Ok(PageJob::ReadPart(read)) => {
+                    let (shard, after) = (read.shard, read.after.clone());
+                    let found = storage::next_part(&mut self.pages, shard, read.slot, after.as_deref(), PART_BYTES)?;
+                    let found = found.map(|(slot, Part { head, pages, last })| PartOf {
+                        shard,
+                        slot,
+                        after,
+                        head,
+                        pages,
+                        last,
+                    });
+                    self.report(PageDone::PartRead(read, found));
+                }
+                Err(RecvTimeoutError::Timeout) => self.go_on()?,
                 Ok(PageJob::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
 
-    /// Commits what waits, as far as there is space.
-    fn commit(&mut self) -> Result<(), PagesError> {
-        while let Some(cut) = self.waiting.front() {
-            match self.pages.commit(std::slice::from_ref(cut)) {
-                Ok(()) => {
-                    let (shard, slot) = (cut.shard, cut.slot);
-                    self.waiting.pop_front();
-                    self.report(PageDone::Committed(shard, slot));
-                }
+    fn write(&mut self, write: Write) -> Result<(), PagesError> {
+        self.waiting.push_back(write);
+        if self.waiting.len() == 1 { self.go_on() } else { Ok(()) }
+    }
+
+    /// Writes what waits, as far as there is space.
+    fn go_on(&mut self) -> Result<(), PagesError> {
+        while let Some(write) = self.waiting.pop_front() {
+            match self.perform(&write) {
+                Ok(done) => self.report(done),
                 Err(error) if error.is_full() => {
                     tracing::error!(%error, "the disk is full: checkpoints wait for space");
+                    self.waiting.push_front(write);
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    fn perform(&mut self, write: &Write) -> Result<PageDone, PagesError> {
+        match write {
+            Write::Cut(cut) => {
+                self.pages.commit(std::slice::from_ref(cut))?;
+                Ok(PageDone::Committed(cut.shard, cut.slot))
+            }
+            Write::Stage(Staging { shard, slot, after, head, pages, last }) => {
+                let fits = self.pages.stage(*shard, *slot, after.as_deref(), pages)?;
+                if !(fits && *last) {
+                    return Ok(PageDone::Staged(*shard, fits));
+                }
+                match self.pages.install(*shard, *slot, head) {
+                    Err(PagesError::Backwards { .. }) => Ok(PageDone::Installed(*shard, None)),
+                    Err(error) => Err(error),
+                    Ok(()) => Ok(PageDone::Installed(*shard, load(&self.pages, *shard)?)),
+                }
+            }
+            &Write::Member(shard, membership) => {
+                self.pages.set_membership(shard, membership)?;
+                Ok(match membership {
+                    Membership::Joined(number) => PageDone::Joined(shard, number),
+                    Membership::Left(_) => PageDone::Left(shard),
+                })
+            }
+        }
     }
 
     fn report(&self, done: PageDone) {

@@ -153,7 +153,7 @@ impl Telemetry {
                     counter.increment(1);
                 }
             }
-            AnswerBody::Node(_) | AnswerBody::Shards(_) => {}
+            AnswerBody::Changed | AnswerBody::Node(_) | AnswerBody::Shards(_) => {}
         }
     }
 
@@ -312,7 +312,10 @@ impl NodeGauges {
 }
 
 /// Every kind of refusal, as [`reason`] names it.
-const REFUSALS: [&str; 12] = [
+const REFUSALS: [&str; 15] = [
+    "cannot_change",
+    "catching_up",
+    "change_under_way",
     "deposed",
     "expired",
     "forgotten",
@@ -329,6 +332,9 @@ const REFUSALS: [&str; 12] = [
 
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
+        Refusal::CannotChange { .. } => "cannot_change",
+        Refusal::CatchingUp { .. } => "catching_up",
+        Refusal::ChangeUnderWay => "change_under_way",
         Refusal::NotLeader { .. } => "not_leader",
         Refusal::Moved { .. } => "moved",
         Refusal::Deposed => "deposed",

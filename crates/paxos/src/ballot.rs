@@ -44,6 +44,9 @@ pub struct Ballot {
     pub node: NodeId,
 }
 
+/// The low bits of a round count within a configuration, the high ones are its number.
+const ROUND_BITS: u32 = 32;
+
 impl Ballot {
     /// Below every ballot that is ever proposed.
     pub const ZERO: Self = Self { round: 0, node: NodeId(0) };
@@ -53,6 +56,19 @@ impl Ballot {
     pub fn next_for(self, node: NodeId) -> Self {
         Self { round: self.round + 1, node }
     }
+
+    /// The lowest ballot of `node` above `self` and above all of configurations before the one of this number. So what was
+    /// accepted in an earlier configuration can be told from what counts in this one.
+    #[must_use]
+    pub fn next_in(self, configuration: u64, node: NodeId) -> Self {
+        let first = configuration << ROUND_BITS;
+        Self { round: self.round.max(first) + 1, node }
+    }
+
+    /// The number of the configuration that it is proposed in.
+    pub fn configuration(self) -> u64 {
+        self.round >> ROUND_BITS
+    }
 }
 
 impl Default for Ballot {
@@ -61,9 +77,14 @@ impl Default for Ballot {
     }
 }
 
+/// Shown as `3.n1`, in later configurations as `2:3.n1`.
 impl fmt::Display for Ballot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.round, self.node)
+        let round = self.round & ((1 << ROUND_BITS) - 1);
+        if self.configuration() > 0 {
+            write!(f, "{}:", self.configuration())?;
+        }
+        write!(f, "{round}.{}", self.node)
     }
 }
 

@@ -12,11 +12,13 @@
 //! 2. A message in [`Effect::Send`] leaves no earlier than its `after` token is durable (`None`: at once). Messages may be
 //!    lost, repeated, reordered and late. They must not be altered.
 //! 3. Values from [`Replica::poll_chosen`] are applied in the order given.
-//! 4. After a crash, [`Replica::new`] gets what was durable, all of it. A replica whose disk was lost is a new one.
-//! 5. Time never matters to agreement (a lease that an embedder builds on [`Liveness`] is its own affair). For liveness, call [`Replica::handle_retry`] now and then while
+//! 4. Messages name the number of the configuration they were sent in ([`Effect::Send`]), and come back with it.
+//! 5. After a crash, [`Replica::new`] gets what was durable, all of it. A replica whose disk was lost is a new one.
+//! 6. Time never matters to agreement (a lease that an embedder builds on [`Liveness`] is its own affair). For liveness, call [`Replica::handle_retry`] now and then while
 //!    [`Replica::wants_retry`], and [`Replica::campaign`] when the leader seems gone.
 
 pub mod ballot;
+pub mod configuration;
 pub mod liveness;
 pub mod message;
 pub mod quorum;
@@ -25,6 +27,7 @@ pub mod replica;
 pub mod synod;
 
 pub use ballot::{Ballot, NodeId, Slot};
+pub use configuration::{Configuration, Incarnation};
 pub use liveness::Liveness;
 pub use message::{Accepted, Message, Value};
 pub use quorum::QuorumSystem;

@@ -12,9 +12,11 @@
 //! | [`Message::Refuse`] | voter, anyone | I have promised a higher ballot |
 //! | [`Message::Watermark`] | leader, voters | so far is chosen |
 //! | [`Message::Fetch`], [`Message::Learn`] | replica, replica | catch-up: give me what is chosen after `after`; here it is |
+//! | [`Message::Ahead`] | anyone, who speaks of an earlier configuration | there is more: ask me |
+//! | [`Message::Trimmed`] | replica, who fetches | my log does not go back so far: take a snapshot |
 //! | [`Message::Confirm`], [`Message::Confirmed`] | leader, voters | is my ballot still the highest you know? yes |
 
-use crate::{Ballot, Slot};
+use crate::{Ballot, Configuration, Slot};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -25,14 +27,17 @@ pub enum Value {
     Noop,
     /// The embedder's bytes; Paxos never looks inside.
     Command(Bytes),
+    /// The last slot of a configuration; the one named governs everything behind.
+    Stop(Box<Configuration>),
 }
 
 impl Value {
-    /// How many bytes it carries.
+    /// How many bytes it carries, about.
     pub fn len(&self) -> usize {
         match self {
             Self::Noop => 0,
             Self::Command(bytes) => bytes.len(),
+            Self::Stop(configuration) => 16 * (configuration.members().count() + 1),
         }
     }
 
@@ -155,6 +160,16 @@ pub enum Message {
         values: Vec<Value>,
         /// The sender knows everything chosen up to here: ask on if this is further.
         chosen: Slot,
+    },
+    /// You speak of a configuration that has been stopped. Everything up to here is chosen, and here.
+    Ahead {
+        /// The sender holds everything up to here.
+        chosen: Slot,
+    },
+    /// What you fetch is not in this log any more.
+    Trimmed {
+        /// The first slot that is.
+        first: Slot,
     },
     /// Is this still the highest ballot you have promised?
     Confirm {

@@ -22,6 +22,8 @@ pub enum Record {
         /// All slots up to here were known chosen when this was written, with the values this log holds for them.
         chosen: Slot,
     },
+    /// This replica has left the shard: nothing before this counts any more.
+    Retire,
     /// `value` is chosen at `slot`, and so is everything before: learned from a peer, not accepted here.
     Learn {
         /// Where.
@@ -45,6 +47,9 @@ pub struct Recovered {
     pub entries: BTreeMap<Slot, (Ballot, Value)>,
     /// The lowest slot that the log can still be asked for.
     pub first: Slot,
+    /// This replica takes part in no configuration before the one of this number: it only learns. (It joined with that one,
+    /// and remembers nothing of what it may have promised in an earlier life.)
+    pub floor: u64,
 }
 
 impl Recovered {
@@ -63,6 +68,9 @@ impl Recovered {
                 if slot > self.applied {
                     self.entries.insert(slot, (ballot, value));
                 }
+            }
+            Record::Retire => {
+                *self = Self { applied: self.applied, chosen: self.applied, floor: self.floor, ..Self::fresh() };
             }
             Record::Learn { slot, value } => {
                 self.chosen = self.chosen.max(slot);

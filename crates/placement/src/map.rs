@@ -2,6 +2,7 @@
 
 use paxos::NodeId;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fmt;
 use world::Bucket;
 
@@ -33,6 +34,9 @@ pub struct ShardInfo {
     pub last: Bucket,
     /// Its voters, the one who should lead first.
     pub voters: Vec<NodeId>,
+    /// The number of the configuration that this is: how often its members had changed.
+    #[serde(default)]
+    pub configuration: u64,
 }
 
 /// Why a layout was refused.
@@ -77,6 +81,7 @@ impl ShardMap {
                 first: bucket(index * width),
                 last: bucket((index + 1) * width - 1),
                 voters: (0..voters).map(|v| nodes[(index as usize + v) % nodes.len()]).collect(),
+                configuration: 0,
             })
             .collect();
         Ok(Self { version: 1, shards })
@@ -90,7 +95,30 @@ impl ShardMap {
 
     /// The row of `shard`, if the map has one.
     pub fn get(&self, shard: ShardId) -> Option<&ShardInfo> {
-        self.shards.iter().find(|info| info.shard == shard)
+        self.place(shard).map(|at| &self.shards[at])
+    }
+
+    /// Whoever votes in `shard` since its configuration of this number. New voters take the places of those who went, so that
+    /// who should lead first stays the same where it can. Says whether that was news.
+    pub fn set_members(&mut self, shard: ShardId, configuration: u64, voters: &[NodeId]) -> bool {
+        let Some(at) = self.place(shard).filter(|&at| self.shards[at].configuration < configuration) else {
+            return false;
+        };
+        let info = &mut self.shards[at];
+        info.configuration = configuration;
+        let mut new: VecDeque<NodeId> = voters.iter().copied().filter(|node| !info.voters.contains(node)).collect();
+        let places = info.voters.iter().map(|old| if voters.contains(old) { Some(*old) } else { new.pop_front() });
+        let placed: Vec<NodeId> = places.flatten().collect();
+        info.voters = placed.into_iter().chain(new).collect();
+        self.version += 1;
+        true
+    }
+
+    /// Where the row of `shard` is. (A world's first shards are numbered in order.)
+    fn place(&self, shard: ShardId) -> Option<usize> {
+        let guess = shard.0.checked_sub(1).map(|at| at as usize);
+        let guess = guess.filter(|&at| self.shards.get(at).is_some_and(|info| info.shard == shard));
+        guess.or_else(|| self.shards.iter().position(|info| info.shard == shard))
     }
 
     /// All rows, by bucket.
@@ -156,6 +184,23 @@ mod tests {
         }
         assert!(first.len() == 4 && first.values().all(|&count| count == 16), "{first:?}");
         assert!(seats.values().all(|&count| count == 48), "{seats:?}");
+    }
+
+    #[test]
+    fn new_voters_take_the_places_of_those_who_went_and_old_news_changes_nothing() {
+        let mut map = ShardMap::initial(4, &nodes(5), 3).unwrap();
+        let voters = |map: &ShardMap| map.get(ShardId(1)).unwrap().voters.iter().map(|node| node.0).collect::<Vec<_>>();
+        let set = |map: &mut ShardMap, number, voters: &[u32]| {
+            map.set_members(ShardId(1), number, &voters.iter().copied().map(NodeId).collect::<Vec<_>>())
+        };
+        assert!(set(&mut map, 2, &[1, 3, 4]));
+        assert_eq!((voters(&map), map.version), (vec![1, 4, 3], 2));
+        assert!(!set(&mut map, 2, &[1, 2, 3]) && !set(&mut map, 1, &[1, 2, 3]));
+        assert!(set(&mut map, 3, &[5, 3, 4, 2, 1]));
+        assert_eq!(voters(&map), [1, 4, 3, 5, 2]);
+        assert!(set(&mut map, 4, &[3]));
+        assert_eq!(voters(&map), [3]);
+        assert!(!map.set_members(ShardId(99), 9, &nodes(3)));
     }
 
     #[test]

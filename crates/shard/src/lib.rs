@@ -10,6 +10,7 @@
 //! | [`requests`] | exactly-once: which requests were answered, and how |
 //! | [`state`] | everything that apply reads or writes, and how it becomes a checkpoint |
 //! | [`replica`] | the parts put together |
+//! | `changing` | changing who takes part |
 //! | `office` | standing for election, leading, handing over |
 //! | `reads` | when a question may be answered, and with what |
 //! | [`vantage`] | what a replica may say of itself at one moment |
@@ -22,6 +23,7 @@
 //! * A checkpoint is a cut at one slot of *everything* that apply uses.
 
 pub mod batch;
+mod changing;
 mod office;
 mod paying;
 mod reads;

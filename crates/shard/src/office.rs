@@ -60,6 +60,11 @@ impl Replica {
         self.paxos.handle_release(ballot);
     }
 
+    /// `from` leads this shard in the configuration of this number.
+    pub fn fall_behind(&mut self, from: NodeId, number: u64) {
+        self.paxos.hear_of_configuration(from, number);
+    }
+
     /// Tells `node` who leads, so that it acknowledges the ballot.
     pub fn remind(&mut self, node: NodeId) {
         self.paxos.remind(node);
@@ -73,23 +78,28 @@ impl Replica {
     /// Answers everybody whose office is gone, or starts a new one.
     pub(crate) fn notice_office(&mut self) {
         let office = self.paxos.is_leader().then(|| self.paxos.promised());
+        // A leader that stands anew, in the next configuration or because it was outbid, keeps its queue meanwhile.
+        let stands_anew = self.paxos.is_campaigning();
         if office == self.office {
+            if office.is_none() && !stands_anew {
+                self.refuse_queue();
+            }
             return;
         }
+        // What is chosen is answered, whoever leads now.
+        self.apply();
         self.office = office;
         self.confirmed = 0;
         self.handing = None;
         self.paying.start_over(office.is_some());
-        let lost = std::mem::take(&mut self.proposed);
-        for waiting in lost.into_values().flatten() {
-            if let Waiting::Client(origin) = waiting {
-                self.refuse(origin, Refusal::Deposed);
-            }
+        for (_, waiting) in std::mem::take(&mut self.proposed).into_values() {
+            self.depose(waiting);
         }
-        for (_, waiting) in std::mem::take(&mut self.queue) {
-            if let Waiting::Client(origin) = waiting {
-                self.refuse(origin, self.not_leader());
-            }
+        if let Some((_, origin)) = self.changing.take() {
+            self.refuse(origin, Refusal::Deposed);
+        }
+        if office.is_none() && !stands_anew {
+            self.refuse_queue();
         }
         for read in std::mem::take(&mut self.reads) {
             if read.level == Level::Strong {
@@ -104,14 +114,23 @@ impl Replica {
         }
     }
 
+    fn refuse_queue(&mut self) {
+        for (_, waiting) in std::mem::take(&mut self.queue) {
+            if let Waiting::Client(origin) = waiting {
+                self.refuse(origin, self.not_leader());
+            }
+        }
+    }
+
     pub(crate) fn propose(&mut self, wall: Millis) {
         // Proposed and not yet applied: so a missing chunk holds back the proposals too, not only the answers.
-        while !self.queue.is_empty() && self.paxos.is_leader() && self.proposed.len() < WINDOW {
+        while !self.queue.is_empty() && self.paxos.accepts_proposals() && self.proposed.len() < WINDOW {
             let take = self.queue.len().min(BATCH_ITEMS);
             let (items, waiting): (Vec<Item>, Vec<Waiting>) = self.queue.drain(..take).unzip();
             let batch = Batch { time: wall.max(self.state.log_time()), items };
-            let slot = self.paxos.propose(Value::Command(batch.encode())).expect("leads, as the loop checked");
-            self.proposed.insert(slot, waiting);
+            let bytes = batch.encode();
+            let slot = self.paxos.propose(Value::Command(bytes.clone())).expect("leads, as the loop checked");
+            self.proposed.insert(slot, (bytes, waiting));
             self.effects.push_back(Effect::Proposed { items: take });
         }
     }

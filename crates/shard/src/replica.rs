@@ -6,7 +6,8 @@ use crate::reads::WaitingRead;
 use crate::requests::Verdict;
 use crate::state::{Cut, Effected, RestoreError, State, Stored};
 use crate::vantage::{Mono, Vantage};
-use paxos::{Ballot, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
+use bytes::Bytes;
+use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Answer, AnswerBody, Envelope, Level, Receipt, Refusal, ReplicaReport};
@@ -44,6 +45,8 @@ pub enum Effect {
     Send {
         /// To whom.
         to: NodeId,
+        /// The number of the configuration it is sent in.
+        configuration: u64,
         /// What.
         message: Message,
         /// What must be durable first.
@@ -71,6 +74,11 @@ pub enum Effect {
     Proposed {
         /// How many.
         items: usize,
+    },
+    /// `from` cannot serve from its log what is missing here: fetch its checkpoint, for [`Replica::install`].
+    WantSnapshot {
+        /// Who has one.
+        from: NodeId,
     },
     /// A read waits for fresher news of the leader than there are.
     WantFresh,
@@ -114,8 +122,12 @@ pub struct Replica {
     pub(crate) applied: Slot,
     /// What a checkpoint holds durably.
     checkpointed: Slot,
+    /// What the log need not hold any more.
+    released: Slot,
     /// The slot of a cut that is being written.
     cutting: Option<Slot>,
+    /// Another node's checkpoint is being put in the place of this one's: nothing is applied or cut meanwhile.
+    installing: bool,
     /// Bytes applied since the last cut.
     uncut_bytes: usize,
     /// The ballot under which this replica leads.
@@ -123,19 +135,22 @@ pub struct Replica {
     pub(crate) queue: VecDeque<(Item, Waiting)>,
     /// Whom the office is to be handed to, and until when that is tried.
     pub(crate) handing: Option<(NodeId, Mono)>,
-    /// For each slot proposed in this office, who waits for its items.
-    pub(crate) proposed: BTreeMap<Slot, Vec<Waiting>>,
+    /// The stop proposed in this office, and who asked for it.
+    pub(crate) changing: Option<(Slot, Origin)>,
+    /// What was proposed at each slot, and who waits for its items. It need not be what is chosen there.
+    pub(crate) proposed: BTreeMap<Slot, (Bytes, Vec<Waiting>)>,
     pub(crate) reads: VecDeque<WaitingRead>,
     pub(crate) confirmed: u64,
-    /// A chosen batch that waits for chunks.
-    held: Option<(Slot, Batch)>,
+    /// A chosen batch that waits for chunks, and its bytes.
+    held: Option<(Slot, Batch, Bytes)>,
     loading: BTreeSet<ChunkId>,
     pub(crate) paying: Paying,
     pub(crate) effects: VecDeque<Effect>,
 }
 
 impl Replica {
-    /// A replica as its stores show it. `genesis` is what it proposes if it comes to lead a shard with an empty log.
+    /// A replica as its stores show it. `genesis` is what it proposes if it comes to lead a shard with an empty log, `quorum` the
+    /// quorum system that the shard began with.
     pub fn new(
         info: &ShardInfo,
         me: NodeId,
@@ -145,21 +160,25 @@ impl Replica {
         stored: Option<&Stored>,
     ) -> Result<Self, RestoreError> {
         let state = stored.map(State::restore).transpose()?.unwrap_or_default();
+        let configuration = state.configuration().cloned().unwrap_or_else(|| Configuration::first(quorum));
         let applied = recovered.applied;
         debug_assert_eq!(applied, stored.map_or(Slot::ZERO, |stored| stored.slot));
         Ok(Self {
             shard: info.shard,
             me,
             genesis,
-            paxos: paxos::Replica::new(me, quorum, recovered),
+            paxos: paxos::Replica::new(me, configuration, recovered),
             state,
             applied,
             checkpointed: applied,
+            released: Slot::ZERO,
             cutting: None,
+            installing: false,
             uncut_bytes: 0,
             office: None,
             queue: VecDeque::new(),
             handing: None,
+            changing: None,
             proposed: BTreeMap::new(),
             reads: VecDeque::new(),
             confirmed: 0,
@@ -171,8 +190,8 @@ impl Replica {
     }
 
     /// A peer replica's message.
-    pub fn handle_peer(&mut self, from: NodeId, message: Message, liveness: &mut dyn Liveness) {
-        self.paxos.handle_message(from, message, liveness);
+    pub fn handle_peer(&mut self, from: NodeId, configuration: u64, message: Message, liveness: &mut dyn Liveness) {
+        self.paxos.handle_message(from, configuration, message, liveness);
     }
 
     /// Everything up to `token` is durable.
@@ -274,7 +293,7 @@ impl Replica {
 
     /// A cut at what is applied, if anything changed since the last and none is being written.
     pub fn take_cut(&mut self) -> Option<Cut> {
-        if self.cutting.is_some() || self.applied <= self.checkpointed {
+        if self.cutting.is_some() || self.installing || self.applied <= self.checkpointed {
             return None;
         }
         self.cutting = Some(self.applied);
@@ -282,14 +301,52 @@ impl Replica {
         Some(self.state.cut(self.applied))
     }
 
+    /// Another node's checkpoint is complete and about to take the place of this one's. `false`: not now, a cut of this one's
+    /// is being written.
+    pub fn begin_install(&mut self) -> bool {
+        self.installing = self.cutting.is_none();
+        self.installing
+    }
+
+    /// It does not come to that.
+    pub fn end_install(&mut self) {
+        self.installing = false;
+    }
+
+    /// Goes on from another node's checkpoint, which is in place, durably.
+    pub fn install(&mut self, stored: &Stored) -> Result<(), RestoreError> {
+        self.installing = false;
+        if stored.slot <= self.applied {
+            return Ok(());
+        }
+        self.state = State::restore(stored)?;
+        (self.applied, self.checkpointed, self.uncut_bytes) = (stored.slot, stored.slot, 0);
+        self.held = None;
+        self.loading.clear();
+        let first = || Configuration::first(self.paxos.quorum().clone());
+        let configuration = self.state.configuration().cloned().unwrap_or_else(first);
+        self.paxos.install(stored.slot, configuration);
+        Ok(())
+    }
+
     /// Bytes of log applied since the last cut.
     pub fn uncut_bytes(&self) -> usize {
         self.uncut_bytes
     }
 
-    /// Nobody will ask this log again for anything up to here: the checkpoint holds it, and so does every voter.
+    /// The log may forget everything up to here: the checkpoint holds it, and so does everybody else, or whoever does not is
+    /// given a snapshot.
     pub fn released(&self) -> Slot {
-        self.checkpointed.min(self.paxos.kept())
+        self.released
+    }
+
+    /// Moves [`Replica::released`] on; as far as the checkpoint goes if `pressed`, where others still lack it.
+    pub fn release(&mut self, pressed: bool) {
+        let to = if pressed { self.checkpointed } else { self.checkpointed.min(self.paxos.kept()) };
+        if to > self.released {
+            self.released = to;
+            self.paxos.trim(to);
+        }
     }
 
     /// How many commands wait for a batch.
@@ -300,6 +357,11 @@ impl Replica {
     /// How many reads wait for a confirmation, for apply or for a chunk.
     pub fn waiting_reads(&self) -> usize {
         self.reads.len()
+    }
+
+    /// Which node this is on.
+    pub fn me(&self) -> NodeId {
+        self.me
     }
 
     /// Everything up to here is in the durable checkpoint.
@@ -336,6 +398,8 @@ impl Replica {
             leader: self.paxos.leader().map(|ballot| ballot.node),
             ballot: self.paxos.promised(),
             voters: self.paxos.quorum().voters().to_vec(),
+            standbys: self.paxos.configuration().standbys.iter().copied().collect(),
+            configuration: self.paxos.configuration().number,
             chosen: self.paxos.chosen(),
             applied: self.applied,
             checkpointed: self.checkpointed,
@@ -363,7 +427,10 @@ impl Replica {
         while let Some(effect) = self.paxos.poll_effect() {
             let effect = match effect {
                 paxos::Effect::Persist { record, token } => Effect::Persist { record, token },
-                paxos::Effect::Send { to, message, after } => Effect::Send { to, message, after },
+                paxos::Effect::Send { to, configuration, message, after } => {
+                    Effect::Send { to, configuration, message, after }
+                }
+                paxos::Effect::WantSnapshot { from } => Effect::WantSnapshot { from },
                 paxos::Effect::ReadLog { to, after, through } => Effect::ReadLog { to, after, through },
                 paxos::Effect::ReadsConfirmed { round } => {
                     self.confirmed = self.confirmed.max(round);
@@ -375,26 +442,32 @@ impl Replica {
     }
 
     /// Applies what is chosen, until a chunk is missing.
-    fn apply(&mut self) {
-        loop {
-            let (slot, batch) = match self.held.take() {
+    pub(crate) fn apply(&mut self) {
+        while !self.installing {
+            let (slot, batch, bytes) = match self.held.take() {
                 Some(held) => held,
                 None => match self.paxos.poll_chosen() {
                     Some((slot, Value::Noop)) => {
                         self.applied = slot;
                         continue;
                     }
+                    Some((slot, Value::Stop(next))) => {
+                        self.state.configure(next);
+                        self.applied = slot;
+                        self.changed(slot);
+                        continue;
+                    }
                     Some((slot, Value::Command(bytes))) => {
                         self.uncut_bytes += bytes.len();
                         let batch = Batch::decode(&bytes).expect("a leader of this version made the batch");
-                        (slot, batch)
+                        (slot, batch, bytes)
                     }
                     None => return,
                 },
             };
             let missing = self.state.missing(&batch);
             if !missing.is_empty() {
-                self.held = Some((slot, batch));
+                self.held = Some((slot, batch, bytes));
                 for chunk in missing {
                     self.load(chunk);
                 }
@@ -406,8 +479,20 @@ impl Replica {
             let effected = self.state.apply(batch);
             assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
             self.applied = slot;
-            if let Some(waiting) = self.proposed.remove(&slot) {
-                self.tell(waiting, effected);
+            match self.proposed.remove(&slot) {
+                Some((ours, waiting)) if ours == bytes => self.tell(waiting, effected),
+                // Another leader's batch was chosen there.
+                Some((_, waiting)) => self.depose(waiting),
+                None => {}
+            }
+        }
+    }
+
+    /// Whoever waits for these hears that their leader lost its office.
+    pub(crate) fn depose(&mut self, waiting: Vec<Waiting>) {
+        for waiting in waiting {
+            if let Waiting::Client(origin) = waiting {
+                self.refuse(origin, Refusal::Deposed);
             }
         }
     }

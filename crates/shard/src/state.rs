@@ -3,7 +3,7 @@
 use crate::batch::{Batch, Genesis, Item};
 use crate::requests::{Requests, Verdict};
 use bytes::Bytes;
-use paxos::Slot;
+use paxos::{Configuration, Slot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wire::codec::{self, CodecError};
@@ -14,7 +14,7 @@ use world::{Bucket, ChunkId, Land, Millis, Outcome};
 /// Page keys of the requests' table begin with this byte, above all of the land's.
 const CLIENT_TAG: u8 = 0xC0;
 /// The format of the head.
-const HEAD_VERSION: u32 = 1;
+const HEAD_VERSION: u32 = 2;
 
 /// A checkpoint's difference to the one before: a cut at one slot of everything that apply uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,7 @@ struct Head {
     version: u32,
     log_time: Millis,
     genesis: Option<Box<Genesis>>,
+    configuration: Option<Box<Configuration>>,
 }
 
 /// What came of one item, for whoever waits for it.
@@ -85,6 +86,8 @@ pub struct State {
     land: Option<Land>,
     requests: Requests,
     log_time: Millis,
+    /// Who takes part behind the last applied stop; `None` before the first.
+    configuration: Option<Box<Configuration>>,
 }
 
 impl State {
@@ -117,7 +120,8 @@ impl State {
             }
             None => None,
         };
-        Ok(Self { genesis: head.genesis, land, requests, log_time: head.log_time })
+        let Head { genesis, log_time, configuration, .. } = head;
+        Ok(Self { genesis, land, requests, log_time, configuration })
     }
 
     /// The land, once the shard's first item is applied.
@@ -213,9 +217,20 @@ impl State {
         }
     }
 
+    /// Applies a chosen stop.
+    pub fn configure(&mut self, next: Box<Configuration>) {
+        self.configuration = Some(next);
+    }
+
+    /// Who takes part behind what is applied, if that is not as the shard began.
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.configuration.as_deref()
+    }
+
     /// The difference to the last cut, at `slot`: what was applied last.
     pub fn cut(&mut self, slot: Slot) -> Cut {
-        let head = Head { version: HEAD_VERSION, log_time: self.log_time, genesis: self.genesis.clone() };
+        let (genesis, configuration) = (self.genesis.clone(), self.configuration.clone());
+        let head = Head { version: HEAD_VERSION, log_time: self.log_time, genesis, configuration };
         // Keys and pages one behind the other in one buffer: tens of thousands of small ones that one thread makes and
         // another frees would cost more than everything else about a checkpoint.
         let mut buffer = Vec::new();

@@ -7,18 +7,21 @@ use crate::clock::Time;
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use bytes::Bytes;
-use host::{LogRead, RecoveredShard, Write};
+use host::{LogRead, PartRead, RecoveredShard, Staging, Write};
 use paxos::{Record, Recovered, Slot, Value};
 use placement::{ShardId, ShardMap};
 use shard::{Cut, Stored};
 use std::collections::{BTreeMap, VecDeque};
-use storage::{Log, LogError, LogRecord, MemoryLog, MemoryPages, Pages, PagesError};
+use storage::{Checkpointed, Log, LogError, LogRecord, Membership, MemoryLog, MemoryPages, Pages, PagesError};
+use wire::peer::PartOf;
 use world::ChunkId;
 use world::land::PageKey;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Catch-up reads this many bytes at a time.
 const READ_BYTES: usize = 64 << 10;
+/// A part of a checkpoint for another node: small, so that a small world's takes several.
+const PART_BYTES: usize = 700;
 /// The first byte of a chunk's page key: chunks stay on the disk until somebody needs them.
 const CHUNK_TAG: u8 = 1;
 
@@ -45,6 +48,10 @@ enum LogJob {
 enum PageJob {
     Cut(ShardId, Cut),
     Load(ShardId, ChunkId),
+    ReadPart(PartRead),
+    Stage(Staging),
+    Join(ShardId, u64),
+    Leave(ShardId, u64),
 }
 
 /// A job that is done.
@@ -58,6 +65,16 @@ pub enum Done {
     Checkpointed(ShardId, Slot),
     /// This chunk's page.
     Chunk(ShardId, ChunkId, Option<Bytes>),
+    /// A part of a checkpoint for another node.
+    PartRead(PartRead, Option<PartOf>),
+    /// A part of another node's checkpoint is put aside.
+    Staged(ShardId, bool),
+    /// Another node's checkpoint is in place.
+    Installed(ShardId, Option<Stored>),
+    /// The shard is joined.
+    Joined(ShardId, u64),
+    /// What was stored of the shard is gone.
+    Left(ShardId),
 }
 
 /// What a power failure did.
@@ -156,6 +173,30 @@ impl Disk {
         self.page_time(now, random)
     }
 
+    /// Takes any other job of the pages; says when it is done.
+    pub fn read_part(&mut self, now: Time, random: &mut Random, read: PartRead) -> Time {
+        self.page_jobs.push_back(PageJob::ReadPart(read));
+        self.page_time(now, random)
+    }
+
+    /// Takes a part of another node's checkpoint.
+    pub fn stage(&mut self, now: Time, random: &mut Random, staging: Staging) -> Time {
+        self.page_jobs.push_back(PageJob::Stage(staging));
+        self.page_time(now, random)
+    }
+
+    /// This node joins a shard.
+    pub fn join(&mut self, now: Time, random: &mut Random, shard: ShardId, number: u64) -> Time {
+        self.page_jobs.push_back(PageJob::Join(shard, number));
+        self.page_time(now, random)
+    }
+
+    /// This node has left a shard.
+    pub fn leave(&mut self, now: Time, random: &mut Random, shard: ShardId, number: u64) -> Time {
+        self.page_jobs.push_back(PageJob::Leave(shard, number));
+        self.page_time(now, random)
+    }
+
     /// The log may forget.
     pub fn release(&mut self, shard: ShardId, through: Slot) -> Result<(), DiskError> {
         self.log.release(shard, through);
@@ -192,7 +233,52 @@ impl Disk {
                 let page = self.pages.page(shard, &PageKey::Chunk(chunk).to_bytes())?;
                 Some(Done::Chunk(shard, chunk, page))
             }
+            Some(PageJob::ReadPart(read)) => {
+                let PartRead { shard, slot, after, .. } = &read;
+                let found = storage::next_part(&mut self.pages, *shard, *slot, after.as_deref(), PART_BYTES)?;
+                let found = found.map(|(slot, storage::Part { head, pages, last })| {
+                    let after = after.clone();
+                    PartOf { shard: *shard, slot, after, head, pages, last }
+                });
+                Some(Done::PartRead(read, found))
+            }
+            Some(PageJob::Stage(Staging { shard, slot, after, head, pages, last })) => {
+                let fits = self.pages.stage(shard, slot, after.as_deref(), &pages)?;
+                if fits && last {
+                    Some(Done::Installed(shard, self.install(shard, slot, &head)?))
+                } else {
+                    Some(Done::Staged(shard, fits))
+                }
+            }
+            Some(PageJob::Join(shard, number)) => {
+                self.pages.set_membership(shard, Membership::Joined(number))?;
+                Some(Done::Joined(shard, number))
+            }
+            Some(PageJob::Leave(shard, number)) => {
+                self.pages.set_membership(shard, Membership::Left(number))?;
+                self.accounts.remove(&shard);
+                Some(Done::Left(shard))
+            }
         })
+    }
+
+    fn install(&mut self, shard: ShardId, slot: Slot, head: &Bytes) -> Result<Option<Stored>, DiskError> {
+        match self.pages.install(shard, slot, head) {
+            Err(PagesError::Backwards { .. }) => return Ok(None),
+            other => other?,
+        }
+        let account = self.accounts.entry(shard).or_default();
+        account.checkpointed = slot;
+        Ok(self.stored(shard)?)
+    }
+
+    fn stored(&self, shard: ShardId) -> Result<Option<Stored>, PagesError> {
+        Ok(self.pages.load(shard, CHUNK_TAG)?.map(|pages| Stored {
+            slot: pages.slot,
+            head: pages.head,
+            pages: pages.pages,
+            chunk_keys: pages.lazy_keys,
+        }))
     }
 
     /// The page of a chunk, at once: for the observer.
@@ -236,20 +322,33 @@ impl Disk {
 
     /// What a starting node finds.
     pub fn recover(&mut self, map: &ShardMap, me: paxos::NodeId) -> Result<Vec<RecoveredShard>, DiskError> {
+        let memberships: BTreeMap<ShardId, Membership> = self.pages.memberships()?.into_iter().collect();
         let applied: BTreeMap<ShardId, Slot> = self.pages.shards()?.into_iter().collect();
-        let mut logs = self.log.recover(&applied)?;
+        let left = self.left()?.into_keys().collect();
+        let mut logs = self.log.recover(&Checkpointed { applied, left })?;
         let mut found = Vec::new();
-        for info in map.shards().iter().filter(|info| info.voters.contains(&me)) {
-            let stored = self.pages.load(info.shard, CHUNK_TAG)?.map(|pages| Stored {
-                slot: pages.slot,
-                head: pages.head,
-                pages: pages.pages,
-                chunk_keys: pages.lazy_keys,
-            });
+        for info in map.shards() {
+            let floor = match memberships.get(&info.shard) {
+                Some(Membership::Joined(floor)) => *floor,
+                None if info.voters.contains(&me) => 0,
+                Some(Membership::Left(_)) | None => continue,
+            };
+            let stored = self.stored(info.shard)?;
             let recovered = logs.remove(&info.shard).unwrap_or_else(Recovered::fresh);
-            found.push(RecoveredShard { info: info.clone(), recovered, stored });
+            let recovered = Recovered { floor, ..recovered };
+            let staged = self.pages.staged(info.shard)?.map(|staged| (staged.slot, staged.after));
+            found.push(RecoveredShard { info: info.clone(), recovered, stored, staged });
         }
         Ok(found)
+    }
+
+    /// The shards that this node has left, and in which configuration.
+    pub fn left(&self) -> Result<BTreeMap<ShardId, u64>, PagesError> {
+        let left = self.pages.memberships()?.into_iter().filter_map(|(shard, membership)| match membership {
+            Membership::Left(number) => Some((shard, number)),
+            Membership::Joined(_) => None,
+        });
+        Ok(left.collect())
     }
 
     /// What was handed in for `slot`, and its hash.
@@ -266,6 +365,9 @@ impl Disk {
 
     fn append(&mut self, records: Vec<(ShardId, Record)>) -> Result<(), DiskError> {
         for (shard, record) in &records {
+            if *record == Record::Retire {
+                self.accounts.remove(shard);
+            }
             if let Some((slot, hash, value)) = value_of(record) {
                 self.accounts.entry(*shard).or_default().durable.insert(slot, (hash, value.clone()));
             }
@@ -310,12 +412,13 @@ impl Disk {
 
 fn value_of(record: &Record) -> Option<(Slot, u64, &Value)> {
     let (slot, value) = match record {
-        Record::Promise { .. } => return None,
+        Record::Promise { .. } | Record::Retire => return None,
         Record::Accept { slot, value, .. } | Record::Learn { slot, value } => (slot, value),
     };
     let hash = match value {
         Value::Noop => 1,
         Value::Command(bytes) => xxh3_64(bytes),
+        Value::Stop(next) => xxh3_64(&next.encode()),
     };
     Some((*slot, hash, value))
 }

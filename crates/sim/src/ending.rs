@@ -8,7 +8,9 @@ use crate::network::{Weather, index};
 use checker::{FieldOp, FieldRet};
 use paxos::NodeId;
 use placement::ShardId;
+use shard::ConnId;
 use std::collections::BTreeMap;
+use wire::{Change, Request, RequestBody};
 use world::land::{PageKey, Readiness, audit};
 use world::{FieldView, Land};
 
@@ -40,6 +42,11 @@ impl Cluster {
                 let shard = shards[*shard as usize % shards.len()].shard;
                 self.transfer(shard, *to);
             }
+            Fault::Change(shard, dice) => {
+                let shards = self.map.shards();
+                let shard = shards[*shard as usize % shards.len()].shard;
+                self.change_members(shard, *dice);
+            }
             Fault::Calm => self.calm(),
         }
     }
@@ -54,6 +61,37 @@ impl Cluster {
         self.stats.transfers += u64::from(begun);
         self.wake_machine(leader);
         begun
+    }
+
+    /// Asks the leader of `shard` for one more step of a change of members that is drawn.
+    fn change_members(&mut self, shard: ShardId, dice: u64) {
+        let Some(leader) = self.leader(shard) else { return };
+        let Some(configuration) = self.judge.configuration(shard) else { return };
+        let voters = configuration.quorum.voters().to_vec();
+        let standbys: Vec<NodeId> = configuration.standbys.iter().copied().collect();
+        let strangers: Vec<NodeId> =
+            (1..=self.plan.nodes).map(NodeId).filter(|node| !configuration.contains(*node)).collect();
+        let pick = |nodes: &[NodeId]| nodes[usize::try_from(dice / 64).unwrap_or(0) % nodes.len()];
+        let change = match dice % 8 {
+            0..3 if !strangers.is_empty() => Change::Add(pick(&strangers)),
+            0..4 if !standbys.is_empty() && voters.len() < self.plan.voters => Change::Promote(pick(&standbys)),
+            0..6 if !standbys.is_empty() => Change::Replace { old: pick(&voters), new: standbys[0] },
+            6 if !standbys.is_empty() => Change::Remove(pick(&standbys)),
+            _ if voters.len() > 2 => Change::Remove(pick(&voters)),
+            _ => Change::Lead(pick(&voters)),
+        };
+        self.ask_for(leader, shard, change);
+    }
+
+    /// An operator asks `node` for a change. Nobody waits for the answer.
+    pub fn ask_for(&mut self, node: NodeId, shard: ShardId, change: Change) {
+        let machine = &mut self.machines[index(node)];
+        let now = machine.now(self.now);
+        let Some(host) = machine.host.as_mut().filter(|_| !machine.paused) else { return };
+        self.stats.changes += 1;
+        self.trace.note(self.now, || format!("**         {node} is asked for {change:?} of s{shard}"));
+        host.handle_request(now, ConnId(0), &Request { id: 0, body: RequestBody::Change { shard, change } });
+        self.wake_machine(node);
     }
 
     /// Mends everything; from here on patience runs.
@@ -111,8 +149,15 @@ impl Cluster {
         }
         for info in self.map.shards() {
             let target = self.judge.applied(info.shard);
-            for &node in &info.voters {
+            let Some(configuration) = self.judge.configuration(info.shard) else { continue };
+            for node in (1..=self.plan.nodes).map(NodeId) {
                 let replica = self.machines[index(node)].host.as_ref().and_then(|host| host.replica(info.shard));
+                if !configuration.contains(node) {
+                    match replica {
+                        Some(_) => return Some(format!("{node} still holds shard {}, which it has left", info.shard)),
+                        None => continue,
+                    }
+                }
                 let applied = replica.map(shard::Replica::applied);
                 if applied != Some(target) {
                     return Some(format!("{node} has applied {applied:?} of shard {}, others {target}", info.shard));
@@ -139,7 +184,8 @@ impl Cluster {
     pub(crate) fn conclude(&mut self) {
         let mut lands: BTreeMap<ShardId, Vec<(NodeId, Land)>> = BTreeMap::new();
         for info in self.map.shards().to_vec() {
-            for &node in &info.voters {
+            let Some(configuration) = self.judge.configuration(info.shard) else { continue };
+            for node in configuration.members() {
                 match self.land(info.shard, node) {
                     Ok(land) => lands.entry(info.shard).or_default().push((node, land)),
                     Err(what) => return self.judge.object(self.now, "storage", what),
@@ -199,10 +245,11 @@ impl Cluster {
                 history.answer(id, FieldRet::from(&views[0].1), now);
             }
         }
-        for nth in 0..self.plan.voters {
+        for nth in 0..self.plan.nodes as usize {
             let found = self.judge.ownership.verify(&format!("replica {nth}"), |field| {
                 let shard = self.map.shard_of(world::Bucket::of_chunk(crate::sites::SEED, field.chunk())).shard;
-                lands.get(&shard)?.get(nth)?.1.field(field).owner
+                let replicas = lands.get(&shard)?;
+                replicas[nth % replicas.len()].1.field(field).owner
             });
             if let Err(error) = found {
                 self.judge.object(self.now, "one owner", error);

@@ -27,6 +27,8 @@ pub enum Fault {
     Step(NodeId, i64),
     /// Whoever leads the shard of this index hands it over to a node.
     Transfer(u32, NodeId),
+    /// Whoever leads the shard of this index is asked for a change of its members, drawn by the second number.
+    Change(u32, u64),
     /// Everything is mended at once, and stays so.
     Calm,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Fault {
             Self::Stall(node, time) => write!(f, "{node}'s disk stalls for {} ms", time / MS),
             Self::Step(node, ms) => write!(f, "{node}'s wall clock is set to {ms} ms ahead"),
             Self::Transfer(shard, to) => write!(f, "shard {} shall go to {to}", shard + 1),
+            Self::Change(shard, _) => write!(f, "the members of shard {} shall change", shard + 1),
             Self::Calm => f.write_str("everything is mended"),
         }
     }
@@ -64,9 +67,10 @@ enum Kind {
     Stall,
     Step,
     Transfer,
+    Change,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Sides,
     Kind::OneWay,
     Kind::Chain,
@@ -78,6 +82,7 @@ const KINDS: [Kind; 11] = [
     Kind::Stall,
     Kind::Step,
     Kind::Transfer,
+    Kind::Change,
 ];
 
 /// A seed's faults, in order: some kinds of them, between `from` and `until`, and [`Fault::Calm`] at the end.
@@ -135,6 +140,13 @@ fn strike(random: &mut Random, nodes: &[NodeId], kind: Kind, at: Time, script: &
             }
         }
         Kind::Pause => script.extend([(at, Fault::Pause(node)), (end, Fault::Resume(node))]),
+        Kind::Change => {
+            // Several steps, so that a change can come to its end.
+            let shard = u32::try_from(random.below(64)).unwrap_or(0);
+            for nth in 0..random.between(1, 6) {
+                script.push((at.plus(nth * random.between(5, 400) * MS), Fault::Change(shard, random.bits())));
+            }
+        }
         Kind::Transfer => script.push((at, Fault::Transfer(u32::try_from(random.below(64)).unwrap_or(0), node))),
         Kind::Stall => script.push((at, Fault::Stall(node, while_long))),
         Kind::Step => {

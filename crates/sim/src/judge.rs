@@ -6,7 +6,7 @@ use crate::network::index;
 use checker::sessions::Reached;
 use checker::{Acknowledged, Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership, Sessions};
 use host::Mono;
-use paxos::{NodeId, Slot, Value};
+use paxos::{Configuration, NodeId, QuorumSystem, Slot, Value};
 use placement::{ShardId, ShardMap};
 use shard::state::{Effected, State};
 use shard::{Batch, Item};
@@ -87,6 +87,8 @@ pub struct Judge {
     acknowledged: Acknowledged,
     /// What every client has seen and written.
     sessions: Sessions,
+    /// Changes of a shard's members that were chosen.
+    pub stops: u64,
     /// Receipts and session guarantees checked.
     pub receipts: u64,
     /// Harvests.
@@ -112,6 +114,7 @@ impl Judge {
             open: Vec::new(),
             acknowledged: Acknowledged::default(),
             sessions: Sessions::default(),
+            stops: 0,
             receipts: 0,
             harvests: Harvests::default(),
             violation: None,
@@ -155,6 +158,8 @@ impl Judge {
                 format!("{} applied s{shard} back from {before} to {now_applied}", machine.id),
             );
         }
+        // What came with another node's checkpoint was never written down here one by one.
+        let before = before.max(machine.installed.get(&shard).copied().unwrap_or_default().min(now_applied));
         for slot in (before.0 + 1..=now_applied.0).map(Slot) {
             let Some(&(hash, ref value)) = machine.disk.written(shard, slot) else {
                 let what = format!("{} applied slot {slot} of shard {shard}, which it never wrote down", machine.id);
@@ -188,7 +193,14 @@ impl Judge {
 
     /// Applies a slot that nobody had applied before to a state of the observer's own.
     fn decide(&mut self, time: Time, shard: ShardId, value: &Value) {
-        let Value::Command(bytes) = value else { return };
+        let bytes = match value {
+            Value::Noop => return,
+            Value::Command(bytes) => bytes,
+            Value::Stop(next) => {
+                self.stops += 1;
+                return self.shadows.entry(shard).or_default().configure(next.clone());
+            }
+        };
         let batch = match Batch::decode(bytes) {
             Ok(batch) => batch,
             Err(error) => return self.object(time, "codec", error),
@@ -208,15 +220,26 @@ impl Judge {
 
     /// What is applied anywhere is chosen, so a quorum must have it where power cannot take it.
     fn check_durable(&mut self, time: Time, machines: &[Machine], shard: ShardId, slot: Slot, hash: u64) {
-        let Some(info) = self.map.get(shard) else { return };
-        let holders = info.voters.iter().filter(|node| machines[index(**node)].disk.holds(shard, slot, hash)).count();
-        if holders * 2 <= info.voters.len() {
+        let Some(configuration) = self.configuration(shard) else { return };
+        let holds = |node: NodeId| machines[index(node)].disk.holds(shard, slot, hash);
+        if !configuration.quorum.accept_quorum_where(holds) {
+            let holders: Vec<NodeId> =
+                configuration.quorum.voters().iter().copied().filter(|&node| holds(node)).collect();
             let what = format!(
-                "slot {slot} of shard {shard} is applied, but durable at {holders} of {} voters",
-                info.voters.len()
+                "slot {slot} of shard {shard} is applied, but durable only at {holders:?} of {:?}",
+                configuration.quorum.voters()
             );
             self.object(time, "durability", what);
         }
+    }
+
+    /// Who takes part in `shard` behind everything that anybody has applied.
+    pub fn configuration(&self, shard: ShardId) -> Option<Configuration> {
+        if let Some(configuration) = self.shadows.get(&shard).and_then(State::configuration) {
+            return Some(configuration.clone());
+        }
+        let voters = self.map.get(shard)?.voters.iter().copied();
+        QuorumSystem::majority(voters).ok().map(Configuration::first)
     }
 
     /// A node sends an answer.
@@ -228,7 +251,8 @@ impl Judge {
         };
         let applied = machine.host.as_ref().and_then(|host| host.replica(receipt.shard)).map(shard::Replica::applied);
         let sound = receipt.node == machine.id
-            && applied.is_some_and(|applied| receipt.slot <= applied)
+            // (A replica may leave in the very turn in which it answered.)
+            && applied.is_none_or(|applied| receipt.slot <= applied)
             && level.is_none_or(|level| level == receipt.level);
         if !sound {
             self.object(time, "receipts", format!("{} sends {receipt:?} but has applied {applied:?}", machine.id));

@@ -4,7 +4,7 @@ use crate::clock::{Clock, Time};
 use crate::cluster::Event;
 use crate::disk::Disk;
 use host::{Host, Now};
-use paxos::{Ballot, NodeId, Slot};
+use paxos::{Ballot, Incarnation, NodeId, Slot};
 use placement::ShardId;
 use shard::ConnId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,12 @@ pub struct Machine {
     pub host: Option<Host>,
     /// Its disk.
     pub disk: Disk,
+    /// Which life of its disk this is.
+    pub incarnation: Incarnation,
+    /// The lives of other disks that it has met.
+    pub met: BTreeMap<NodeId, Incarnation>,
+    /// Up to which slot of each shard it has another node's checkpoint.
+    pub installed: BTreeMap<ShardId, Slot>,
     /// Its clocks.
     pub clock: Clock,
     /// Whether the process is stopped without knowing, and what waits for it.
@@ -46,6 +52,9 @@ impl Machine {
             boot: 0,
             host: None,
             disk,
+            incarnation: Incarnation(u64::from(id.0)),
+            met: BTreeMap::new(),
+            installed: BTreeMap::new(),
             clock,
             paused: false,
             waiting: Vec::new(),

@@ -8,7 +8,7 @@ use crate::network::index;
 use crate::player::{Intent, Pending, Player};
 use crate::trace;
 use checker::{FieldOp, FieldRet};
-use client_proto::{Applied, Failure, OpId, Read, StartError, Success};
+use client_proto::{Applied, Failure, OpId, Read, Success};
 use paxos::NodeId;
 use shard::ConnId;
 use std::collections::BTreeMap;
@@ -33,10 +33,7 @@ impl Cluster {
             Intent::Do(command) => player.proto.start_command(now, player.name, command),
             Intent::Ask(read, level, from) => player.proto.start_read(now, read, level, from),
         };
-        let op = match started {
-            Ok(op) => op,
-            Err(StartError::NotWelcomed | StartError::TooMany { .. } | StartError::WindowFull { .. }) => return None,
-        };
+        let Ok(op) = started else { return None };
         let at = judge::at(self.now);
         let (begun, reached) = (self.now, self.judge.session(number));
         let history = field_op(player, intent)

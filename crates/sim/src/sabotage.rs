@@ -33,7 +33,7 @@ impl Sabotage {
     /// What the network answers in the receiver's name.
     pub(crate) fn forge(self, frame: &Frame) -> Frame {
         let forged = frame.messages.iter().filter_map(|message| {
-            let PeerMessage::Paxos { shard, message } = message else { return None };
+            let PeerMessage::Paxos { shard, configuration, message } = message else { return None };
             let answer = match (self, message) {
                 (Self::ForgedVotes, paxos::Message::Accept { ballot, at, values, .. }) => {
                     let through = paxos::Slot(at.0 + values.len() as u64 - 1);
@@ -50,7 +50,7 @@ impl Sabotage {
                 }
                 _ => return None,
             };
-            Some(PeerMessage::Paxos { shard: *shard, message: answer })
+            Some(PeerMessage::Paxos { shard: *shard, configuration: *configuration, message: answer })
         });
         Frame { messages: forged.collect(), ..Frame::default() }
     }

@@ -39,7 +39,7 @@ impl Cluster {
                 self.stats.frames += 1;
                 self.digest.mix(u64::from(from.0) << 32 | u64::from(node.0) << 8 | frame.messages.len() as u64);
                 for message in &frame.messages {
-                    let PeerMessage::Paxos { shard, message } = message else {
+                    let PeerMessage::Paxos { shard, message, .. } = message else {
                         self.stats.payments += u64::from(matches!(message, PeerMessage::Pay { .. }));
                         continue;
                     };
@@ -106,6 +106,40 @@ impl Cluster {
                     self.judge.object(self.now, "storage", format!("{node}: {error}"));
                 }
             }
+            Ok(Some(Done::PartRead(read, found))) => {
+                self.stats.parts += u64::from(found.is_some());
+                host.handle_part_read(&read, found);
+            }
+            Ok(Some(Done::Staged(shard, fits))) => host.handle_staged(shard, fits),
+            Ok(Some(Done::Installed(shard, stored))) => {
+                let machine = &mut self.machines[index(node)];
+                let now = machine.now(self.now).mono;
+                let Some(host) = &mut machine.host else { return };
+                if let Some(stored) = &stored {
+                    self.stats.installed += 1;
+                    machine.installed.insert(shard, stored.slot);
+                    self.trace.note(self.now, || {
+                        format!("{node}         s{shard} installed a checkpoint at {}", stored.slot)
+                    });
+                }
+                if let Err(error) = host.handle_installed(now, shard, stored.as_ref()) {
+                    self.judge.object(self.now, "storage", format!("{node}: {error}"));
+                }
+            }
+            Ok(Some(Done::Joined(shard, number))) => {
+                self.stats.joins += 1;
+                self.trace.note(self.now, || format!("{node}         joins s{shard} in configuration {number}"));
+                host.handle_joined(shard, number);
+                self.machines[index(node)].applied.remove(&shard);
+            }
+            Ok(Some(Done::Left(shard))) => {
+                self.stats.leaves += 1;
+                self.trace.note(self.now, || format!("{node}         has left s{shard}"));
+                host.handle_left(shard);
+                let machine = &mut self.machines[index(node)];
+                machine.applied.remove(&shard);
+                machine.installed.remove(&shard);
+            }
         }
     }
 
@@ -141,9 +175,10 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, node: NodeId, turn: Turn) {
-        let Turn { frames, write, log_reads, chunk_loads, cuts, releases, batches } = turn;
+        let Turn { frames, write, log_reads, chunk_loads, cuts, releases, batches, .. } = turn;
+        let (part_reads, stagings, bulk) = (turn.part_reads, turn.stagings, turn.bulk);
         self.stats.batches += batches.len() as u64;
-        for (to, frame) in frames {
+        for (to, frame) in frames.into_iter().chain(bulk) {
             self.send(node, to, frame);
         }
         let (time, sabotage) = (self.now, self.plan.sabotage);
@@ -169,6 +204,28 @@ impl Cluster {
         for (shard, chunk) in chunk_loads {
             let at = machine.disk.load(time, &mut self.random, shard, chunk);
             self.agenda.plan(at, Event::Page(node, boot));
+        }
+        for read in part_reads {
+            let at = machine.disk.read_part(time, &mut self.random, read);
+            self.agenda.plan(at, Event::Page(node, boot));
+        }
+        for staging in stagings {
+            let at = machine.disk.stage(time, &mut self.random, staging);
+            self.agenda.plan(at, Event::Page(node, boot));
+        }
+        for (shard, number) in turn.joins {
+            let at = machine.disk.join(time, &mut self.random, shard, number);
+            self.agenda.plan(at, Event::Page(node, boot));
+        }
+        for (shard, number) in turn.leaves {
+            let at = machine.disk.leave(time, &mut self.random, shard, number);
+            self.agenda.plan(at, Event::Page(node, boot));
+        }
+        for (other, incarnation) in turn.meetings {
+            machine.met.insert(other, incarnation);
+            if let Some(host) = &mut machine.host {
+                host.handle_met(other, incarnation);
+            }
         }
         for (shard, cut) in cuts {
             let at = machine.disk.cut(time, &mut self.random, shard, cut);
@@ -236,7 +293,8 @@ impl Cluster {
     fn send(&mut self, from: NodeId, to: NodeId, mut frame: Frame) {
         let sabotage = self.plan.sabotage;
         sabotage.alter(&mut frame);
-        let forged = sabotage.forge(&frame);
+        let mut forged = sabotage.forge(&frame);
+        forged.incarnation = self.machines[index(to)].incarnation;
         if !forged.messages.is_empty() {
             let at = self.now.plus(2 * self.network.delay(&mut self.random, from, to));
             self.agenda.plan(at, Event::Frame(to, from, Packet::Values(forged)));
@@ -271,10 +329,20 @@ impl Cluster {
         machine.leads.clear();
         self.stats.from_checkpoint += u64::from(shards.iter().any(|shard| shard.stored.is_some()));
         self.stats.from_log += u64::from(shards.iter().any(|shard| !shard.recovered.entries.is_empty()));
+        let left = match machine.disk.left() {
+            Ok(left) => left,
+            Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
+        };
         let config = HostConfig {
             me: node,
             boot: machine.boot,
+            nodes: (1..=self.plan.nodes).map(NodeId).collect(),
+            incarnation: machine.incarnation,
+            met: machine.met.clone(),
+            left,
+            first_map: self.map.clone(),
             map: self.map.clone(),
+            snapshot_rate: 1 << 20,
             seed: sites::SEED,
             rules: Self::rules(),
             probe_every: self.plan.probe_every,

@@ -15,7 +15,7 @@ pub enum RoleSeen {
 }
 
 /// The names of [`Message`]'s variants, as [`kind`] numbers them.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 15] = [
     "Canvass",
     "Canvassed",
     "Prepare",
@@ -29,6 +29,8 @@ pub const KINDS: [&str; 13] = [
     "Confirm",
     "Confirmed",
     "TakeOver",
+    "Ahead",
+    "Trimmed",
 ];
 
 /// Which variant, as an index into [`KINDS`].
@@ -47,6 +49,8 @@ pub fn kind(message: &Message) -> usize {
         Message::Confirm { .. } => 10,
         Message::Confirmed { .. } => 11,
         Message::TakeOver { .. } => 12,
+        Message::Ahead { .. } => 13,
+        Message::Trimmed { .. } => 14,
     }
 }
 
@@ -107,6 +111,18 @@ counters! {
     steps = "clock steps",
     /// Leaders that were told to hand over.
     transfers = "transfers",
+    /// Changes of a shard's members begun.
+    changes = "changes",
+    /// Changes of a shard's members chosen.
+    stops = "stops",
+    /// Replicas that joined.
+    joins = "joins",
+    /// Replicas that left.
+    leaves = "leaves",
+    /// Parts of checkpoints read for others.
+    parts = "checkpoint parts",
+    /// Checkpoints of others installed.
+    installed = "checkpoints installed",
     /// Leaders that took office.
     elections = "elections",
     /// Commands begun.

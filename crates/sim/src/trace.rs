@@ -44,7 +44,15 @@ pub fn frame(from: NodeId, to: NodeId, frame: &Frame) -> String {
 
 fn peer(message: &PeerMessage) -> String {
     match message {
-        PeerMessage::Paxos { shard, message } => format!("s{shard} {}", paxos(message)),
+        PeerMessage::Paxos { shard, configuration: 0, message } => format!("s{shard} {}", paxos(message)),
+        PeerMessage::Paxos { shard, configuration, message } => format!("s{shard}/{configuration} {}", paxos(message)),
+        PeerMessage::Members { shard, configuration } => format!("s{shard} has members {configuration:?}"),
+        PeerMessage::MembersHeard { shard, number } => format!("s{shard} members {number} heard"),
+        PeerMessage::Pull { shard, slot, after } => format!("s{shard} pull of {slot:?} behind {after:?}"),
+        PeerMessage::Part(part) => {
+            format!("s{} part of {}: {} pages, last: {}", part.shard, part.slot, part.pages.len(), part.last)
+        }
+        PeerMessage::NoPart { shard, slot } => format!("s{shard} has no part of {slot:?}"),
         PeerMessage::Probe(probe) => {
             let released =
                 if probe.released.is_empty() { String::new() } else { format!(", releases {:?}", probe.released) };
@@ -75,6 +83,8 @@ fn paxos(message: &Message) -> String {
             let released = released.map(|released| format!(" ({released} is released)")).unwrap_or_default();
             format!("Prepare {ballot} after {chosen}{released}")
         }
+        Message::Ahead { chosen } => format!("Ahead: chosen {chosen}"),
+        Message::Trimmed { first } => format!("Trimmed before {first}"),
         Message::TakeOver { ballot } => format!("TakeOver from {ballot}"),
         Message::Promise { ballot, chosen, accepted, .. } => {
             let accepted: Vec<String> = accepted.iter().map(|a| format!("{} at {}", a.slot, a.ballot)).collect();
@@ -103,6 +113,7 @@ pub fn request(request: &Request) -> String {
             format!("s{shard} request {number} (floor {}): {:?}", envelope.floor.0, envelope.command)
         }
         RequestBody::Read { shard, query, level, .. } => format!("s{shard} {level} {query:?}"),
+        RequestBody::Change { shard, change } => format!("s{shard} change {change:?}"),
         RequestBody::Node => "node?".to_owned(),
         RequestBody::Shards => "shards?".to_owned(),
     }
@@ -114,6 +125,7 @@ pub fn answer(answer: &Answer) -> String {
         AnswerBody::Applied { outcome, receipt } => format!("slot {}: {outcome:?}", receipt.slot),
         AnswerBody::Read { reply, receipt } => format!("slot {}: {reply:?}", receipt.slot),
         AnswerBody::Refused(refusal) => format!("{refusal:?}"),
+        AnswerBody::Changed => "changed".to_owned(),
         AnswerBody::Node(_) => "node".to_owned(),
         AnswerBody::Shards(_) => "shards".to_owned(),
     }

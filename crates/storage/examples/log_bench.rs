@@ -13,12 +13,11 @@
 use bytes::Bytes;
 use paxos::{Ballot, NodeId, Record, Slot, Value};
 use placement::ShardId;
-use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, error::Error, fs, process};
-use storage::{FileLog, Identity, Incarnation, Log, LogOptions, LogRecord};
+use storage::{Checkpointed, FileLog, Identity, Incarnation, Log, LogOptions, LogRecord};
 
 const SHARDS: u64 = 64;
 const MILLION: u64 = 1_000_000;
@@ -73,7 +72,7 @@ fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     log.sync()?;
     drop(log);
     let begun = Instant::now();
-    let (mut log, recovered) = FileLog::open(dir, identity(), LogOptions::default(), &BTreeMap::new())?;
+    let (mut log, recovered) = FileLog::open(dir, identity(), LogOptions::default(), &Checkpointed::default())?;
     let entries: usize = recovered.values().map(|found| found.entries.len()).sum();
     println!("recovered {entries} records in {:.2} s", begun.elapsed().as_secs_f64());
     drop(recovered);

@@ -4,17 +4,19 @@
 //! |---|---|
 //! | `LOCK` | locked while a process uses the directory; names its pid |
 //! | `VERSION` | format, cluster, node, incarnation, boots, support; text with a checksum |
+//! | `PEERS` | the lives of other nodes' disks that this node met first; text with a checksum |
 //! | `log/` | the log's segments |
 //! | `pages.redb` | the checkpoints |
 
 mod error;
 mod meta;
+mod peers;
 #[cfg(test)]
 mod tests;
 
 pub use error::DataError;
 
-use crate::{FileLog, FilePages, Identity, Incarnation, LogOptions, Pages, fsops};
+use crate::{Checkpointed, FileLog, FilePages, Identity, Incarnation, LogOptions, Membership, Pages, fsops};
 use meta::Meta;
 use paxos::{NodeId, Recovered};
 use placement::{ClusterId, ShardId};
@@ -29,6 +31,7 @@ use std::time::Duration;
 pub struct DataDir {
     path: PathBuf,
     meta: Meta,
+    met: BTreeMap<NodeId, Incarnation>,
     /// Unlocked when closed.
     _lock: File,
 }
@@ -54,8 +57,10 @@ pub struct Stores {
     pub log: FileLog,
     /// The checkpoints.
     pub pages: FilePages,
-    /// What each replica starts from, for every shard that either store knows.
+    /// What each replica starts from, for every shard that either store knows and that this node has not left.
     pub recovered: BTreeMap<ShardId, Recovered>,
+    /// Which shards this node has joined or left.
+    pub memberships: BTreeMap<ShardId, Membership>,
 }
 
 impl DataDir {
@@ -96,9 +101,10 @@ impl DataDir {
                 support_ms: 0,
             }
         };
+        let met = peers::read(&path.join("PEERS"))?;
         meta.boots += 1;
         meta.write(&version)?;
-        Ok(Self { path: path.to_owned(), meta, _lock: lock })
+        Ok(Self { path: path.to_owned(), meta, met, _lock: lock })
     }
 
     /// Opens both stores: the checkpoints, then the log from where they end. On the first boot, makes them; later a
@@ -117,9 +123,28 @@ impl DataDir {
             self.meta.write(&self.path.join("VERSION"))?;
         }
         let pages = FilePages::open(&pages, identity, options.cache_bytes)?;
-        let applied = pages.shards()?.into_iter().collect();
-        let (log, recovered) = FileLog::open(&log, identity, options.log, &applied)?;
-        Ok(Stores { log, pages, recovered })
+        let memberships: BTreeMap<ShardId, Membership> = pages.memberships()?.into_iter().collect();
+        let left = memberships.iter().filter(|(_, membership)| matches!(membership, Membership::Left(_)));
+        let left = left.map(|(shard, _)| *shard).collect();
+        let known = Checkpointed { applied: pages.shards()?.into_iter().collect(), left };
+        let (log, mut recovered) = FileLog::open(&log, identity, options.log, &known)?;
+        for (shard, membership) in &memberships {
+            if let &Membership::Joined(floor) = membership {
+                recovered.entry(*shard).or_insert_with(Recovered::fresh).floor = floor;
+            }
+        }
+        Ok(Stores { log, pages, recovered, memberships })
+    }
+
+    /// The lives of other nodes' disks that this node met first.
+    pub fn met(&self) -> &BTreeMap<NodeId, Incarnation> {
+        &self.met
+    }
+
+    /// This node has met `node`, for the first time, in this life of its disk: remembered from now on.
+    pub fn meet(&mut self, node: NodeId, incarnation: Incarnation) -> Result<(), DataError> {
+        self.met.entry(node).or_insert(incarnation);
+        peers::write(&self.path.join("PEERS"), &self.met)
     }
 
     /// From now on this node supports others for `support` at a time. Says for how long at most it did so before, as far as

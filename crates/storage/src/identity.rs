@@ -1,13 +1,8 @@
 //! Whose data this is.
 
-use paxos::NodeId;
+use paxos::{Incarnation, NodeId};
 use placement::ClusterId;
-use std::{fmt, num::ParseIntError, str::FromStr};
-
-/// One life of a node's disk, by a random number drawn when the data directory was made; shown as 16 hexadecimal
-/// digits. A node whose disk was wiped is a new incarnation and has forgotten what the old one promised.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Incarnation(pub u64);
+use std::fmt;
 
 /// What every file of a node's data carries, and refuses to be opened without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,26 +13,6 @@ pub struct Identity {
     pub node: NodeId,
     /// Which life of its disk.
     pub incarnation: Incarnation,
-}
-
-impl fmt::Display for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl fmt::Debug for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Incarnation {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        u64::from_str_radix(text, 16).map(Self)
-    }
 }
 
 impl fmt::Display for Identity {

@@ -34,6 +34,7 @@ pub mod pages;
 mod scratch;
 
 pub use data_dir::{DataDir, DataError, StoreOptions, Stores};
-pub use identity::{Identity, Incarnation};
-pub use log::{Compaction, FileLog, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, MemoryLog};
-pub use pages::{Cut, FilePages, MemoryPages, Pages, PagesError, ShardPages};
+pub use identity::Identity;
+pub use log::{Checkpointed, Compaction, FileLog, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, MemoryLog};
+pub use pages::{Cut, FilePages, Membership, MemoryPages, Pages, PagesError, Part, ShardPages, Staged, next_part};
+pub use paxos::Incarnation;

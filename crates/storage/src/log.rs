@@ -63,6 +63,7 @@ pub use memory::MemoryLog;
 
 use paxos::{Record, Slot, Value};
 use placement::ShardId;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A durable fact about one replica of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,21 @@ pub trait Log {
 
     /// What the log has done and holds.
     fn stats(&self) -> LogStats;
+}
+
+/// What the checkpoints know of the shards when a log is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// How far each is checkpointed.
+    pub applied: BTreeMap<ShardId, Slot>,
+    /// Shards that this node has left: what the log still holds of them counts no more.
+    pub left: BTreeSet<ShardId>,
+}
+
+impl From<BTreeMap<ShardId, Slot>> for Checkpointed {
+    fn from(applied: BTreeMap<ShardId, Slot>) -> Self {
+        Self { applied, left: BTreeSet::new() }
+    }
 }
 
 /// What [`Log::compact`] did.

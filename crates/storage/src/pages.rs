@@ -18,6 +18,9 @@ use paxos::Slot;
 use placement::ShardId;
 use std::{io, path::PathBuf};
 
+/// Checkpoints held for other nodes at a time.
+const HELD: usize = 4;
+
 /// What changed in a shard's checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -44,6 +47,35 @@ pub struct ShardPages {
     pub lazy_keys: Vec<Bytes>,
 }
 
+/// Whether this node belongs to a shard, where that differs from how the shard began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It left, in the configuration of this number: what either store still holds of the shard counts no more.
+    Left(u64),
+    /// It joined, in the configuration of this number.
+    Joined(u64),
+}
+
+/// A part of a checkpoint on its way to another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The head.
+    pub head: Bytes,
+    /// Pages, by ascending key.
+    pub pages: Vec<(Bytes, Bytes)>,
+    /// Nothing follows.
+    pub last: bool,
+}
+
+/// A checkpoint that comes from another node, as far as it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// As of this slot.
+    pub slot: Slot,
+    /// The last key that is here.
+    pub after: Bytes,
+}
+
 /// The checkpoints of a node. Calls block.
 pub trait Pages {
     /// Commits all cuts as one, durably. Refused as a whole with [`PagesError::Backwards`] if one would move a shard
@@ -59,6 +91,56 @@ pub trait Pages {
 
     /// All shards with a checkpoint and its slot, ascending.
     fn shards(&self) -> Result<Vec<(ShardId, Slot)>, PagesError>;
+
+    /// Holds the checkpoint of `shard` as it is now, whatever is committed later, to be read with [`Pages::part`]; says its
+    /// slot. A few are held at a time: the one not read for longest gives way. `None` if there is no checkpoint.
+    fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError>;
+
+    /// About `max_bytes` of a held checkpoint, at least one page, from behind the key `after`. `None`: it is not held.
+    fn part(
+        &mut self,
+        shard: ShardId,
+        slot: Slot,
+        after: Option<&[u8]>,
+        max_bytes: usize,
+    ) -> Result<Option<Part>, PagesError>;
+
+    /// Puts pages of another node's checkpoint of `shard` at `slot` aside: the first ones (`after` is `None`; what was put aside
+    /// before is dropped), or those behind the key `after`. `false`: what is here does not end there, and nothing was
+    /// taken. Durable now and then, and with [`Pages::install`].
+    fn stage(
+        &mut self,
+        shard: ShardId,
+        slot: Slot,
+        after: Option<&[u8]>,
+        pages: &[(Bytes, Bytes)],
+    ) -> Result<bool, PagesError>;
+
+    /// What is put aside for `shard`.
+    fn staged(&self, shard: ShardId) -> Result<Option<Staged>, PagesError>;
+
+    /// What is put aside for `shard`, with this head, is its checkpoint from now on, durably; refused if that would move it
+    /// back.
+    fn install(&mut self, shard: ShardId, slot: Slot, head: &Bytes) -> Result<(), PagesError>;
+
+    /// This node has joined or left `shard`. Leaving removes its checkpoint.
+    fn set_membership(&mut self, shard: ShardId, membership: Membership) -> Result<(), PagesError>;
+
+    /// Everything said with [`Pages::set_membership`], the last word for each shard.
+    fn memberships(&self) -> Result<Vec<(ShardId, Membership)>, PagesError>;
+}
+
+/// The next part of the checkpoint of `shard` for another node: of the one that was begun, or (`None`) of the one there is,
+/// which is held from then on. Says of which; `None` if that is not held, or there is none.
+pub fn next_part(
+    pages: &mut dyn Pages,
+    shard: ShardId,
+    slot: Option<Slot>,
+    after: Option<&[u8]>,
+    max_bytes: usize,
+) -> Result<Option<(Slot, Part)>, PagesError> {
+    let Some(slot) = slot.map_or_else(|| pages.hold(shard), |slot| Ok(Some(slot)))? else { return Ok(None) };
+    Ok(pages.part(shard, slot, after, max_bytes)?.map(|part| (slot, part)))
 }
 
 /// Why the pages refused.

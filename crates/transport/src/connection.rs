@@ -9,6 +9,7 @@ use bytes::Bytes;
 use quinn::{Connection, ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// How long a connection that is being closed may take to deliver its last frames and its reason.
@@ -23,15 +24,44 @@ pub(crate) struct Link {
     outbox: Outbox,
     /// Why this side will close the connection when the queue is empty.
     farewell: Mutex<Option<(CloseCode, String)>>,
+    /// Large frames on streams of their own that may be under way.
+    bulk: Arc<Semaphore>,
 }
+
+/// Large frames under way on one connection, each on a stream of its own.
+pub(crate) const BULK: u8 = 4;
+/// They give way to everything else on the connection.
+const BULK_PRIORITY: i32 = -1;
 
 impl Link {
     pub(crate) fn new(connection: Connection, queue: usize, max_frame: usize) -> Arc<Self> {
-        Arc::new(Self { connection, outbox: Outbox::new(queue, max_frame), farewell: Mutex::new(None) })
+        Arc::new(Self {
+            connection,
+            outbox: Outbox::new(queue, max_frame),
+            farewell: Mutex::new(None),
+            bulk: Arc::new(Semaphore::new(BULK.into())),
+        })
     }
 
     pub(crate) fn send(&self, frame: Bytes) -> Result<(), Refused> {
         self.outbox.push(frame)
+    }
+
+    /// Sends a large frame on a stream of its own, so that nothing waits behind it. Refused while several are under way.
+    pub(crate) fn send_bulk(&self, frame: Bytes) -> Result<(), Refused> {
+        let Ok(permit) = self.bulk.clone().try_acquire_owned() else { return Err(Refused::Full) };
+        let connection = self.connection.clone();
+        tokio::spawn(async move {
+            // A connection that ends takes the frame with it; whoever misses it asks again.
+            if let Ok(mut stream) = connection.open_uni().await {
+                let _ = stream.set_priority(BULK_PRIORITY);
+                if stream.write_all(&frame).await.is_ok() && stream.finish().is_ok() {
+                    let _ = stream.stopped().await;
+                }
+            }
+            drop(permit);
+        });
+        Ok(())
     }
 
     /// Sends what is queued, then closes with a reason. Further frames are refused.
@@ -167,11 +197,36 @@ impl Session<'_> {
     ) -> Result<Closed, Gone> {
         self.inbox.push(self.source, up).await.inspect_err(|Gone| stopping(link))?;
         let writer = tokio::spawn(link.clone().write(send));
-        let closed = self.read(link, receive).await;
+        let closed = tokio::select! {
+            closed = self.read(link, receive) => closed,
+            // Ends only with the connection, or when nobody takes events: the other then says why.
+            Err(Gone) = self.read_bulk(link) => Err(Gone),
+        };
         link.outbox.close();
         writer.abort();
         self.inbox.push(self.source, down).await?;
         closed
+    }
+
+    /// Takes large frames on streams of their own, one after the other.
+    async fn read_bulk(&self, link: &Link) -> Result<(), Gone> {
+        while let Ok(mut stream) = link.connection.accept_uni().await {
+            match stream.read_to_end(self.max_frame).await {
+                Ok(frame) => {
+                    self.counters.frames_in.add(1);
+                    self.counters.bytes_in.add(frame.len());
+                    self.inbox
+                        .push_frames(self.source, &mut vec![Bytes::from(frame)])
+                        .await
+                        .inspect_err(|Gone| stopping(link))?;
+                }
+                Err(error) => {
+                    self.counters.bad_frames.add(1);
+                    tracing::debug!(%error, "a large frame was not taken");
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     async fn read(&self, link: &Link, receive: RecvStream) -> Result<Closed, Gone> {

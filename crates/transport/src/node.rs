@@ -213,6 +213,23 @@ impl Transport {
             Some(link) => link.send(frame),
             None => Err(Refused::Closed),
         };
+        self.told(to, len, result)
+    }
+
+    /// Sends a large frame to a peer beside all others, so that nothing waits behind it; or drops it and says why.
+    pub fn send_bulk(&self, to: NodeId, frame: Bytes) -> Result<(), SendError> {
+        let shared = self.shared();
+        let len = frame.len();
+        let result = match shared.peers.get(&to).and_then(Peer::link) {
+            _ if len > shared.limits.peer_frame => Err(Refused::TooLarge),
+            Some(link) => link.send_bulk(frame),
+            None => Err(Refused::Closed),
+        };
+        self.told(to, len, result)
+    }
+
+    fn told(&self, to: NodeId, len: usize, result: Result<(), Refused>) -> Result<(), SendError> {
+        let shared = self.shared();
         match result {
             Ok(()) => {
                 self.sent(len);

@@ -4,7 +4,7 @@
 //! peer ends the old one, and its `PeerUp` comes after the old one's `PeerDown`.
 
 use crate::close::{CloseCode, Closed};
-use crate::connection::{Link, Session, open};
+use crate::connection::{BULK, Link, Session, open};
 use crate::event::{Event, Gone, Source};
 use crate::node::{PeerStatus, Shared};
 use crate::quic;
@@ -71,6 +71,8 @@ pub(crate) async fn run_peer(
     }
     let remote = connection.remote_address();
     let turn = peer.turn.lock().await;
+    // Nobody else may open streams of its own.
+    connection.set_max_concurrent_uni_streams(BULK.into());
     let link = Link::new(connection, limits.peer_queue, limits.peer_frame);
     {
         let mut state = peer.state();

@@ -150,10 +150,37 @@ pub enum RequestBody {
         /// For [`Level::Session`]: the state must hold everything up to this slot.
         after: Slot,
     },
+    /// Change who takes part in a shard. Asked of its leader.
+    Change {
+        /// Which.
+        shard: ShardId,
+        /// How.
+        change: Change,
+    },
     /// What is this node, and whom does it hear?
     Node,
     /// What does this node know of the shards it holds?
     Shards,
+}
+
+/// A change of who takes part in a shard. Asked for again, each does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// This node gets everything from now on, and does not vote.
+    Add(NodeId),
+    /// This standby, which has everything, votes.
+    Promote(NodeId),
+    /// This node takes part no more.
+    Remove(NodeId),
+    /// The standby `new`, which has everything, votes in the place of `old`, which takes part no more.
+    Replace {
+        /// Who goes.
+        old: NodeId,
+        /// Who votes instead.
+        new: NodeId,
+    },
+    /// This voter leads.
+    Lead(NodeId),
 }
 
 /// The answer to the [`Request`] of the same id.
@@ -182,6 +209,8 @@ pub enum AnswerBody {
         /// What the answer is worth.
         receipt: Receipt,
     },
+    /// To [`RequestBody::Change`]: it is so, or (a transfer) will be in a moment.
+    Changed,
     /// Not done here and now.
     Refused(Refusal),
     /// To [`RequestBody::Node`].
@@ -234,6 +263,18 @@ pub enum Refusal {
         /// The bound it can prove, in milliseconds, if any.
         bound_ms: Option<u64>,
     },
+    /// The change cannot be made, whatever is waited for.
+    CannotChange {
+        /// A sentence for a person.
+        reason: String,
+    },
+    /// The node that the change is about lacks so much; it is catching up.
+    CatchingUp {
+        /// How many slots.
+        slots: u64,
+    },
+    /// Another change of this shard is under way.
+    ChangeUnderWay,
     /// This replica has not applied what the session has seen.
     Behind {
         /// How far it has.
@@ -295,6 +336,10 @@ pub struct ReplicaReport {
     pub ballot: Ballot,
     /// Its voters.
     pub voters: Vec<NodeId>,
+    /// Who gets everything and does not vote.
+    pub standbys: Vec<NodeId>,
+    /// The number of the configuration: how often its members have changed.
+    pub configuration: u64,
     /// All slots up to here are known chosen here.
     pub chosen: Slot,
     /// All slots up to here are applied here.

@@ -12,8 +12,8 @@ pub mod peer;
 pub mod session;
 
 pub use client::{
-    Answer, AnswerBody, ClientId, Envelope, Greeting, Hello, Holdings, NodeReport, Query, Refusal, ReplicaReport,
-    Reply, Request, RequestBody, RequestNo, Welcome,
+    Answer, AnswerBody, Change, ClientId, Envelope, Greeting, Hello, Holdings, NodeReport, Query, Refusal,
+    ReplicaReport, Reply, Request, RequestBody, RequestNo, Welcome,
 };
 pub use consistency::{Level, Receipt};
 pub use session::{NotASession, Session};

@@ -3,7 +3,8 @@
 //! A node sends at most one frame per peer and turn: a list of [`PeerMessage`]s of all its shards. The transport has
 //! proven who the sender is.
 
-use paxos::{Ballot, Message, NodeId, Slot};
+use bytes::Bytes;
+use paxos::{Ballot, Configuration, Incarnation, Message, NodeId, Slot};
 use placement::ShardId;
 use serde::{Deserialize, Serialize};
 use world::land::Payment;
@@ -15,6 +16,8 @@ pub struct Frame {
     /// The epoch under which the sender supports the receiver at this moment. Each acknowledgement in the frame is from a
     /// replica that has joined no other ballot than the acknowledged one since it gave it.
     pub epoch: Epoch,
+    /// Which life of its disk the sender lives.
+    pub incarnation: Incarnation,
     /// What it says, in order.
     pub messages: Vec<PeerMessage>,
 }
@@ -32,6 +35,8 @@ pub enum PeerMessage {
     Paxos {
         /// Which shard.
         shard: ShardId,
+        /// The number of the configuration in which it says so.
+        configuration: u64,
         /// What its replica says.
         message: Message,
     },
@@ -39,6 +44,38 @@ pub enum PeerMessage {
     Probe(Probe),
     /// I am, and this I promise and know.
     Heard(Heard),
+    /// Who takes part in a shard, for those who do not and may be asked.
+    Members {
+        /// Which.
+        shard: ShardId,
+        /// As its leader has it.
+        configuration: Configuration,
+    },
+    /// To [`PeerMessage::Members`]: I know.
+    MembersHeard {
+        /// Which shard.
+        shard: ShardId,
+        /// The number of its configuration.
+        number: u64,
+    },
+    /// Give me the next part of your checkpoint of this shard.
+    Pull {
+        /// Which.
+        shard: ShardId,
+        /// The checkpoint that was begun; `None`: the one you have now.
+        slot: Option<Slot>,
+        /// Everything up to this key is here.
+        after: Option<Bytes>,
+    },
+    /// Here it is. Large: it travels on a stream of its own.
+    Part(Box<PartOf>),
+    /// That checkpoint is not held here (any more): begin anew.
+    NoPart {
+        /// Of which shard.
+        shard: ShardId,
+        /// Which was asked for.
+        slot: Option<Slot>,
+    },
     /// To whoever leads the shard of the paid player: bring this payment in.
     Pay {
         /// The payer's shard.
@@ -61,6 +98,23 @@ pub enum PeerMessage {
     },
 }
 
+/// A part of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// Of which shard.
+    pub shard: ShardId,
+    /// As of which slot.
+    pub slot: Slot,
+    /// What was said to be there already.
+    pub after: Option<Bytes>,
+    /// The checkpoint's head.
+    pub head: Bytes,
+    /// Pages, by ascending key.
+    pub pages: Vec<(Bytes, Bytes)>,
+    /// Nothing follows.
+    pub last: bool,
+}
+
 /// The periodic question of one node to another; nothing periodic is per shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
@@ -72,6 +126,8 @@ pub struct Probe {
     pub known: u64,
     /// Ballots under which the asker led, and never will again; repeated until a probe that held them is answered.
     pub released: Vec<(ShardId, Ballot)>,
+    /// The life of the answerer's disk that the asker knows it by, if it has met it.
+    pub you: Option<Incarnation>,
 }
 
 /// The answer to a [`Probe`].

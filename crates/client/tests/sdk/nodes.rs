@@ -251,6 +251,7 @@ impl World {
             }
         }
         let body = match &request.body {
+            RequestBody::Change { .. } => AnswerBody::Changed,
             RequestBody::Command { shard, envelope } => {
                 AnswerBody::Applied { outcome: self.apply(envelope), receipt: receipt(*shard, Level::Strong) }
             }
@@ -310,6 +311,8 @@ fn replica(info: &placement::ShardInfo) -> ReplicaReport {
         leader: Some(info.voters[0]),
         ballot: Ballot { round: 1, node: info.voters[0] },
         voters: info.voters.clone(),
+        standbys: Vec::new(),
+        configuration: 0,
         chosen: Slot(3),
         applied: Slot(3),
         checkpointed: Slot(0),

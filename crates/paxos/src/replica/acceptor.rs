@@ -74,9 +74,14 @@ impl Replica {
 
     pub(super) fn on_fetch(&mut self, from: NodeId, after: Slot) {
         if after >= self.chosen {
-            return;
+            // Who asks on from there holds what is before.
+            return self.fetch(from, after);
         }
         let chosen = self.chosen;
+        if after.next() < self.first {
+            let first = self.first;
+            return self.send(from, Message::Trimmed { first });
+        }
         if let Some(values) = self.tail.run(after.next(), chosen, LEARN_BYTES) {
             self.send(from, Message::Learn { at: after.next(), values, chosen });
         } else {
@@ -216,7 +221,8 @@ impl Replica {
 
     /// Tells the leader how far this voter is, once that is durable.
     fn acknowledge(&mut self, gap: bool) {
-        let Following { ballot, through, .. } = self.following.expect("acknowledges whom it follows");
+        // Nobody is followed any more where the watermark was that of a stop.
+        let Some(Following { ballot, through, .. }) = self.following else { return };
         if ballot == self.promised {
             let ack = Message::Ack { ballot, through, chosen: self.chosen, safe: self.safe, gap };
             self.send_after(ballot.node, ack);

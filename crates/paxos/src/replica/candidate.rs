@@ -39,12 +39,20 @@ impl Replica {
     /// Stands for election, unless it leads already: asks the voters whether they would join, and only then raises the
     /// ballot. Asking again starts over.
     pub fn campaign(&mut self, liveness: &mut dyn Liveness) {
-        if self.is_leader() || !self.quorum.contains(self.me) {
+        if self.is_leader() || !self.is_member() {
             return;
         }
-        let ballot = self.highest.next_for(self.me);
+        let ballot = self.highest.next_in(self.configuration.number, self.me);
+        if !self.votes() {
+            // Who does not vote asks all the same: whoever leads introduces itself, and if its configuration is history, it
+            // is told so.
+            for voter in self.voters() {
+                self.send(voter, Message::Canvass { ballot });
+            }
+            return;
+        }
         self.role = Role::Canvassing(Canvass { ballot, yes: BTreeSet::from([self.me]), declined: false, repeated: 0 });
-        for peer in self.peers() {
+        for peer in self.voters() {
             self.send(peer, Message::Canvass { ballot });
         }
         self.count_canvass(liveness);
@@ -65,7 +73,7 @@ impl Replica {
     pub fn transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
         let Role::Leader(office) = &self.role else { return Err(TransferError::NotLeader) };
         let ballot = office.ballot;
-        let behind = office.lag(to).ok_or(TransferError::NotAVoter)?;
+        let behind = office.lag(to).filter(|_| self.quorum().contains(to)).ok_or(TransferError::NotAVoter)?;
         if behind > 0 {
             return Err(TransferError::Behind { slots: behind });
         }
@@ -84,7 +92,10 @@ impl Replica {
     }
 
     pub(super) fn on_canvass(&mut self, from: NodeId, ballot: Ballot, liveness: &dyn Liveness) {
-        let leader = self.leader().filter(|leader| leader.node != from && liveness.healthy(leader.node, &self.quorum));
+        if !self.quorum().contains(from) {
+            return self.introduce(from);
+        }
+        let leader = self.leader().filter(|leader| leader.node != from && liveness.healthy(leader.node, self.quorum()));
         let leader = leader.or_else(|| (!self.may_leave(from, liveness)).then_some(self.promised));
         let promised = self.promised;
         self.send(from, Message::Canvassed { ballot, promised, leader });
@@ -148,7 +159,7 @@ impl Replica {
 
     /// Sends again what a lost message may have kept from the voters.
     pub(super) fn retry_candidacy(&mut self, alive: &dyn Fn(NodeId) -> bool) {
-        let peers = self.peers();
+        let peers = self.voters();
         let (ballot, released, missing): (Ballot, Option<Ballot>, Vec<NodeId>) = match &mut self.role {
             // Who declines may only not have noticed yet that the leader is gone; after a while it is to be believed,
             // and the host's back-off decides when to ask again.
@@ -180,7 +191,7 @@ impl Replica {
 
     fn count_canvass(&mut self, liveness: &mut dyn Liveness) {
         let Role::Canvassing(canvass) = &self.role else { return };
-        if self.quorum.is_prepare_quorum(&canvass.yes) {
+        if self.configuration.quorum.is_prepare_quorum(&canvass.yes) {
             self.stand(None, liveness);
         }
     }
@@ -194,19 +205,19 @@ impl Replica {
     }
 
     /// A leader whose ballot was outbid: its own voters follow no other, and it protects none but itself.
-    fn stand_again(&mut self) {
+    pub(super) fn stand_again(&mut self) {
         self.prepare(None);
     }
 
     /// Phase 1a under a ballot above every one heard of.
     fn prepare(&mut self, released: Option<Ballot>) {
-        let ballot = self.highest.next_for(self.me);
+        let ballot = self.highest.next_in(self.configuration.number, self.me);
         self.promise(ballot);
         let durable_at = self.persist(Record::Promise { ballot });
         self.following = None;
         self.role = Role::Candidate(Candidacy { ballot, released, durable_at, promises: BTreeMap::new() });
         let chosen = self.chosen;
-        for peer in self.peers() {
+        for peer in self.voters() {
             self.send_after(peer, Message::Prepare { ballot, chosen, released });
         }
     }
@@ -218,7 +229,7 @@ impl Replica {
         if self.durable >= candidacy.durable_at {
             promised.insert(self.me);
         }
-        if !self.quorum.is_prepare_quorum(&promised) {
+        if !self.configuration.quorum.is_prepare_quorum(&promised) {
             return;
         }
         let furthest = candidacy.promises.iter().max_by_key(|(_, promise)| promise.chosen);
@@ -229,11 +240,20 @@ impl Replica {
             return self.fetch(node, target);
         }
         let (ballot, start) = (candidacy.ballot, self.chosen.next());
-        let open = self.open_slots(candidacy);
+        let mut open = self.open_slots(candidacy);
+        if let Some(stop) = open.iter().position(|value| matches!(value, Value::Stop(_))) {
+            open.truncate(stop + 1);
+        }
         self.role = Role::Leader(Office::new(ballot, start, &self.peers()));
         self.catchup = None;
-        // What phase 1 reported, gaps filled, and behind it a value of our own: once that is chosen, so is all before.
-        self.propose_all(open.into_iter().chain([Value::Noop]));
+        // What phase 1 reported, gaps filled, and behind it a value of our own: once that is chosen, so is all before. Behind a
+        // stop nothing may be, and nothing needs to.
+        if let Some(Value::Stop(_)) = open.last() {
+            self.propose_all(open);
+            self.note_stop();
+        } else {
+            self.propose_all(open.into_iter().chain([Value::Noop]));
+        }
         self.open_office();
     }
 

@@ -17,6 +17,10 @@ pub(super) struct Office {
     pub next: Slot,
     /// The no-op behind everything phase 1 reported: until it is chosen, no read is answered.
     proof: Slot,
+    /// The last value proposed ends the configuration.
+    pub stopping: bool,
+    /// Where it is.
+    pub stop_at: Slot,
     peers: BTreeMap<NodeId, Peer>,
     /// Our own accepts on their way to the disk.
     unsynced: VecDeque<(Token, Slot)>,
@@ -27,7 +31,7 @@ pub(super) struct Office {
 
 /// What a leader knows of another voter.
 #[derive(Clone, Copy, Debug)]
-struct Peer {
+pub(super) struct Peer {
     /// Has accepted everything from `start` through here.
     acked: Slot,
     /// Holds everything chosen up to here.
@@ -35,7 +39,7 @@ struct Peer {
     /// And will still know so after a crash.
     safe: Slot,
     /// The watermark it was last told.
-    told: Slot,
+    pub told: Slot,
     /// `acked` when the last retry looked.
     seen: Option<Slot>,
     /// After a gap, everything after this slot was sent again (so that a run of gaps costs one repetition).
@@ -76,6 +80,8 @@ impl Office {
             start,
             next: start,
             proof: start,
+            stopping: false,
+            stop_at: Slot::ZERO,
             peers: peers.iter().map(|&node| (node, peer)).collect(),
             unsynced: VecDeque::new(),
             synced: start.prev(),
@@ -97,7 +103,7 @@ impl Replica {
     /// Proposes `value` at the next slot. Its Accept leaves at once, before our own write is durable; our own vote counts
     /// only after.
     pub fn propose(&mut self, value: Value) -> Result<Slot, NotLeader> {
-        if !self.is_leader() {
+        if !self.accepts_proposals() {
             return Err(NotLeader);
         }
         let slot = self.propose_all([value]);
@@ -157,7 +163,7 @@ impl Replica {
         if asks {
             office.reads.sent = office.reads.asked;
             let (ballot, round) = (office.ballot, office.reads.sent);
-            for peer in self.peers() {
+            for peer in self.voters() {
                 self.send(peer, Message::Confirm { ballot, round });
             }
             self.count_confirmations();
@@ -179,7 +185,7 @@ impl Replica {
     /// Whether [`Replica::handle_retry`] has anything to repeat to a living voter.
     pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
         match &self.role {
-            Role::Follower => self.catchup.is_some(),
+            Role::Follower => self.catchup.is_some() || self.asks_on(),
             Role::Canvassing(_) | Role::Candidate(_) => true,
             Role::Leader(office) => {
                 office.reads.confirmed < office.reads.sent
@@ -194,6 +200,7 @@ impl Replica {
     /// Repeats what may have been lost, to the voters that are `alive`. Called now and then, not faster than a round trip.
     pub fn handle_retry(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         self.retry_catchup(alive);
+        self.ask_whether_needed(alive);
         self.retry_candidacy(alive);
         self.count_promises();
         if let Role::Leader(office) = &mut self.role {
@@ -216,7 +223,7 @@ impl Replica {
                 && office.reads.confirmed < office.reads.sent
             {
                 let (ballot, round) = (office.ballot, office.reads.sent);
-                for peer in self.peers().into_iter().filter(|&peer| alive(peer)) {
+                for peer in self.voters().into_iter().filter(|&peer| alive(peer)) {
                     self.send(peer, Message::Confirm { ballot, round });
                 }
             }
@@ -229,9 +236,9 @@ impl Replica {
     fn retry_catchup(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         let Some(mut catchup) = self.catchup else { return };
         if catchup.before == self.chosen || !alive(catchup.from) {
-            let voters = self.quorum.voters();
-            let at = voters.iter().position(|&node| node == catchup.from).unwrap_or(0);
-            let mut others = voters.iter().cycle().skip(at + 1).take(voters.len());
+            let members: Vec<NodeId> = self.configuration.members().collect();
+            let at = members.iter().position(|&node| node == catchup.from).unwrap_or(0);
+            let mut others = members.iter().cycle().skip(at + 1).take(members.len());
             match others.find(|&&node| node != self.me && alive(node)) {
                 Some(&node) => catchup.from = node,
                 // Whoever tells a watermark next is asked instead.
@@ -321,7 +328,7 @@ impl Replica {
                 office.synced = slot;
             }
         }
-        let chosen = self.quorum.highest_accepted(|node| {
+        let chosen = self.configuration.quorum.highest_accepted(|node| {
             if node == me { office.synced } else { office.peers.get(&node).map_or(Slot::ZERO, |peer| peer.acked) }
         });
         self.advance_chosen(chosen);
@@ -338,7 +345,7 @@ impl Replica {
         let me = self.me;
         let Role::Leader(office) = &mut self.role else { return };
         let reads = &office.reads;
-        let confirmed = self.quorum.highest_accepted(|node| {
+        let confirmed = self.configuration.quorum.highest_accepted(|node| {
             Slot(if node == me { reads.sent } else { reads.answers.get(&node).copied().unwrap_or(0) })
         });
         if confirmed.0 > reads.confirmed {
@@ -369,7 +376,7 @@ impl Replica {
         }
     }
 
-    fn tell(&mut self, needs: impl Fn(&Peer, Slot) -> bool, alive: &dyn Fn(NodeId) -> bool) {
+    pub(super) fn tell(&mut self, needs: impl Fn(&Peer, Slot) -> bool, alive: &dyn Fn(NodeId) -> bool) {
         let (chosen, kept) = (self.chosen, self.kept);
         let Role::Leader(office) = &mut self.role else { return };
         let (ballot, start) = (office.ballot, office.start);

@@ -23,9 +23,10 @@
 mod acceptor;
 mod candidate;
 mod leader;
+mod membership;
 mod tail;
 
-use crate::{Ballot, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
+use crate::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
 use acceptor::Marks;
 use candidate::{Candidacy, Canvass};
 use leader::{Held, Office};
@@ -50,6 +51,8 @@ pub enum Effect {
     Send {
         /// To whom.
         to: NodeId,
+        /// The number of the sender's configuration.
+        configuration: u64,
         /// What.
         message: Message,
         /// What must be durable first; `None`: nothing.
@@ -64,6 +67,11 @@ pub enum Effect {
         after: Slot,
         /// What the log holds beyond this is not known to be chosen.
         through: Slot,
+    },
+    /// `from` cannot serve from its log what is missing here: fetch a snapshot, and call [`Replica::install`].
+    WantSnapshot {
+        /// Who has one.
+        from: NodeId,
     },
     /// All reads of this round and before may be answered once their slot is applied.
     ReadsConfirmed {
@@ -85,6 +93,8 @@ pub struct ReadTicket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this replica does not lead")]
 pub struct NotLeader;
+
+pub use membership::StopError;
 
 /// Why a leader cannot hand over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,7 +146,7 @@ struct Catchup {
 #[derive(Debug)]
 pub struct Replica {
     me: NodeId,
-    quorum: QuorumSystem,
+    configuration: Configuration,
     promised: Ballot,
     /// The highest ballot heard of, promised or not: the next one of ours is above it.
     highest: Ballot,
@@ -151,6 +161,10 @@ pub struct Replica {
     saving: VecDeque<(Token, Slot)>,
     /// Peers cannot be served anything before this slot, not even from the disk.
     first: Slot,
+    /// It takes part in no configuration before the one of this number.
+    floor: u64,
+    /// Something behind the stop that this configuration began with is chosen.
+    beyond_stop: bool,
     following: Option<Following>,
     /// A ballot whose leader has said that it holds it no more.
     released: Option<Ballot>,
@@ -162,8 +176,9 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A replica as its log shows it; `Recovered::fresh()` for one that never was.
-    pub fn new(me: NodeId, quorum: QuorumSystem, recovered: Recovered) -> Self {
+    /// A replica as its log shows it; `Recovered::fresh()` for one that never was. `configuration`: the one that governs the
+    /// slot behind `recovered.applied`.
+    pub fn new(me: NodeId, mut configuration: Configuration, recovered: Recovered) -> Self {
         let mut tail = Tail::default();
         for (slot, (ballot, value)) in recovered.entries {
             tail.insert(slot, Entry { ballot, value });
@@ -172,10 +187,14 @@ impl Replica {
         let mut chosen = recovered.applied;
         while chosen < recovered.chosen && tail.get(chosen.next()).is_some() {
             chosen = chosen.next();
+            if let Some(Entry { value: Value::Stop(next), .. }) = tail.get(chosen) {
+                configuration = (**next).clone();
+            }
         }
+        tail.forget_earlier(configuration.number, chosen);
         Self {
             me,
-            quorum,
+            configuration,
             promised: recovered.promised,
             highest: recovered.promised,
             tail,
@@ -185,6 +204,8 @@ impl Replica {
             safe: chosen,
             saving: VecDeque::new(),
             first: recovered.first,
+            floor: recovered.floor,
+            beyond_stop: false,
             following: None,
             released: None,
             catchup: None,
@@ -195,11 +216,15 @@ impl Replica {
         }
     }
 
-    /// Takes in a peer's message.
-    pub fn handle_message(&mut self, from: NodeId, message: Message, liveness: &mut dyn Liveness) {
-        if !self.quorum.contains(from) {
-            return;
+    /// Takes in a peer's message, sent in the configuration of this number.
+    pub fn handle_message(&mut self, from: NodeId, configuration: u64, message: Message, liveness: &mut dyn Liveness) {
+        if self.is_common_ground(from, configuration, &message) {
+            self.take(from, message, liveness);
         }
+        self.check();
+    }
+
+    fn take(&mut self, from: NodeId, message: Message, liveness: &mut dyn Liveness) {
         match message {
             Message::Canvass { ballot } => self.on_canvass(from, ballot, liveness),
             Message::Canvassed { ballot, promised, leader } => {
@@ -222,10 +247,11 @@ impl Replica {
             }
             Message::Fetch { after } => self.on_fetch(from, after),
             Message::Learn { at, values, chosen } => self.on_learn(from, at, values, chosen),
+            Message::Ahead { chosen } => self.fall_behind(from, chosen),
+            Message::Trimmed { first } => self.on_trimmed(from, first),
             Message::Confirm { ballot, round } => self.on_confirm(from, ballot, round),
             Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round),
         }
-        self.check();
     }
 
     /// Everything up to `token` is durable.
@@ -287,7 +313,12 @@ impl Replica {
 
     /// The quorum system, and with it the voters.
     pub fn quorum(&self) -> &QuorumSystem {
-        &self.quorum
+        &self.configuration.quorum
+    }
+
+    /// Who takes part.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
     }
 
     /// The highest ballot promised.
@@ -361,7 +392,7 @@ impl Replica {
         self.appended.0 += 1;
         let token = self.appended;
         let chosen = match &record {
-            Record::Promise { .. } => Slot::ZERO,
+            Record::Promise { .. } | Record::Retire => Slot::ZERO,
             Record::Accept { chosen, .. } => *chosen,
             Record::Learn { slot, .. } => *slot,
         };
@@ -373,28 +404,46 @@ impl Replica {
     }
 
     fn send(&mut self, to: NodeId, message: Message) {
-        self.effects.push_back(Effect::Send { to, message, after: None });
+        let configuration = self.configuration.number;
+        self.effects.push_back(Effect::Send { to, configuration, message, after: None });
     }
 
     /// Sends once everything appended so far is durable.
     fn send_after(&mut self, to: NodeId, message: Message) {
         let after = (self.appended > self.durable).then_some(self.appended);
-        self.effects.push_back(Effect::Send { to, message, after });
+        let configuration = self.configuration.number;
+        self.effects.push_back(Effect::Send { to, configuration, message, after });
     }
 
+    /// The other voters.
+    fn voters(&self) -> Vec<NodeId> {
+        self.quorum().voters().iter().copied().filter(|&node| node != self.me).collect()
+    }
+
+    /// Everybody else who takes part: standbys get what voters get.
     fn peers(&self) -> Vec<NodeId> {
-        self.quorum.voters().iter().copied().filter(|&node| node != self.me).collect()
+        self.configuration.members().filter(|&node| node != self.me).collect()
     }
 
     /// Chosen here through `to`; the caller knows that the values are here.
     fn advance_chosen(&mut self, to: Slot) {
         if to > self.chosen {
-            self.chosen = to;
+            let before = std::mem::replace(&mut self.chosen, to);
+            let stop = self.tail.stop_between(before, to);
+            self.beyond_stop = true;
             if let Some(following) = &mut self.following {
                 following.through = following.through.max(to);
             }
             if self.catchup.is_some_and(|catchup| catchup.target <= to) {
                 self.catchup = None;
+            }
+            if let Some((slot, learned, next)) = stop {
+                if !learned {
+                    // Before anything of the next configuration: who promises there must know, after a crash too, that it is
+                    // there.
+                    self.persist(Record::Learn { slot, value: Value::Stop(next.clone()) });
+                }
+                self.enter(*next);
             }
         }
     }
@@ -415,6 +464,7 @@ impl Replica {
         if let Role::Leader(office) = &self.role {
             assert!(office.ballot == self.promised, "leads {} but promised {}", office.ballot, self.promised);
             assert!(office.start <= self.chosen.next(), "leads from {} but chosen {}", office.start, self.chosen);
+            assert!(!office.stopping || office.next == office.stop_at.next(), "proposed behind a stop");
             assert!(self.chosen < office.next, "chosen {} beyond the last proposal", self.chosen);
         }
     }

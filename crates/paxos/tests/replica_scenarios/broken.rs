@@ -36,6 +36,8 @@ pub enum Broken {
     LogReadBeyondChosen,
     /// One node takes itself for a prepare quorum; the others do not know.
     DisjointQuorums,
+    /// Messages are taken for ones of the receiver's own configuration.
+    AnyConfiguration,
     /// Voters confirm every ballot, whatever they have promised.
     ConfirmsAnything,
 }

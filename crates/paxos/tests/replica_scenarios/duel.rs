@@ -39,6 +39,7 @@ fn duel(limit: u64, mut delay: impl FnMut(&Message) -> u64, mut wait: impl FnMut
             What::Arrive { from, to, message } => {
                 machines[to].replica_mut().expect("it is up").handle_message(
                     from,
+                    0,
                     message,
                     &mut paxos::liveness::nobody,
                 );
@@ -61,7 +62,7 @@ fn duel(limit: u64, mut delay: impl FnMut(&Message) -> u64, mut wait: impl FnMut
             after(&mut agenda, now + 1 + wait(), What::Campaign(index));
         }
         for event in events {
-            if let Event::Sent { to, message } = event {
+            if let Event::Sent { to, message, .. } = event {
                 let (from, to) = (machines[index].replica().expect("it is up").me(), to.0 as usize - 1);
                 after(&mut agenda, now + delay(&message), What::Arrive { from, to, message });
             }

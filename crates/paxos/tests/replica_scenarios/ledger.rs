@@ -1,7 +1,7 @@
 //! Sees every disk at once and says what is chosen, by definition: what an accept quorum has durably accepted under one
 //! ballot. Everything replicas say is held against that.
 
-use paxos::{Ballot, Message, NodeId, QuorumSystem, Record, Slot, Value};
+use paxos::{Ballot, Configuration, Message, NodeId, QuorumSystem, Record, Slot, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -49,7 +49,8 @@ impl fmt::Display for Violation {
 /// The omniscient log.
 #[derive(Debug)]
 pub struct Ledger {
-    quorum: QuorumSystem,
+    /// Who votes from which slot on, as far as stops are chosen.
+    configurations: BTreeMap<Slot, Configuration>,
     proposed: BTreeMap<(Slot, Ballot), Value>,
     votes: BTreeMap<(Slot, Ballot), BTreeSet<NodeId>>,
     chosen: BTreeMap<Slot, (Ballot, Value)>,
@@ -62,7 +63,7 @@ pub struct Ledger {
 impl Ledger {
     pub fn new(quorum: QuorumSystem) -> Self {
         Self {
-            quorum,
+            configurations: BTreeMap::from([(Slot(1), Configuration::first(quorum))]),
             proposed: BTreeMap::new(),
             votes: BTreeMap::new(),
             chosen: BTreeMap::new(),
@@ -78,17 +79,39 @@ impl Ledger {
         self.proposal(key, value)?;
         let votes = self.votes.entry(key).or_default();
         votes.insert(node);
-        if self.quorum.is_accept_quorum(votes) {
-            let second = (*ballot, value.clone());
-            let first = self.chosen.entry(*slot).or_insert_with(|| second.clone()).clone();
-            if first.1 != second.1 {
-                return Err(Violation::TwoChosen { slot: *slot, first, second });
-            }
-            while self.chosen.contains_key(&self.prefix.next()) {
-                self.prefix = self.prefix.next();
+        self.count(*slot, *ballot)
+    }
+
+    /// Whether the votes for `slot` under `ballot` are enough, by the configuration that governs the slot.
+    fn count(&mut self, slot: Slot, ballot: Ballot) -> Result<(), Violation> {
+        let (_, governing) = self.configurations.range(..=slot).next_back().expect("from slot 1 on");
+        let counts = ballot.configuration() == governing.number;
+        if !counts || !governing.quorum.is_accept_quorum(&self.votes[&(slot, ballot)]) {
+            return Ok(());
+        }
+        let second = (ballot, self.proposed[&(slot, ballot)].clone());
+        let first = self.chosen.entry(slot).or_insert_with(|| second.clone()).clone();
+        if first.1 != second.1 {
+            return Err(Violation::TwoChosen { slot, first, second });
+        }
+        while let Some((_, value)) = self.chosen.get(&self.prefix.next()) {
+            self.prefix = self.prefix.next();
+            let Value::Stop(next) = value else { continue };
+            let from = self.prefix.next();
+            if self.configurations.insert(from, (**next).clone()).is_none() {
+                // What was accepted behind the stop counts by the next configuration.
+                self.chosen.split_off(&from);
+                let behind: Vec<(Slot, Ballot)> =
+                    self.votes.range((from, Ballot::ZERO)..).map(|(key, _)| *key).collect();
+                behind.into_iter().try_for_each(|(slot, ballot)| self.count(slot, ballot))?;
             }
         }
         Ok(())
+    }
+
+    /// How many configurations there have been.
+    pub fn configurations(&self) -> usize {
+        self.configurations.len()
     }
 
     /// `message` was sent.

@@ -1,7 +1,8 @@
 //! A replica with the disk it was promised: what an embedder owes, and what a crash takes.
 
 use paxos::{
-    Ballot, Effect, Message, NodeId, QuorumSystem, Record, Recovered, Replica, Slot, Token, Value, replica::ReadTicket,
+    Ballot, Configuration, Effect, Message, NodeId, QuorumSystem, Record, Recovered, Replica, Slot, Token, Value,
+    replica::ReadTicket,
 };
 use std::collections::VecDeque;
 
@@ -9,11 +10,13 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub enum Event {
     /// This may leave: everything it waited for is durable.
-    Sent { to: NodeId, message: Message },
+    Sent { to: NodeId, configuration: u64, message: Message },
     /// The state machine took the next chosen value.
     Applied { slot: Slot, value: Value },
     /// This read may be answered now.
     Answered { ticket: ReadTicket, shown: Slot },
+    /// This node has a snapshot of what the log of another does not go back to: [`Machine::install`] may follow.
+    WantSnapshot { from: NodeId },
     /// The log was read for a peer that lags; [`Machine::hand_log_read`] must follow.
     LogRead(LogRead),
 }
@@ -43,15 +46,17 @@ pub enum Loss {
 /// One node: a replica while it is up, its log, its checkpoint, and what waits for the disk.
 pub struct Machine {
     id: NodeId,
-    quorum: QuorumSystem,
+    /// As of what is applied.
+    configuration: Configuration,
     replica: Option<Replica>,
     log: Vec<Record>,
     unsynced: VecDeque<(Token, Record)>,
-    waiting: VecDeque<(Token, NodeId, Message)>,
+    waiting: VecDeque<(Token, NodeId, u64, Message)>,
     durable: Token,
-    checkpoint: Slot,
+    checkpoint: (Slot, Configuration),
     applied: Slot,
     confirmed: u64,
+    first: Configuration,
     /// Messages do not wait for the disk. (Broken.)
     pub answers_early: bool,
     /// Reads that wait, each with what had been shown when it began.
@@ -61,15 +66,17 @@ pub struct Machine {
 impl Machine {
     /// A node that never was.
     pub fn new(id: NodeId, quorum: QuorumSystem) -> Self {
+        let configuration = Configuration::first(quorum);
         Self {
             id,
-            replica: Some(Replica::new(id, quorum.clone(), Recovered::fresh())),
-            quorum,
+            replica: Some(Replica::new(id, configuration.clone(), Recovered::fresh())),
+            checkpoint: (Slot::ZERO, configuration.clone()),
+            first: configuration.clone(),
+            configuration,
             log: Vec::new(),
             unsynced: VecDeque::new(),
             waiting: VecDeque::new(),
             durable: Token(0),
-            checkpoint: Slot::ZERO,
             applied: Slot::ZERO,
             confirmed: 0,
             answers_early: false,
@@ -121,10 +128,15 @@ impl Machine {
                     Effect::Persist { record, token } => {
                         self.unsynced.push_back((token, record));
                     }
-                    Effect::Send { to, message, after: Some(token) } if token > self.durable && !self.answers_early => {
-                        self.waiting.push_back((token, to, message));
+                    Effect::Send { to, configuration, message, after: Some(token) }
+                        if token > self.durable && !self.answers_early =>
+                    {
+                        self.waiting.push_back((token, to, configuration, message));
                     }
-                    Effect::Send { to, message, .. } => events.push(Event::Sent { to, message }),
+                    Effect::Send { to, configuration, message, .. } => {
+                        events.push(Event::Sent { to, configuration, message });
+                    }
+                    Effect::WantSnapshot { from } => events.push(Event::WantSnapshot { from }),
                     Effect::ReadLog { to, after, through } => {
                         let values = read_log(self.log.iter().chain(self.unsynced.iter().map(|(_, r)| r)), after);
                         events.push(Event::LogRead(LogRead { to, after, through, values }));
@@ -133,6 +145,9 @@ impl Machine {
                 }
             } else if let Some((slot, value)) = replica.poll_chosen() {
                 self.applied = slot;
+                if let Value::Stop(next) = &value {
+                    self.configuration = (**next).clone();
+                }
                 events.push(Event::Applied { slot, value });
             } else {
                 break;
@@ -169,8 +184,8 @@ impl Machine {
 
     fn announce(&mut self, token: Token) -> Vec<Event> {
         let mut events = Vec::new();
-        while let Some((_, to, message)) = self.waiting.pop_front_if(|(after, _, _)| *after <= token) {
-            events.push(Event::Sent { to, message });
+        while let Some((_, to, configuration, message)) = self.waiting.pop_front_if(|(after, ..)| *after <= token) {
+            events.push(Event::Sent { to, configuration, message });
         }
         if let Some(replica) = self.replica.as_mut() {
             replica.handle_persisted(token);
@@ -189,9 +204,35 @@ impl Machine {
     /// Makes everything applied durable beside the log.
     pub fn take_checkpoint(&mut self) {
         if let Some(replica) = self.replica.as_mut() {
-            self.checkpoint = self.applied;
+            self.checkpoint = (self.applied, self.configuration.clone());
             replica.handle_checkpointed(self.applied);
         }
+    }
+
+    /// Forgets the log up to the checkpoint, whoever may still ask for it.
+    pub fn trim(&mut self) {
+        let through = self.checkpoint.0;
+        self.log.retain(|record| match record {
+            Record::Promise { .. } | Record::Retire => true,
+            Record::Accept { slot, .. } | Record::Learn { slot, .. } => *slot > through,
+        });
+        if let Some(replica) = self.replica.as_mut() {
+            replica.trim(through);
+        }
+    }
+
+    /// What the checkpoint holds: up to which slot, and who takes part behind it.
+    pub fn snapshot(&self) -> (Slot, Configuration) {
+        self.checkpoint.clone()
+    }
+
+    /// Takes another node's checkpoint for its own, durably. Older ones are refused.
+    pub fn install(&mut self, (slot, configuration): (Slot, Configuration)) {
+        let Some(replica) = self.replica.as_mut().filter(|replica| slot > replica.chosen()) else { return };
+        self.checkpoint = (slot, configuration.clone());
+        self.configuration = configuration.clone();
+        self.applied = slot;
+        replica.install(slot, configuration);
     }
 
     /// Stops. The disk keeps what `loss` leaves; what it keeps beyond what was known to be durable is returned.
@@ -212,7 +253,7 @@ impl Machine {
             Loss::Unsynced { .. } | Loss::Holes { .. } => {}
             Loss::Everything => {
                 self.log.clear();
-                self.checkpoint = Slot::ZERO;
+                self.checkpoint = (Slot::ZERO, self.first.clone());
             }
             Loss::Promises => self.log.retain(|record| !matches!(record, Record::Promise { .. })),
         }
@@ -220,18 +261,23 @@ impl Machine {
         self.reads.clear();
         self.confirmed = 0;
         self.durable = Token(0);
-        self.applied = self.checkpoint;
+        (self.applied, self.configuration) = self.checkpoint.clone();
         kept
     }
 
     /// Comes back with what is on disk.
     pub fn restart(&mut self) {
-        let applied = self.checkpoint;
-        let mut recovered = Recovered { applied, chosen: applied, ..Recovered::fresh() };
+        let applied = self.checkpoint.0;
+        let first = self.log.iter().filter_map(|record| match record {
+            Record::Promise { .. } | Record::Retire => None,
+            Record::Accept { slot, .. } | Record::Learn { slot, .. } => Some(*slot),
+        });
+        let first = first.min().map_or(applied.next(), |first| first.min(applied.next()));
+        let mut recovered = Recovered { applied, chosen: applied, first, ..Recovered::fresh() };
         for record in self.log.iter().cloned() {
             recovered.fold(record);
         }
-        self.replica = Some(Replica::new(self.id, self.quorum.clone(), recovered));
+        self.replica = Some(Replica::new(self.id, self.configuration.clone(), recovered));
     }
 }
 

@@ -12,7 +12,7 @@ mod stage;
 mod storm;
 mod weather;
 
-use stage::{four_to_prepare_and_two_to_accept_of_five, majority_of, weight_two_for_n1_of_four};
+use stage::{four_to_prepare_and_two_to_accept_of_five, majority_of, three_of_five, weight_two_for_n1_of_four};
 
 macro_rules! plays {
     ($($name:ident: $stage:expr;)*) => {
@@ -79,6 +79,14 @@ plays! {
     repeated_learns_are_history_and_ask_for_nothing: majority_of(3);
     late_accept_of_a_deposed_leader_meets_what_was_learned_since: majority_of(3);
     kept_moves_only_when_every_voter_would_know_after_a_crash: majority_of(3);
+    stop_ends_one_configuration_and_the_next_goes_on_under_the_same_leader: three_of_five();
+    stop_that_was_not_chosen_gives_way_to_another_command: three_of_five();
+    stop_proposed_again_has_nothing_behind_it: three_of_five();
+    voter_that_missed_the_stop_is_told_and_follows_into_the_next_configuration: three_of_five();
+    removed_leader_leaves_and_asks_until_nobody_needs_it: three_of_five();
+    second_change_waits_for_the_first: three_of_five();
+    standby_too_far_behind_installs_a_snapshot_and_then_follows: three_of_five();
+    snapshot_over_a_tail_of_another_ballot_wins_and_what_lies_behind_it_stays: three_of_five();
     protected_leader_is_left_by_nobody_however_silent_it_is: majority_of(3);
     protected_leader_that_released_its_ballot_is_left_at_once: majority_of(3);
     voter_that_protects_its_leader_does_not_stand_itself: majority_of(3);

@@ -1,13 +1,23 @@
 //! Messages, records and values as plays write them.
 
-use paxos::{Accepted, Message, Record, Slot, Value};
+use paxos::{Accepted, Configuration, Message, NodeId, Record, Slot, Value};
 
 /// `-` for a no-op, the text of a command.
 pub fn value(value: &Value) -> String {
     match value {
         Value::Noop => "-".to_owned(),
         Value::Command(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::Stop(next) => configuration(next),
     }
+}
+
+/// `stop(1: n1 n2 n3 + n4)`: the next configuration's number, voters and standbys.
+pub fn configuration(configuration: &Configuration) -> String {
+    let list = |nodes: &mut dyn Iterator<Item = &NodeId>| nodes.map(NodeId::to_string).collect::<Vec<_>>().join(" ");
+    let voters = list(&mut configuration.quorum.voters().iter());
+    let standbys = list(&mut configuration.standbys.iter());
+    let plus = if standbys.is_empty() { "" } else { " + " };
+    format!("stop({}: {voters}{plus}{standbys})", configuration.number)
 }
 
 /// The first word is the message's kind, as directions name it.
@@ -39,6 +49,8 @@ pub fn message(message: &Message) -> String {
         }
         Message::Fetch { after } => format!("fetch after {after}"),
         Message::Learn { at, values, chosen } => format!("learn {} (chosen {chosen})", run(*at, values)),
+        Message::Ahead { chosen } => format!("ahead (chosen {chosen})"),
+        Message::Trimmed { first } => format!("trimmed before {first}"),
         Message::Confirm { ballot, round } => format!("confirm {ballot} round {round}"),
         Message::Confirmed { ballot, round } => format!("confirmed {ballot} round {round}"),
     }
@@ -48,6 +60,7 @@ pub fn message(message: &Message) -> String {
 pub fn record(record: &Record) -> String {
     match record {
         Record::Promise { ballot } => format!("promise {ballot}"),
+        Record::Retire => "retire".to_owned(),
         Record::Accept { slot, ballot, value: held, .. } => format!("accept {ballot} {slot}={}", value(held)),
         Record::Learn { slot, value: held } => format!("learn {slot}={}", value(held)),
     }

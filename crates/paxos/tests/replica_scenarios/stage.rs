@@ -14,6 +14,9 @@
 //! | `n1 propose A B` | proposes these, one batch each |
 //! | `n1 read` | begins a linearizable read and asks for its confirmation |
 //! | `n1 forget n2` | n1 has noticed that n2 started anew |
+//! | `n1 stop n1 n2 + n3` | proposes the next configuration: voters, and standbys behind the `+` |
+//! | `n1 trim` | its log forgets everything that its checkpoint holds |
+//! | `n3 installs` | the snapshot that it wanted is in place |
 //! | `n1 transfer n2` | n1 hands its office over to n2 |
 //! | `n2 protects`, `n2 lets go` | n2 has promised the leader it follows to join nobody else; no more |
 //! | `n2 hears the release of 1.n1` | n1 has told that it leads no more under this ballot |
@@ -36,7 +39,7 @@ use crate::{
     show,
 };
 use bytes::Bytes;
-use paxos::{Ballot, Liveness, Message, NodeId, QuorumSystem, Value};
+use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -45,6 +48,8 @@ use std::{
 struct Letter {
     from: NodeId,
     to: NodeId,
+    /// The sender's.
+    configuration: u64,
     message: Message,
 }
 
@@ -83,6 +88,8 @@ pub struct Stage {
     protecting: BTreeSet<NodeId>,
     stalled: BTreeSet<NodeId>,
     cut: BTreeSet<(NodeId, NodeId)>,
+    /// Who wants a snapshot of whom.
+    snapshots: BTreeMap<NodeId, NodeId>,
     flying: Vec<Letter>,
     late: Vec<Letter>,
     ledger: Ledger,
@@ -93,6 +100,14 @@ pub struct Stage {
 /// More than half of `nodes` are a quorum.
 pub fn majority_of(nodes: u32) -> Stage {
     Stage::new(&QuorumSystem::majority((1..=nodes).map(NodeId)).expect("majorities always meet"))
+}
+
+/// Three of five nodes vote at first.
+pub fn three_of_five() -> Stage {
+    let quorum = QuorumSystem::majority((1..=3).map(NodeId)).expect("majorities always meet");
+    let mut stage = Stage::new(&quorum);
+    stage.machines.extend((4..=5).map(|node| (NodeId(node), Machine::new(NodeId(node), quorum.clone()))));
+    stage
 }
 
 /// Weights 2, 1, 1, 1, of which 3 are a quorum.
@@ -115,6 +130,7 @@ impl Stage {
             protecting: BTreeSet::new(),
             stalled: BTreeSet::new(),
             cut: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
             flying: Vec::new(),
             late: Vec::new(),
             ledger: Ledger::new(quorum.clone()),
@@ -166,16 +182,16 @@ impl Stage {
             ["repeat", way @ ..] => {
                 let (chosen, rest) = self.split(&parse_way(way));
                 self.flying = rest;
-                for Letter { from, to, message } in chosen {
-                    self.flying.push(Letter { from, to, message: message.clone() });
-                    self.arrive(Letter { from, to, message });
+                for Letter { from, to, configuration, message } in chosen {
+                    self.flying.push(Letter { from, to, configuration, message: message.clone() });
+                    self.arrive(Letter { from, to, configuration, message });
                 }
             }
             ["lose", way @ ..] => {
                 let (chosen, rest) = self.split(&parse_way(way));
                 self.flying = rest;
                 assert!(!chosen.is_empty(), "nothing to lose: {}", words.join(" "));
-                for Letter { from, to, message } in chosen {
+                for Letter { from, to, message, .. } in chosen {
                     self.tell_message(&format!("{from} -> {to} {} (lost)", show::message(&message)));
                 }
             }
@@ -227,6 +243,12 @@ impl Stage {
                 self.leading.remove(&node);
             }
             ["restart"] => machine.restart(),
+            ["trim"] => machine.trim(),
+            ["installs"] => {
+                let from = self.snapshots.remove(&node).expect("it wants a snapshot");
+                let snapshot = self.machines[&from].snapshot();
+                self.machines.get_mut(&node).expect("on stage").install(snapshot);
+            }
             ["checkpoint"] => machine.take_checkpoint(),
             ["read"] => {
                 let line = match machine.read(known) {
@@ -273,6 +295,17 @@ impl Stage {
                             self.tell(&format!("{node} does not hand over to {to}: {error}"));
                         }
                     }
+                    ["stop", members @ ..] => {
+                        let mut parts = members.split(|word| *word == "+");
+                        let voters = parts.next().unwrap_or_default().iter().map(|name| parse(name));
+                        let standbys = parts.next().unwrap_or_default().iter().map(|name| parse(name)).collect();
+                        let quorum = QuorumSystem::majority(voters).expect("majorities always meet");
+                        let next = Configuration { standbys, ..Configuration::first(quorum) };
+                        let result = replica.propose_stop(next);
+                        if let Err(error) = result {
+                            self.tell(&format!("{node} does not stop: {error}"));
+                        }
+                    }
                     ["hears", "the", "release", "of", ballot] => replica.handle_release(parse_ballot(ballot)),
                     ["retry"] => replica.handle_retry(&|_| true),
                     ["flush"] => replica.flush_watermark(&|_| true),
@@ -281,7 +314,10 @@ impl Stage {
                     ["propose", values @ ..] => {
                         for value in values {
                             let value = Value::Command(Bytes::copy_from_slice(value.as_bytes()));
-                            replica.propose(value).expect("it leads");
+                            if replica.propose(value).is_err() {
+                                let _ = writeln!(self.transcript, "{node} cannot propose anything now");
+                                break;
+                            }
                         }
                     }
                     _ => panic!("nobody understands the direction: {node} {}", action.join(" ")),
@@ -310,13 +346,13 @@ impl Stage {
         })
     }
 
-    fn arrive(&mut self, Letter { from, to, message }: Letter) {
+    fn arrive(&mut self, Letter { from, to, configuration, message }: Letter) {
         let shown = show::message(&message);
         let Some(replica) = self.machines.get_mut(&to).and_then(Machine::replica_mut) else {
             return self.tell_message(&format!("{from} -> {to} {shown} (lost: {to} is down)"));
         };
         let mut seen = Seen { healthy: &self.healthy, protects: self.protecting.contains(&to) };
-        replica.handle_message(from, message, &mut seen);
+        replica.handle_message(from, configuration, message, &mut seen);
 
         self.tell_message(&format!("{from} -> {to} {shown}"));
         self.settle(to);
@@ -348,11 +384,15 @@ impl Stage {
     fn happened(&mut self, node: NodeId, events: Vec<Event>) {
         for event in events {
             match event {
-                Event::Sent { to, message } => {
+                Event::WantSnapshot { from } => {
+                    self.tell(&format!("{node} wants a snapshot of {from}'s"));
+                    self.snapshots.insert(node, from);
+                }
+                Event::Sent { to, configuration, message } => {
                     let result = self.ledger.sent(&message);
                     self.judge(result);
                     if !self.cut.contains(&(node, to)) {
-                        self.flying.push(Letter { from: node, to, message });
+                        self.flying.push(Letter { from: node, to, configuration, message });
                     }
                 }
                 Event::Applied { slot, value } => {
@@ -397,8 +437,10 @@ fn parse(name: &str) -> NodeId {
 }
 
 fn parse_ballot(text: &str) -> Ballot {
-    let (round, node) = text.split_once('.').expect("a ballot such as 1.n1");
-    Ballot { round: round.parse().expect("a round"), node: parse(node) }
+    let (configuration, rest) = text.split_once(':').unwrap_or(("0", text));
+    let (round, node) = rest.split_once('.').expect("a ballot such as 1.n1 or 2:1.n1");
+    let first = Ballot::ZERO.next_in(configuration.parse().expect("a number"), parse(node));
+    Ballot { round: first.round - 1 + round.parse::<u64>().expect("a round"), ..first }
 }
 
 fn parse_way<'a>(words: &[&'a str]) -> Way<'a> {

@@ -14,7 +14,7 @@ use crate::{
     show,
 };
 use bytes::Bytes;
-use paxos::{Ballot, Message, NodeId, QuorumSystem, Slot, Value};
+use paxos::{Ballot, Configuration, Message, NodeId, QuorumSystem, Slot, Value};
 use std::{collections::BTreeSet, fmt::Write as _};
 
 /// No more messages are in flight at once: others are lost.
@@ -40,6 +40,10 @@ enum Happening {
     ReadLog,
     Isolate,
     Mend,
+    Stop,
+    Transfer,
+    Trim,
+    Install,
 }
 
 /// How often each may be drawn, one of these per run.
@@ -61,6 +65,10 @@ const WEIGHTS: &[(Happening, [u32; 4])] = &[
     (Happening::ReadLog, [2, 4, 8, 8]),
     (Happening::Isolate, [0, 1, 2, 2]),
     (Happening::Mend, [1, 1, 2, 4]),
+    (Happening::Stop, [0, 0, 1, 3]),
+    (Happening::Transfer, [0, 0, 1, 2]),
+    (Happening::Trim, [0, 1, 2, 6]),
+    (Happening::Install, [2, 4, 8, 16]),
 ];
 
 /// What happened in a run, to see that runs see something.
@@ -74,6 +82,9 @@ pub struct Seen {
     pub log_reads: u64,
     pub reads: u64,
     pub gaps: u64,
+    pub stops: u64,
+    pub transfers: u64,
+    pub snapshots: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -86,13 +97,18 @@ impl std::ops::AddAssign for Seen {
         self.log_reads += other.log_reads;
         self.reads += other.reads;
         self.gaps += other.gaps;
+        self.stops += other.stops;
+        self.transfers += other.transfers;
+        self.snapshots += other.snapshots;
     }
 }
 
 /// One run.
 pub struct Storm {
     machines: Vec<Machine>,
-    flying: Vec<(NodeId, NodeId, Message)>,
+    flying: Vec<(NodeId, NodeId, u64, Message)>,
+    /// Who wants a snapshot of whom.
+    wanted: Vec<(NodeId, NodeId)>,
     reading: Vec<(NodeId, LogRead)>,
     leading: BTreeSet<NodeId>,
     /// What is sent to these and from these arrives later, if at all.
@@ -118,8 +134,10 @@ impl Storm {
             _ => QuorumSystem::majority(nodes(3)),
         };
         let quorum = quorum.expect("each of them meets");
+        // Some have nodes that do not vote at first.
+        let count = quorum.voters().len().max(if random.below(3) == 0 { 5 } else { 0 });
         let mut machines: Vec<Machine> =
-            quorum.voters().iter().map(|&node| Machine::new(node, broken.quorum_at(node, &quorum))).collect();
+            (0..count).map(node).map(|node| Machine::new(node, broken.quorum_at(node, &quorum))).collect();
         for machine in &mut machines {
             machine.answers_early = broken == Broken::AnswersBeforeDurable;
         }
@@ -127,6 +145,7 @@ impl Storm {
         Self {
             machines,
             flying: Vec::new(),
+            wanted: Vec::new(),
             reading: Vec::new(),
             leading: BTreeSet::new(),
             isolated: BTreeSet::new(),
@@ -169,14 +188,16 @@ impl Storm {
                 self.machines.iter().enumerate().filter_map(|(index, machine)| Some((leads(machine)?, index)));
             match (offices.max(), last) {
                 (None, _) => {
-                    let index = round % self.machines.len();
+                    let members = self.members();
+                    let index = members[round % members.len()];
                     self.note(|| format!("calm: n{} campaigns", index + 1));
                     self.with(index, |replica| replica.campaign(&mut paxos::liveness::nobody))?;
                 }
                 (Some((ballot, _)), Some((proposed, slot))) if proposed == ballot => {
-                    if self.machines.iter().all(|machine| machine.applied() >= slot) {
+                    if self.members().iter().all(|index| self.machines[*index].applied() >= slot) {
                         assert!(slot > shown, "what was shown, up to {shown}, is no longer there");
                         self.seen.chosen = self.ledger.prefix().0;
+                        self.seen.stops = self.ledger.configurations() as u64 - 1;
                         return Ok(self.seen);
                     }
                 }
@@ -192,6 +213,13 @@ impl Storm {
         panic!("the weather is fine, and they come to no end");
     }
 
+    /// Who takes part, as the last configuration that anybody knows has it.
+    fn members(&self) -> Vec<usize> {
+        let known = self.machines.iter().filter_map(|machine| Some(machine.replica()?.configuration()));
+        let last = known.max_by_key(|configuration| configuration.number);
+        last.map_or_else(Vec::new, |last| last.members().map(|member| member.0 as usize - 1).collect())
+    }
+
     /// Delivers and syncs everything.
     fn calm(&mut self) -> Result<(), Violation> {
         for _ in 0..10_000 {
@@ -202,6 +230,8 @@ impl Storm {
             }
             if let Some((node, read)) = self.reading.pop() {
                 self.hand(node, read)?;
+            } else if let Some((to, from)) = self.wanted.pop() {
+                self.install(to, from)?;
             } else if self.flying.is_empty() {
                 return Ok(());
             } else {
@@ -222,7 +252,14 @@ impl Storm {
         let what = what.expect("the weights sum to the total");
         let index = match what {
             // Only a leader has any use for these.
-            Happening::Propose | Happening::Read | Happening::Resign | Happening::Flush if !self.leading.is_empty() => {
+            Happening::Propose
+            | Happening::Read
+            | Happening::Resign
+            | Happening::Flush
+            | Happening::Stop
+            | Happening::Transfer
+                if !self.leading.is_empty() =>
+            {
                 let at = self.random.below(self.leading.len());
                 self.leading.iter().nth(at).map_or(0, |node| node.0 as usize - 1)
             }
@@ -252,7 +289,7 @@ impl Storm {
             }
             Happening::Lose if !self.flying.is_empty() => {
                 let at = self.random.below(self.flying.len());
-                let (from, to, message) = self.flying.remove(at);
+                let (from, to, _, message) = self.flying.remove(at);
                 self.note(|| format!("{from} -> {to} {} (lost)", show::message(&message)));
                 Ok(())
             }
@@ -308,6 +345,23 @@ impl Storm {
                 let other = node(self.random.below(self.machines.len()));
                 self.with(index, |replica| replica.forget_leader(other))
             }
+            Happening::Stop if up => self.stop(index),
+            Happening::Transfer if up => {
+                let to = node(self.random.below(self.machines.len()));
+                let mut done = false;
+                self.with(index, |replica| done = replica.transfer(to).is_ok())?;
+                self.seen.transfers += u64::from(done);
+                Ok(())
+            }
+            Happening::Trim if up && !self.machines[index].is_writing() => {
+                self.machines[index].trim();
+                Ok(())
+            }
+            Happening::Install if !self.wanted.is_empty() => {
+                let at = self.random.below(self.wanted.len());
+                let (to, from) = self.wanted.swap_remove(at);
+                self.install(to, from)
+            }
             Happening::ReadLog if !self.reading.is_empty() => {
                 let at = self.random.below(self.reading.len());
                 let (node, read) = self.reading.swap_remove(at);
@@ -317,10 +371,41 @@ impl Storm {
         }
     }
 
+    /// The leader at `index` proposes other voters among those who take part, and anybody as a standby.
+    fn stop(&mut self, index: usize) -> Result<(), Violation> {
+        let Some(replica) = self.machines[index].replica() else { return Ok(()) };
+        let mut voters: Vec<NodeId> = replica.configuration().members().collect();
+        while voters.len() > 1 && self.random.below(3) == 0 {
+            let one = self.random.below(voters.len());
+            voters.swap_remove(one);
+        }
+        let standbys = (0..self.machines.len()).map(node).filter(|node| !voters.contains(node));
+        let standbys = standbys.filter(|_| self.random.below(2) == 0).collect();
+        let quorum = QuorumSystem::majority(voters).expect("majorities always meet");
+        let next = Configuration { standbys, ..Configuration::first(quorum) };
+        self.note(|| format!("n{} proposes {}", index + 1, show::configuration(&next)));
+        self.with(index, |replica| _ = replica.propose_stop(next))
+    }
+
+    /// `from`'s checkpoint, as it is now, becomes `to`'s.
+    fn install(&mut self, to: NodeId, from: NodeId) -> Result<(), Violation> {
+        let (index, source) = (to.0 as usize - 1, from.0 as usize - 1);
+        let snapshot = self.machines[source].snapshot();
+        // (A host's snapshot follows the log's sync, as every checkpoint does.)
+        if self.machines[index].is_writing() || self.machines[index].replica().is_none_or(paxos::Replica::is_leader) {
+            return Ok(());
+        }
+        self.seen.snapshots += 1;
+        self.note(|| format!("{to} installs {from}'s snapshot at {}", snapshot.0));
+        self.machines[index].install(snapshot);
+        self.settle(index)
+    }
+
     /// The first message in flight from `at` on that reaches its receiver.
     fn passing(&self, at: usize) -> Option<usize> {
-        let passes =
-            |(from, to, _): &(NodeId, NodeId, Message)| !self.isolated.contains(from) && !self.isolated.contains(to);
+        let passes = |(from, to, ..): &(NodeId, NodeId, u64, Message)| {
+            !self.isolated.contains(from) && !self.isolated.contains(to)
+        };
         self.flying[at..].iter().position(passes).map(|found| at + found)
     }
 
@@ -343,7 +428,7 @@ impl Storm {
     }
 
     fn deliver(&mut self, at: usize, again: bool) -> Result<(), Violation> {
-        let (from, to, message) = if again { self.flying[at].clone() } else { self.flying.remove(at) };
+        let (from, to, configuration, message) = if again { self.flying[at].clone() } else { self.flying.remove(at) };
         let index = to.0 as usize - 1;
         self.note(|| format!("{from} -> {to} {}", show::message(&message)));
         let healthy = self.random.below(4) == 0;
@@ -351,7 +436,9 @@ impl Storm {
         self.seen.learns += u64::from(matches!(message, Message::Learn { .. }));
         self.seen.gaps += u64::from(matches!(message, Message::Ack { gap: true, .. }));
         let (from, message) = self.broken.forge(from, message, replica);
-        replica.handle_message(from, message, &mut |_: NodeId, _: &paxos::QuorumSystem| healthy);
+        let own = replica.configuration().number;
+        let configuration = if self.broken == Broken::AnyConfiguration { own } else { configuration };
+        replica.handle_message(from, configuration, message, &mut |_: NodeId, _: &paxos::QuorumSystem| healthy);
         if self.broken == Broken::PretendsDurable {
             let events = self.machines[index].pretend_synced();
             self.happened(index, events)?;
@@ -400,13 +487,14 @@ impl Storm {
         let node = node(index);
         for event in events {
             match event {
-                Event::Sent { to, message } => {
+                Event::WantSnapshot { from } => self.wanted.push((node, from)),
+                Event::Sent { to, configuration, message } => {
                     self.ledger.sent(&message)?;
                     if self.flying.len() == FLYING {
                         let lost = self.random.below(FLYING);
                         self.flying.remove(lost);
                     }
-                    self.flying.push((node, to, message));
+                    self.flying.push((node, to, configuration, message));
                 }
                 Event::Applied { slot, value } => {
                     self.note(|| format!("{node} applies {slot}={}", show::value(&value)));

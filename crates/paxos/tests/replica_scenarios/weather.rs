@@ -52,6 +52,8 @@ fn three_to_five_replicas_agree_in_all_weathers_and_then_come_to_one_log() {
     println!("{seen:?}");
     assert!(seen.steps == SEEDS * STEPS, "too few steps: {seen:?}");
     let rates = [seen.chosen, seen.offices, seen.crashes, seen.learns, seen.log_reads, seen.reads, seen.gaps];
+    let changes = [seen.stops, seen.transfers, seen.snapshots];
+    assert!(changes.iter().all(|&count| count > 300), "hardly anything changed: {seen:?}");
     assert!(rates.iter().all(|&count| count > 1_000), "something hardly ever happened: {seen:?}");
 }
 
@@ -84,5 +86,6 @@ found_out! {
     promise_that_counts_under_any_ballot_is_found_out: PromiseWithoutBallot;
     log_served_beyond_what_was_chosen_is_found_out: LogReadBeyondChosen;
     quorums_that_do_not_meet_are_found_out: DisjointQuorums;
+    message_that_counts_in_any_configuration_is_found_out: AnyConfiguration;
     read_confirmed_by_voters_that_know_better_is_found_out: ConfirmsAnything;
 }

@@ -134,8 +134,8 @@ fn a_flip_of_any_bit_of_version_is_refused() {
         fs::write(&path, &whole[..cut]).expect("writable");
         assert!(matches!(open(&dir, 1), Err(DataError::Damaged { .. })), "cut at {cut}");
     }
-    fs::write(&path, "icefarm data 2\nsomething new\n").expect("writable");
-    assert!(matches!(open(&dir, 1), Err(DataError::OtherVersion { found: 2, expected: 1, .. })));
+    fs::write(&path, "icefarm data 3\nsomething new\n").expect("writable");
+    assert!(matches!(open(&dir, 1), Err(DataError::OtherVersion { found: 3, expected: 2, .. })));
 }
 
 #[test]
@@ -154,4 +154,25 @@ fn the_longest_support_of_earlier_lives_binds_until_it_is_outlived() {
     data.outlived_support(second).expect("room");
     drop(data);
     assert_eq!(life(second).1, second);
+}
+
+#[test]
+fn who_was_met_first_is_remembered_and_a_damaged_memory_is_refused() {
+    let dir = Scratch::new();
+    let mut data = open(&dir, 1).expect("new");
+    assert!(data.met().is_empty());
+    for (node, life) in [(2, 20), (3, 30), (2, 99)] {
+        data.meet(NodeId(node), Incarnation(life)).expect("room");
+    }
+    drop(data);
+    let expected = [(NodeId(2), Incarnation(20)), (NodeId(3), Incarnation(30))];
+    assert!(open(&dir, 1).expect("ours").met().iter().map(|(node, life)| (*node, *life)).eq(expected));
+    let path = dir.path().join("PEERS");
+    let whole = fs::read(&path).expect("there");
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).expect("writable");
+        assert!(matches!(open(&dir, 1), Err(DataError::Damaged { .. })), "bit {bit}");
+    }
 }

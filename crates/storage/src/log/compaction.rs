@@ -95,7 +95,7 @@ fn keep_states(log: &mut FileLog, through: u32, done: &mut Compaction) -> Result
         log.push_frame(states.len() * MAX_OVERHEAD, true, |buffer, _| {
             let keep = |&(shard, ballot, chosen): &(ShardId, Ballot, Slot)| {
                 done.rewritten_bytes += record::encode_content(buffer, shard, Content::Keep { ballot, chosen }) as u64;
-                Noted { shard, ballot, chosen, slot: None }
+                Noted { shard, retires: false, ballot, chosen, slot: None }
             };
             states.iter().map(keep).collect()
         })?;
@@ -124,7 +124,7 @@ fn copy(log: &mut FileLog, needed: &[(ShardId, Slot, Place)], done: &mut Compact
                 _ => (Ballot::ZERO, *slot),
             };
             let at = u32::try_from(records.len()).expect("within a segment");
-            noted.push(Noted { shard: *shard, ballot, chosen, slot: Some((*slot, at, place.len)) });
+            noted.push(Noted { shard: *shard, retires: false, ballot, chosen, slot: Some((*slot, at, place.len)) });
             records.extend_from_slice(&one);
         }
         done.rewritten_records += turn.len() as u64;

@@ -4,7 +4,7 @@ use super::frame::{self, Context};
 use super::index::{Place, ShardState};
 use super::record::{self, Content};
 use super::segment::{self, Disk, RealDisk, Segment};
-use super::{Compaction, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, compaction, recovery};
+use super::{Checkpointed, Compaction, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, compaction, recovery};
 use crate::Identity;
 use paxos::{Ballot, Record, Recovered, Slot, Value};
 use placement::ShardId;
@@ -52,15 +52,15 @@ impl FileLog {
         Self::create_on(Arc::new(RealDisk), dir, identity, options)
     }
 
-    /// Opens the log in `dir`. `applied` says how far each shard is checkpointed; what follows that comes back, for
-    /// every shard that either store knows. Changes nothing on disk unless it succeeds.
+    /// Opens the log in `dir`. `known` says how far each shard is checkpointed; what follows that comes back, for every shard
+    /// that either store knows. Changes nothing on disk unless it succeeds.
     pub fn open(
         dir: &Path,
         identity: Identity,
         options: LogOptions,
-        applied: &BTreeMap<ShardId, Slot>,
+        known: &Checkpointed,
     ) -> Result<(Self, BTreeMap<ShardId, Recovered>), LogError> {
-        recovery::open(Arc::new(RealDisk), dir, identity, options, applied)
+        recovery::open(Arc::new(RealDisk), dir, identity, options, known)
     }
 
     pub(super) fn create_on(
@@ -162,6 +162,9 @@ impl FileLog {
 
     fn note(&mut self, noted: &Noted, segment: u32) {
         let state = self.shards.entry(noted.shard).or_default();
+        if noted.retires {
+            state.retire();
+        }
         state.note(noted.ballot, noted.chosen, segment);
         if let Some((slot, offset, len)) = noted.slot {
             state.note_slot(slot, Place { segment, offset, len });
@@ -259,6 +262,8 @@ impl FileLog {
 /// What the index must know of a record that was put into a frame.
 pub(super) struct Noted {
     pub shard: ShardId,
+    /// Nothing noted before counts.
+    pub retires: bool,
     pub ballot: Ballot,
     pub chosen: Slot,
     /// The slot, where the record is in the segment, and its bytes.
@@ -307,12 +312,12 @@ impl Log for FileLog {
             self.fetch(shard, slot, place, &mut record)?;
             let found = record::decode(&record).expect("checked by fetch");
             let (Content::Accept { value, .. } | Content::Learn { value, .. }) = found.content else { break };
-            let len = value.map_or(0, <[u8]>::len);
+            let len = value.bytes().len();
             if !values.is_empty() && bytes + len > max_bytes {
                 break;
             }
             bytes += len;
-            values.push(Content::value(value));
+            values.push(value.value());
             slot = slot.next();
         }
         Ok(values)
@@ -354,13 +359,14 @@ fn encode_turn(buffer: &mut Vec<u8>, begin: u32, turn: &[LogRecord]) -> Vec<Note
     let encode = |each: &LogRecord| {
         let at = u32::try_from(buffer.len()).expect("within a segment") + begin;
         let len = u32::try_from(record::encode(buffer, each)).expect("within a segment");
-        let shard = each.shard;
+        let nothing = Noted { shard: each.shard, retires: false, ballot: Ballot::ZERO, chosen: Slot::ZERO, slot: None };
         match each.record {
-            Record::Promise { ballot } => Noted { shard, ballot, chosen: Slot::ZERO, slot: None },
-            Record::Accept { slot, ballot, chosen, .. } => Noted { shard, ballot, chosen, slot: Some((slot, at, len)) },
-            Record::Learn { slot, .. } => {
-                Noted { shard, ballot: Ballot::ZERO, chosen: slot, slot: Some((slot, at, len)) }
+            Record::Promise { ballot } => Noted { ballot, ..nothing },
+            Record::Retire => Noted { retires: true, ..nothing },
+            Record::Accept { slot, ballot, chosen, .. } => {
+                Noted { ballot, chosen, slot: Some((slot, at, len)), ..nothing }
             }
+            Record::Learn { slot, .. } => Noted { chosen: slot, slot: Some((slot, at, len)), ..nothing },
         }
     };
     turn.iter().map(encode).collect()

@@ -119,6 +119,11 @@ impl ShardState {
         }
     }
 
+    /// The replica has left the shard: nothing noted so far counts.
+    pub fn retire(&mut self) {
+        *self = Self::default();
+    }
+
     /// The last record of `slot` is at `place`.
     pub fn note_slot(&mut self, slot: Slot, place: Place) {
         if slot > self.released {

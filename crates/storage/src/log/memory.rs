@@ -1,6 +1,6 @@
 //! The log's double in memory: keeps records as they are, and fails when told to.
 
-use super::{Compaction, Laggard, Log, LogError, LogRecord, LogStats, index};
+use super::{Checkpointed, Compaction, Laggard, Log, LogError, LogRecord, LogStats, index};
 use paxos::{Record, Recovered, Slot, Value};
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,13 +47,15 @@ impl MemoryLog {
     }
 
     /// What a restart finds, given how far each shard is checkpointed; as [`super::FileLog::open`].
-    pub fn recover(&mut self, applied: &BTreeMap<ShardId, Slot>) -> Result<BTreeMap<ShardId, Recovered>, LogError> {
+    pub fn recover(&mut self, known: &Checkpointed) -> Result<BTreeMap<ShardId, Recovered>, LogError> {
+        let Checkpointed { applied, left } = known;
         if let Some((_, slot)) = self.flipped.first() {
             return Err(damaged(*slot));
         }
         self.settle();
         let mut found = BTreeMap::new();
-        for shard in self.durable.keys().chain(applied.keys()).collect::<BTreeSet<_>>() {
+        let shards: BTreeSet<_> = self.durable.keys().chain(applied.keys()).collect();
+        for shard in shards.into_iter().filter(|shard| !left.contains(shard)) {
             let applied = applied.get(shard).copied().unwrap_or_default();
             let mut recovered = index::starting_at(applied);
             if let Some(held) = self.durable.get(shard) {
@@ -87,6 +89,9 @@ impl MemoryLog {
 
     fn settle(&mut self) {
         for LogRecord { shard, record } in self.pending.drain(..) {
+            if record == Record::Retire {
+                self.released.remove(&shard);
+            }
             self.durable.entry(shard).or_default().fold(record);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::LogRecord;
 use bytes::Bytes;
-use paxos::{Ballot, NodeId, Record, Slot, Value};
+use paxos::{Ballot, Configuration, NodeId, Record, Slot, Value};
 use placement::ShardId;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,27 +18,64 @@ const LEARN_NOOP: u8 = 4;
 const LEARN_COMMAND: u8 = 5;
 const KEEP: u8 = 6;
 const DROPPED: u8 = 7;
+const ACCEPT_STOP: u8 = 8;
+const LEARN_STOP: u8 = 9;
+const RETIRE: u8 = 10;
 
-/// What a record says, its value still in the bytes it was read from (`None`: a no-op).
+/// A value still in the bytes it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload<'a> {
+    /// As [`Value::Noop`].
+    Noop,
+    /// As [`Value::Command`].
+    Command(&'a [u8]),
+    /// As [`Value::Stop`], encoded.
+    Stop(&'a [u8]),
+}
+
+impl<'a> Payload<'a> {
+    /// Its bytes.
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Noop => &[],
+            Self::Command(bytes) | Self::Stop(bytes) => bytes,
+        }
+    }
+
+    /// An owned value.
+    pub fn value(self) -> Value {
+        match self {
+            Self::Noop => Value::Noop,
+            Self::Command(bytes) => Value::Command(Bytes::copy_from_slice(bytes)),
+            Self::Stop(bytes) => {
+                Value::Stop(Box::new(Configuration::decode(bytes).expect("tried when the record was decoded")))
+            }
+        }
+    }
+
+    fn checked(self) -> Option<Self> {
+        match self {
+            Self::Stop(bytes) => Configuration::decode(bytes).map(|_| self),
+            other => Some(other),
+        }
+    }
+}
+
+/// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content<'a> {
     /// As [`Record::Promise`].
     Promise(Ballot),
     /// As [`Record::Accept`].
-    Accept { slot: Slot, ballot: Ballot, chosen: Slot, value: Option<&'a [u8]> },
+    Accept { slot: Slot, ballot: Ballot, chosen: Slot, value: Payload<'a> },
+    /// As [`Record::Retire`].
+    Retire,
     /// As [`Record::Learn`].
-    Learn { slot: Slot, value: Option<&'a [u8]> },
+    Learn { slot: Slot, value: Payload<'a> },
     /// Promise and watermark of a shard, written again because the segments that said so were about to go.
     Keep { ballot: Ballot, chosen: Slot },
     /// Segments up to this one are needed no more and may be missing. Belongs to no shard.
     Dropped { through: u32 },
-}
-
-impl Content<'_> {
-    /// An owned value.
-    pub fn value(value: Option<&[u8]>) -> Value {
-        value.map_or(Value::Noop, |bytes| Value::Command(Bytes::copy_from_slice(bytes)))
-    }
 }
 
 /// A record in a buffer.
@@ -55,19 +92,34 @@ pub(super) struct Decoded<'a> {
 /// No more bytes than the record takes.
 pub(super) fn bound(record: &Record) -> usize {
     match record {
-        Record::Promise { .. } => MAX_OVERHEAD,
+        Record::Promise { .. } | Record::Retire => MAX_OVERHEAD,
+        Record::Accept { value: Value::Stop(next), .. } | Record::Learn { value: Value::Stop(next), .. } => {
+            MAX_OVERHEAD + next.encode().len()
+        }
         Record::Accept { value, .. } | Record::Learn { value, .. } => MAX_OVERHEAD + value.len(),
     }
 }
 
 /// Appends a record; returns how many bytes it takes.
 pub(super) fn encode(out: &mut Vec<u8>, LogRecord { shard, record }: &LogRecord) -> usize {
+    let stop = match record {
+        Record::Accept { value: Value::Stop(next), .. } | Record::Learn { value: Value::Stop(next), .. } => {
+            next.encode()
+        }
+        _ => Vec::new(),
+    };
+    let payload = |value| match value {
+        &Value::Noop => Payload::Noop,
+        Value::Command(bytes) => Payload::Command(bytes),
+        Value::Stop(_) => Payload::Stop(&stop),
+    };
     let content = match record {
         Record::Promise { ballot } => Content::Promise(*ballot),
+        Record::Retire => Content::Retire,
         Record::Accept { slot, ballot, value, chosen } => {
-            Content::Accept { slot: *slot, ballot: *ballot, chosen: *chosen, value: bytes_of(value) }
+            Content::Accept { slot: *slot, ballot: *ballot, chosen: *chosen, value: payload(value) }
         }
-        Record::Learn { slot, value } => Content::Learn { slot: *slot, value: bytes_of(value) },
+        Record::Learn { slot, value } => Content::Learn { slot: *slot, value: payload(value) },
     };
     encode_content(out, *shard, content)
 }
@@ -79,29 +131,41 @@ pub(super) fn encode_content(out: &mut Vec<u8>, shard: ShardId, content: Content
     let value = match content {
         Content::Promise(ballot) => {
             head.kind(PROMISE, shard).ballot(ballot);
-            None
+            Payload::Noop
         }
         Content::Accept { slot, ballot, chosen, value } => {
-            let kind = if value.is_some() { ACCEPT_COMMAND } else { ACCEPT_NOOP };
+            let kind = match value {
+                Payload::Noop => ACCEPT_NOOP,
+                Payload::Command(_) => ACCEPT_COMMAND,
+                Payload::Stop(_) => ACCEPT_STOP,
+            };
             head.kind(kind, shard).number(slot.0).ballot(ballot).number(chosen.0);
             value
         }
         Content::Learn { slot, value } => {
-            let kind = if value.is_some() { LEARN_COMMAND } else { LEARN_NOOP };
+            let kind = match value {
+                Payload::Noop => LEARN_NOOP,
+                Payload::Command(_) => LEARN_COMMAND,
+                Payload::Stop(_) => LEARN_STOP,
+            };
             head.kind(kind, shard).number(slot.0);
             value
         }
         Content::Keep { ballot, chosen } => {
             head.kind(KEEP, shard).ballot(ballot).number(chosen.0);
-            None
+            Payload::Noop
+        }
+        Content::Retire => {
+            head.kind(RETIRE, shard);
+            Payload::Noop
         }
         Content::Dropped { through } => {
             head.kind(DROPPED, shard).number(u64::from(through));
-            None
+            Payload::Noop
         }
     };
     out.extend_from_slice(&head.bytes[..head.len]);
-    out.extend_from_slice(value.unwrap_or_default());
+    out.extend_from_slice(value.bytes());
     let body = u32::try_from(out.len() - start - PREFIX).expect("records are bounded below 1 GiB");
     out[start + 4..start + 8].copy_from_slice(&body.to_le_bytes());
     let check = check(&out[start + 4..]);
@@ -120,17 +184,28 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Decoded<'_>> {
     let shard = ShardId(u32::try_from(number(&mut rest)?).ok()?);
     let content = match kind {
         PROMISE => Content::Promise(ballot(&mut rest)?),
-        ACCEPT_NOOP | ACCEPT_COMMAND => {
+        ACCEPT_NOOP | ACCEPT_COMMAND | ACCEPT_STOP => {
             let slot = Slot(number(&mut rest)?);
             let ballot = ballot(&mut rest)?;
             let chosen = Slot(number(&mut rest)?);
-            Content::Accept { slot, ballot, chosen, value: (kind == ACCEPT_COMMAND).then_some(rest) }
+            let value = match kind {
+                ACCEPT_NOOP => Payload::Noop,
+                ACCEPT_COMMAND => Payload::Command(rest),
+                _ => Payload::Stop(rest).checked()?,
+            };
+            Content::Accept { slot, ballot, chosen, value }
         }
-        LEARN_NOOP | LEARN_COMMAND => {
+        LEARN_NOOP | LEARN_COMMAND | LEARN_STOP => {
             let slot = Slot(number(&mut rest)?);
-            Content::Learn { slot, value: (kind == LEARN_COMMAND).then_some(rest) }
+            let value = match kind {
+                LEARN_NOOP => Payload::Noop,
+                LEARN_COMMAND => Payload::Command(rest),
+                _ => Payload::Stop(rest).checked()?,
+            };
+            Content::Learn { slot, value }
         }
         KEEP => Content::Keep { ballot: ballot(&mut rest)?, chosen: Slot(number(&mut rest)?) },
+        RETIRE => Content::Retire,
         DROPPED => Content::Dropped { through: u32::try_from(number(&mut rest)?).ok()? },
         _ => return None,
     };
@@ -145,13 +220,6 @@ pub(super) fn verify(record: &[u8]) -> bool {
 fn check(bytes: &[u8]) -> [u8; 4] {
     let [a, b, c, d, ..] = xxh3_64(bytes).to_le_bytes();
     [a, b, c, d]
-}
-
-fn bytes_of(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::Noop => None,
-        Value::Command(bytes) => Some(bytes),
-    }
 }
 
 /// A record without its value, built on the stack.
@@ -217,19 +285,32 @@ mod tests {
     #[test]
     fn every_kind_of_record_comes_back_and_no_single_bit_flip_passes_the_check() {
         let top = Ballot { round: u64::MAX, node: NodeId(u32::MAX) };
+        let quorum = paxos::QuorumSystem::majority([NodeId(1), NodeId(2), NodeId(3)]).unwrap();
+        let stop = Configuration { number: 3, ..Configuration::first(quorum) }.encode();
         let contents = [
             Content::Promise(top),
-            Content::Accept { slot: Slot(u64::MAX), ballot: top, chosen: Slot(u64::MAX), value: Some(b"claim") },
-            Content::Accept { slot: Slot(1), ballot: Ballot::ZERO, chosen: Slot(0), value: None },
-            Content::Learn { slot: Slot(300), value: Some(b"") },
-            Content::Learn { slot: Slot(128), value: None },
+            Content::Accept {
+                slot: Slot(u64::MAX),
+                ballot: top,
+                chosen: Slot(u64::MAX),
+                value: Payload::Command(b"claim"),
+            },
+            Content::Accept { slot: Slot(1), ballot: Ballot::ZERO, chosen: Slot(0), value: Payload::Noop },
+            Content::Learn { slot: Slot(300), value: Payload::Command(b"") },
+            Content::Learn { slot: Slot(128), value: Payload::Noop },
+            Content::Learn { slot: Slot(9), value: Payload::Stop(&stop) },
+            Content::Accept { slot: Slot(9), ballot: top, chosen: Slot(8), value: Payload::Stop(&stop) },
             Content::Keep { ballot: top, chosen: Slot(127) },
+            Content::Retire,
             Content::Dropped { through: u32::MAX },
         ];
         for content in contents {
             let mut bytes = Vec::new();
             let len = encode_content(&mut bytes, ShardId(u32::MAX), content);
-            let value = if let Content::Accept { value: Some(value), .. } = content { value.len() } else { 0 };
+            let value = match content {
+                Content::Accept { value, .. } | Content::Learn { value, .. } => value.bytes().len(),
+                _ => 0,
+            };
             assert!(len <= MAX_OVERHEAD + value, "{content:?} takes {len}");
             assert_eq!(decode(&bytes), Some(Decoded { shard: ShardId(u32::MAX), content, len }));
             assert!(verify(&bytes));
@@ -240,7 +321,7 @@ mod tests {
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
             for cut in 0..len {
-                assert_eq!(decode(&bytes[..cut]), None);
+                assert_eq!(decode(&bytes[..cut]), None, "{content:?} cut at {cut}");
             }
         }
     }

@@ -3,9 +3,9 @@
 use super::file::{FileLog, Spare};
 use super::frame::{self, Context, Damage, Ending};
 use super::index::{self, Place, ShardState};
-use super::record::{self, Content};
+use super::record::{self, Content, Payload};
 use super::segment::{self, Disk, Segment};
-use super::{LogError, LogOptions};
+use super::{Checkpointed, LogError, LogOptions};
 use crate::Identity;
 use paxos::{Ballot, Record, Recovered, Slot, Value};
 use placement::ShardId;
@@ -18,9 +18,10 @@ pub(super) fn open(
     dir: &Path,
     identity: Identity,
     options: LogOptions,
-    applied: &BTreeMap<ShardId, Slot>,
+    known: &Checkpointed,
 ) -> Result<(FileLog, BTreeMap<ShardId, Recovered>), LogError> {
     let Listing { numbers, leftovers } = list(dir)?;
+    let applied = &known.applied;
     let mut found = read_from(&*disk, dir, identity, &numbers, applied)?;
     let dropped = found.dropped;
     let first = numbers.first().copied().unwrap_or(1);
@@ -35,6 +36,12 @@ pub(super) fn open(
     let mut recovered = found.recovered;
     for (shard, slot) in applied {
         recovered.entry(*shard).or_insert_with(|| index::starting_at(*slot));
+    }
+    for shard in &known.left {
+        recovered.remove(shard);
+        if let Some(state) = found.shards.get_mut(shard) {
+            state.retire();
+        }
     }
     for (shard, recovered) in &mut recovered {
         if let Some(state) = found.shards.get(shard) {
@@ -223,7 +230,7 @@ impl Reader<'_> {
             .or_insert_with(|| index::starting_at(applied.get(&shard).copied().unwrap_or_default()));
         let state = self.shards.entry(shard).or_default();
         // Values that the checkpoint has are not kept, so they need not be copied either.
-        let owned = |slot: Slot, value| if slot > recovered.applied { Content::value(value) } else { Value::Noop };
+        let owned = |slot: Slot, value: Payload<'_>| if slot > recovered.applied { value.value() } else { Value::Noop };
         let (ballot, chosen, slot) = match content {
             Content::Promise(ballot) => {
                 recovered.fold(Record::Promise { ballot });
@@ -243,6 +250,11 @@ impl Reader<'_> {
                 recovered.fold(Record::Promise { ballot });
                 recovered.chosen = recovered.chosen.max(chosen);
                 (ballot, chosen, None)
+            }
+            Content::Retire => {
+                recovered.fold(Record::Retire);
+                state.retire();
+                return;
             }
             Content::Dropped { .. } => return,
         };

@@ -46,7 +46,7 @@ fn applied(slots: &[(u32, u64)]) -> Applied {
 }
 
 fn open(dir: &std::path::Path, applied: &Applied) -> Result<(FileLog, Found), LogError> {
-    FileLog::open(dir, identity(), SMALL, applied)
+    FileLog::open(dir, identity(), SMALL, &applied.clone().into())
 }
 
 /// A log of either kind, and what the world can do to it.
@@ -69,7 +69,7 @@ impl Backend for Memory {
 
     fn crash(&mut self, applied: &Applied) -> Result<Found, LogError> {
         self.0.crash(0);
-        self.0.recover(applied)
+        self.0.recover(&applied.clone().into())
     }
 
     fn fail_next_sync(&mut self) {
@@ -111,7 +111,8 @@ impl Backend for OnDisk {
 
     fn crash(&mut self, applied: &Applied) -> Result<Found, LogError> {
         let options = self.log.take().map_or(SMALL, |log| log.options);
-        let (log, found) = recovery::open(Arc::new(self.disk.clone()), self.dir.path(), identity(), options, applied)?;
+        let (log, found) =
+            recovery::open(Arc::new(self.disk.clone()), self.dir.path(), identity(), options, &applied.clone().into())?;
         self.log = Some(log);
         Ok(found)
     }

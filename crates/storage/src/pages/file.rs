@@ -3,19 +3,25 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | `format`, `identity` | 4 bytes; cluster, incarnation and node |
-//! | `heads` | shard | xxh3, slot, head |
-//! | `pages` | shard (4 bytes, big-endian), key | xxh3, page |
+//! | `heads` | shard | xxh3, slot, generation, head |
+//! | `pages` | shard (4 bytes, big-endian), generation, key | xxh3, page |
+//! | `staged` | shard | slot of a checkpoint that is coming from another node |
+//! | `members` | shard | 0 (left) or 1 (joined), and the number of the configuration |
+//!
+//! A shard's pages have one of two generations; a checkpoint from another node is gathered in the other one, and becomes
+//! the shard's by changing its head.
 //!
 //! redb checks its own structure only when told to, so opening the store reads it whole, once; and each value carries a
 //! checksum of itself and its key, for what happens later. Commits save the allocator's state, so that a crash leaves
 //! nothing to repair.
 
-use super::{Cut, Pages, PagesError, ShardPages};
+use super::{Cut, HELD, Membership, Pages, PagesError, Part, ShardPages, Staged};
 use crate::{Identity, fsops};
 use bytes::Bytes;
 use paxos::Slot;
 use placement::ShardId;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use std::collections::VecDeque;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -24,8 +30,12 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("heads");
 const PAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pages");
+const STAGED: TableDefinition<'_, u32, u64> = TableDefinition::new("staged");
+const MEMBERS: TableDefinition<'_, u32, (u8, u64)> = TableDefinition::new("members");
 /// The layout told above.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// Pages put aside become durable after so many parts, and at the end.
+const STAGE_SYNC: u32 = 16;
 
 /// Opens the database; tests give one whose disk fails.
 type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
@@ -37,6 +47,19 @@ pub struct FilePages {
     /// `None` after the disk was full, until reopening succeeds.
     database: Option<Database>,
     poisoned: Option<String>,
+    /// Checkpoints held for other nodes, the one read last at the back.
+    held: VecDeque<Held>,
+    /// Parts put aside since the last that was made durable.
+    unsynced: u32,
+}
+
+/// A checkpoint that stays as it was.
+struct Held {
+    shard: ShardId,
+    slot: Slot,
+    head: Bytes,
+    generation: u8,
+    transaction: ReadTransaction,
 }
 
 impl FilePages {
@@ -54,6 +77,8 @@ impl FilePages {
                 meta.insert("identity", identity.to_bytes().as_slice())?;
                 transaction.open_table(HEADS)?;
                 transaction.open_table(PAGES)?;
+                transaction.open_table(STAGED)?;
+                transaction.open_table(MEMBERS)?;
             }
             transaction.commit()?;
             Ok(database)
@@ -61,7 +86,7 @@ impl FilePages {
         let database = made.map_err(|fault| fault.explain("create", path))?;
         fsops::sync_dir(path.parent().unwrap_or(Path::new("."))).map_err(failed("sync the directory of"))?;
         let opener = opener(path, cache_bytes);
-        Ok(Self { path: path.to_owned(), opener, database: Some(database), poisoned: None })
+        Ok(Self::of(path, opener, database))
     }
 
     /// Opens the store at `path`, which must be that of `identity`.
@@ -92,7 +117,12 @@ impl FilePages {
         if found != identity {
             return Err(PagesError::OtherIdentity { file: path.to_owned(), found, expected: identity });
         }
-        Ok(Self { path: path.to_owned(), opener, database: Some(database), poisoned: None })
+        Ok(Self::of(path, opener, database))
+    }
+
+    fn of(path: &Path, opener: Opener, database: Database) -> Self {
+        let (path, held) = (path.to_owned(), VecDeque::new());
+        Self { path, opener, database: Some(database), poisoned: None, held, unsynced: 0 }
     }
 
     fn database(&self) -> Result<&Database, PagesError> {
@@ -111,26 +141,27 @@ impl FilePages {
         PagesError::Damaged { file: self.path.clone(), what }
     }
 
-    fn head(&self, shard: ShardId, stored: &[u8]) -> Result<(Slot, Bytes), PagesError> {
-        let head = unsealed(&shard.0.to_be_bytes(), stored).and_then(|value| value.split_first_chunk::<8>());
-        let (slot, head) = head.ok_or_else(|| self.damaged(format!("the checksum of the head of shard {shard}")))?;
-        Ok((Slot(u64::from_le_bytes(*slot)), Bytes::copy_from_slice(head)))
+    fn head(&self, shard: ShardId, stored: &[u8]) -> Result<Head, PagesError> {
+        Head::read(shard, stored).ok_or_else(|| self.damaged(format!("the checksum of the head of shard {shard}")))
     }
-}
 
-impl Pages for FilePages {
-    fn commit(&mut self, cuts: &[Cut]) -> Result<(), PagesError> {
+    /// Writes, and after a failure is out of use, or (if the disk was only full) as before.
+    fn write<T>(
+        &mut self,
+        doing: &'static str,
+        write: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, PagesError> {
         if self.database.is_none() && self.poisoned.is_none() {
             self.database = Some(open(&self.path, &self.opener)?);
         }
         let database = self.database()?;
-        let fault = match guarded(|| commit(database, cuts)) {
-            Ok(None) => return Ok(()),
-            Ok(Some(refusal)) => return Err(refusal),
+        let fault = match guarded(|| write(database)) {
+            Ok(done) => return Ok(done),
             Err(fault) => fault,
         };
-        let error = fault.explain("commit a checkpoint to", &self.path);
+        let error = fault.explain(doing, &self.path);
         // redb serves nothing after any failure of the file.
+        self.held.clear();
         self.database = None;
         if error.is_full() {
             self.database = open(&self.path, &self.opener).ok();
@@ -138,6 +169,34 @@ impl Pages for FilePages {
             self.poisoned = Some(error.to_string());
         }
         Err(error)
+    }
+}
+
+/// A checkpoint's head as it is stored.
+struct Head {
+    slot: Slot,
+    generation: u8,
+    rest: Bytes,
+}
+
+impl Head {
+    fn read(shard: ShardId, stored: &[u8]) -> Option<Self> {
+        let (slot, rest) = unsealed(&shard.0.to_be_bytes(), stored)?.split_first_chunk::<8>()?;
+        let (&generation, head) = rest.split_first()?;
+        Some(Self { slot: Slot(u64::from_le_bytes(*slot)), generation, rest: Bytes::copy_from_slice(head) })
+    }
+
+    fn sealed(&self, shard: ShardId) -> Vec<u8> {
+        sealed(&shard.0.to_be_bytes(), &[&self.slot.0.to_le_bytes(), &[self.generation], &self.rest])
+    }
+}
+
+impl Pages for FilePages {
+    fn commit(&mut self, cuts: &[Cut]) -> Result<(), PagesError> {
+        match self.write("commit a checkpoint to", |database| commit(database, cuts))? {
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
+        }
     }
 
     fn load(&self, shard: ShardId, lazy: u8) -> Result<Option<ShardPages>, PagesError> {
@@ -147,12 +206,14 @@ impl Pages for FilePages {
                 return Ok(None);
             };
             let (mut pages, mut lazy_keys) = (Vec::new(), Vec::new());
-            let first = shard.0.to_be_bytes();
-            let next = shard.0.checked_add(1).map(u32::to_be_bytes);
-            let end = next.as_ref().map_or(Bound::Unbounded, |next| Bound::Excluded(next.as_slice()));
-            for entry in transaction.open_table(PAGES)?.range::<&[u8]>((Bound::Included(first.as_slice()), end))? {
+            let generation = Head::read(shard, &head).map_or(0, |head| head.generation);
+            let (first, end) = whole(shard, generation);
+            for entry in transaction
+                .open_table(PAGES)?
+                .range::<&[u8]>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice())))?
+            {
                 let (key, value) = entry?;
-                let short = Bytes::copy_from_slice(key.value().get(4..).unwrap_or_default());
+                let short = Bytes::copy_from_slice(key.value().get(5..).unwrap_or_default());
                 if short.first() == Some(&lazy) {
                     lazy_keys.push(short);
                 } else {
@@ -163,7 +224,7 @@ impl Pages for FilePages {
             Ok(Some((head, pages, lazy_keys)))
         })?;
         let Some((head, found, lazy_keys)) = loaded else { return Ok(None) };
-        let (slot, head) = self.head(shard, &head)?;
+        let Head { slot, rest: head, .. } = self.head(shard, &head)?;
         let mut pages = Vec::with_capacity(found.len());
         for (key, value) in found {
             let value = value.ok_or_else(|| self.damaged(format!("the checksum of page {key:?} of shard {shard}")))?;
@@ -173,11 +234,14 @@ impl Pages for FilePages {
     }
 
     fn page(&self, shard: ShardId, key: &[u8]) -> Result<Option<Bytes>, PagesError> {
-        let full = full_key(shard, key);
         let found = self.read(|database| {
-            let table = database.begin_read()?.open_table(PAGES)?;
-            let value = table.get(full.as_slice())?;
-            Ok(value.map(|value| unsealed(&full, value.value()).map(Bytes::copy_from_slice)))
+            let transaction = database.begin_read()?;
+            let head = transaction.open_table(HEADS)?.get(shard.0)?.map(|value| value.value().to_vec());
+            let Some(head) = head else { return Ok(None) };
+            // A damaged head says so when the shard is loaded.
+            let full = full_key(shard, Head::read(shard, &head).map_or(0, |head| head.generation), key);
+            let value = transaction.open_table(PAGES)?.get(full.as_slice())?.map(|value| value.value().to_vec());
+            Ok(value.map(|value| unsealed(&full, &value).map(Bytes::copy_from_slice)))
         })?;
         match found {
             None => Ok(None),
@@ -198,7 +262,142 @@ impl Pages for FilePages {
             }
             Ok(found)
         })?;
-        found.into_iter().map(|(shard, head)| Ok((shard, self.head(shard, &head)?.0))).collect()
+        found.into_iter().map(|(shard, head)| Ok((shard, self.head(shard, &head)?.slot))).collect()
+    }
+
+    fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError> {
+        let found = self.read(|database| {
+            let transaction = database.begin_read()?;
+            let head = transaction.open_table(HEADS)?.get(shard.0)?.map(|value| value.value().to_vec());
+            Ok(head.map(|head| (head, transaction)))
+        })?;
+        let Some((head, transaction)) = found else { return Ok(None) };
+        let Head { slot, generation, rest: head } = self.head(shard, &head)?;
+        self.held.retain(|held| held.shard != shard || held.slot != slot);
+        if self.held.len() >= HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back(Held { shard, slot, head, generation, transaction });
+        Ok(Some(slot))
+    }
+
+    fn part(
+        &mut self,
+        shard: ShardId,
+        slot: Slot,
+        after: Option<&[u8]>,
+        max_bytes: usize,
+    ) -> Result<Option<Part>, PagesError> {
+        self.database()?;
+        let Some(at) = self.held.iter().position(|held| held.shard == shard && held.slot == slot) else {
+            return Ok(None);
+        };
+        let held = self.held.remove(at).expect("found just now");
+        let read = guarded(|| held.part(after, max_bytes)).map_err(|fault| fault.explain("read", &self.path));
+        self.held.push_back(held);
+        let part = read?;
+        part.map(Some).ok_or_else(|| self.damaged(format!("the checksum of a page of shard {shard}")))
+    }
+
+    fn stage(
+        &mut self,
+        shard: ShardId,
+        slot: Slot,
+        after: Option<&[u8]>,
+        pages: &[(Bytes, Bytes)],
+    ) -> Result<bool, PagesError> {
+        self.unsynced += 1;
+        let durable = self.unsynced >= STAGE_SYNC;
+        if durable {
+            self.unsynced = 0;
+        }
+        self.write("put a checkpoint aside in", |database| stage(database, shard, slot, after, pages, durable))
+    }
+
+    fn staged(&self, shard: ShardId) -> Result<Option<Staged>, PagesError> {
+        self.read(|database| {
+            let transaction = database.begin_read()?;
+            let Some(slot) = transaction.open_table(STAGED)?.get(shard.0)?.map(|slot| slot.value()) else {
+                return Ok(None);
+            };
+            let generation = other_generation(shard, &transaction.open_table(HEADS)?)?;
+            let (first, end) = whole(shard, generation);
+            let table = transaction.open_table(PAGES)?;
+            let mut range =
+                table.range::<&[u8]>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice())))?;
+            let last = range.next_back().transpose()?;
+            let after = last.map(|(key, _)| Bytes::copy_from_slice(key.value().get(5..).unwrap_or_default()));
+            Ok(after.map(|after| Staged { slot: Slot(slot), after }))
+        })
+    }
+
+    fn install(&mut self, shard: ShardId, slot: Slot, head: &Bytes) -> Result<(), PagesError> {
+        self.unsynced = 0;
+        match self.write("install a checkpoint in", |database| install(database, shard, slot, head))? {
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
+    fn set_membership(&mut self, shard: ShardId, membership: Membership) -> Result<(), PagesError> {
+        self.write("note a membership in", |database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_quick_repair(true);
+            {
+                let word = match membership {
+                    Membership::Left(number) => (0, number),
+                    Membership::Joined(number) => (1, number),
+                };
+                transaction.open_table(MEMBERS)?.insert(shard.0, word)?;
+                if matches!(membership, Membership::Left(_)) {
+                    transaction.open_table(HEADS)?.remove(shard.0)?;
+                    transaction.open_table(STAGED)?.remove(shard.0)?;
+                    let mut pages = transaction.open_table(PAGES)?;
+                    clear(&mut pages, shard, 0)?;
+                    clear(&mut pages, shard, 1)?;
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    fn memberships(&self) -> Result<Vec<(ShardId, Membership)>, PagesError> {
+        self.read(|database| {
+            let mut found = Vec::new();
+            for entry in database.begin_read()?.open_table(MEMBERS)?.iter()? {
+                let (shard, word) = entry?;
+                let membership = match word.value() {
+                    (0, number) => Membership::Left(number),
+                    (_, number) => Membership::Joined(number),
+                };
+                found.push((ShardId(shard.value()), membership));
+            }
+            Ok(found)
+        })
+    }
+}
+
+impl Held {
+    /// As [`Pages::part`]; `None` if a page is damaged.
+    fn part(&self, after: Option<&[u8]>, max_bytes: usize) -> Result<Option<Part>, redb::Error> {
+        let (first, end) = whole(self.shard, self.generation);
+        let from = after.map(|key| full_key(self.shard, self.generation, key));
+        let from = from.as_ref().map_or(Bound::Included(first.as_slice()), |from| Bound::Excluded(from.as_slice()));
+        let table = self.transaction.open_table(PAGES)?;
+        let (mut pages, mut bytes) = (Vec::new(), 0);
+        for entry in table.range::<&[u8]>((from, Bound::Excluded(end.as_slice())))? {
+            let (key, value) = entry?;
+            let Some(page) = unsealed(key.value(), value.value()) else { return Ok(None) };
+            let size = key.value().len() + page.len();
+            if !pages.is_empty() && bytes + size > max_bytes {
+                return Ok(Some(Part { head: self.head.clone(), pages, last: false }));
+            }
+            bytes += size;
+            let key = Bytes::copy_from_slice(key.value().get(5..).unwrap_or_default());
+            pages.push((key, Bytes::copy_from_slice(page)));
+        }
+        Ok(Some(Part { head: self.head.clone(), pages, last: true }))
     }
 }
 
@@ -211,14 +410,15 @@ fn commit(database: &Database, cuts: &[Cut]) -> Result<Option<PagesError>, redb:
         let mut pages = transaction.open_table(PAGES)?;
         for cut in cuts {
             let shard = cut.shard;
-            let stored = heads.get(shard.0)?.and_then(|head| slot_of(head.value()));
-            if let Some(stored) = stored.filter(|stored| *stored > cut.slot) {
+            let stored = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
+            if let Some(stored) = stored.as_ref().map(|head| head.slot).filter(|stored| *stored > cut.slot) {
                 return Ok(Some(PagesError::Backwards { shard, stored, cut: cut.slot }));
             }
-            let head = sealed(&shard.0.to_be_bytes(), &[&cut.slot.0.to_le_bytes(), &cut.head]);
-            heads.insert(shard.0, head.as_slice())?;
+            let generation = stored.map_or(0, |head| head.generation);
+            let head = Head { slot: cut.slot, generation, rest: cut.head.clone() };
+            heads.insert(shard.0, head.sealed(shard).as_slice())?;
             for (key, value) in &cut.pages {
-                let key = full_key(shard, key);
+                let key = full_key(shard, generation, key);
                 match value {
                     Some(value) => pages.insert(key.as_slice(), sealed(&key, &[value]).as_slice())?,
                     None => pages.remove(key.as_slice())?,
@@ -228,6 +428,79 @@ fn commit(database: &Database, cuts: &[Cut]) -> Result<Option<PagesError>, redb:
     }
     transaction.commit()?;
     Ok(None)
+}
+
+fn stage(
+    database: &Database,
+    shard: ShardId,
+    slot: Slot,
+    after: Option<&[u8]>,
+    pages: &[(Bytes, Bytes)],
+    durable: bool,
+) -> Result<bool, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    if durable {
+        transaction.set_quick_repair(true);
+    } else {
+        transaction.set_durability(Durability::None)?;
+    }
+    {
+        let generation = other_generation(shard, &transaction.open_table(HEADS)?)?;
+        let mut table = transaction.open_table(PAGES)?;
+        let before = transaction.open_table(STAGED)?.insert(shard.0, slot.0)?.map(|slot| slot.value());
+        if after.is_none() {
+            clear(&mut table, shard, generation)?;
+        } else {
+            let (first, end) = whole(shard, generation);
+            let mut range =
+                table.range::<&[u8]>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice())))?;
+            let last = range.next_back().transpose()?.map(|(key, _)| key.value().to_vec());
+            if before != Some(slot.0) || last.as_deref().and_then(|key| key.get(5..)) != after {
+                return Ok(false);
+            }
+        }
+        for (key, value) in pages {
+            let key = full_key(shard, generation, key);
+            table.insert(key.as_slice(), sealed(&key, &[value]).as_slice())?;
+        }
+    }
+    transaction.commit()?;
+    Ok(true)
+}
+
+fn install(database: &Database, shard: ShardId, slot: Slot, head: &Bytes) -> Result<Option<PagesError>, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    {
+        let mut heads = transaction.open_table(HEADS)?;
+        let stored = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
+        if let Some(stored) = stored.map(|head| head.slot).filter(|stored| *stored > slot) {
+            return Ok(Some(PagesError::Backwards { shard, stored, cut: slot }));
+        }
+        let generation = other_generation(shard, &heads)?;
+        let mut pages = transaction.open_table(PAGES)?;
+        if transaction.open_table(STAGED)?.remove(shard.0)?.map(|slot| slot.value()) != Some(slot.0) {
+            // Nothing was put aside: an empty checkpoint.
+            clear(&mut pages, shard, generation)?;
+        }
+        let head = Head { slot, generation, rest: head.clone() };
+        heads.insert(shard.0, head.sealed(shard).as_slice())?;
+        clear(&mut pages, shard, 1 - generation)?;
+    }
+    transaction.commit()?;
+    Ok(None)
+}
+
+/// The generation that the pages of `shard` do not have.
+fn other_generation(shard: ShardId, heads: &impl ReadableTable<u32, &'static [u8]>) -> Result<u8, redb::Error> {
+    let head = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
+    Ok(head.map_or(1, |head| 1 - head.generation.min(1)))
+}
+
+fn clear(pages: &mut redb::Table<'_, &[u8], &[u8]>, shard: ShardId, generation: u8) -> Result<(), redb::Error> {
+    let (first, end) = whole(shard, generation);
+    pages.retain_in::<&[u8], _>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice())), |_, _| false)?;
+    Ok(())
 }
 
 fn builder(cache_bytes: usize) -> redb::Builder {
@@ -260,12 +533,14 @@ fn open_and_check(path: &Path, opener: &Opener) -> Result<Database, PagesError> 
     }
 }
 
-fn full_key(shard: ShardId, key: &[u8]) -> Vec<u8> {
-    [&shard.0.to_be_bytes(), key].concat()
+fn full_key(shard: ShardId, generation: u8, key: &[u8]) -> Vec<u8> {
+    [&shard.0.to_be_bytes()[..], &[generation], key].concat()
 }
 
-fn slot_of(head: &[u8]) -> Option<Slot> {
-    Some(Slot(u64::from_le_bytes(head.get(8..16)?.try_into().ok()?)))
+/// The keys of a generation of a shard: from the first to before the second.
+fn whole(shard: ShardId, generation: u8) -> ([u8; 5], [u8; 5]) {
+    let [a, b, c, d] = shard.0.to_be_bytes();
+    ([a, b, c, d, generation], [a, b, c, d, generation + 1])
 }
 
 /// `parts` as one value, behind their checksum.

@@ -1,10 +1,11 @@
 //! The pages' double in memory.
 
-use super::{Cut, Pages, PagesError, ShardPages};
+use super::{Cut, Membership, Pages, PagesError, Part, ShardPages, Staged};
 use bytes::Bytes;
 use paxos::Slot;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::{io, path::PathBuf};
 
 /// Checkpoints in memory, for simulation and tests. A commit is durable when it returns, so a crash needs no method: the
@@ -12,6 +13,10 @@ use std::{io, path::PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryPages {
     shards: BTreeMap<ShardId, Checkpoint>,
+    memberships: BTreeMap<ShardId, Membership>,
+    staged: BTreeMap<ShardId, Checkpoint>,
+    /// Gone with a restart.
+    held: BTreeMap<(ShardId, Slot), Checkpoint>,
     flipped: BTreeSet<(ShardId, Bytes)>,
     full: bool,
     fail_commit: bool,
@@ -35,6 +40,7 @@ impl MemoryPages {
     pub fn restart(&mut self) {
         self.poisoned = false;
         self.fail_commit = false;
+        self.held.clear();
     }
 
     /// From now on the disk has no space (or has again).
@@ -132,6 +138,96 @@ impl Pages for MemoryPages {
     fn shards(&self) -> Result<Vec<(ShardId, Slot)>, PagesError> {
         self.check()?;
         Ok(self.shards.iter().map(|(shard, held)| (*shard, held.slot)).collect())
+    }
+
+    fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError> {
+        self.check()?;
+        let Some(found) = self.shards.get(&shard) else { return Ok(None) };
+        let slot = found.slot;
+        if self.held.len() >= super::HELD && !self.held.contains_key(&(shard, slot)) {
+            self.held.pop_first();
+        }
+        self.held.insert((shard, slot), found.clone());
+        Ok(Some(slot))
+    }
+
+    fn part(
+        &mut self,
+        shard: ShardId,
+        slot: Slot,
+        after: Option<&[u8]>,
+        max_bytes: usize,
+    ) -> Result<Option<Part>, PagesError> {
+        self.check()?;
+        let Some(held) = self.held.get(&(shard, slot)) else { return Ok(None) };
+        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(Bytes::copy_from_slice(key)));
+        let mut rest = held.pages.range((from, Bound::Unbounded)).peekable();
+        let (mut pages, mut bytes) = (Vec::new(), 0);
+        while let Some((key, value)) =
+            rest.next_if(|(key, value)| pages.is_empty() || bytes + key.len() + value.len() <= max_bytes)
+        {
+            self.intact(shard, key)?;
+            bytes += key.len() + value.len();
+            pages.push((key.clone(), value.clone()));
+        }
+        Ok(Some(Part { head: held.head.clone(), pages, last: rest.peek().is_none() }))
+    }
+
+    fn stage(
+        &mut self,
+        shard: ShardId,
+        slot: Slot,
+        after: Option<&[u8]>,
+        pages: &[(Bytes, Bytes)],
+    ) -> Result<bool, PagesError> {
+        self.check()?;
+        if self.full {
+            return Err(PagesError::Full { file: place() });
+        }
+        let staged = self.staged.entry(shard).or_default();
+        if after.is_none() {
+            *staged = Checkpoint { slot, ..Checkpoint::default() };
+        } else if staged.slot != slot || staged.pages.last_key_value().map(|(key, _)| &key[..]) != after {
+            return Ok(false);
+        }
+        staged.pages.extend(pages.iter().cloned());
+        Ok(true)
+    }
+
+    fn staged(&self, shard: ShardId) -> Result<Option<Staged>, PagesError> {
+        self.check()?;
+        let Some(staged) = self.staged.get(&shard) else { return Ok(None) };
+        let last = staged.pages.last_key_value().map(|(key, _)| key.clone());
+        Ok(last.map(|after| Staged { slot: staged.slot, after }))
+    }
+
+    fn install(&mut self, shard: ShardId, slot: Slot, head: &Bytes) -> Result<(), PagesError> {
+        self.check()?;
+        if let Some(stored) = self.shards.get(&shard).map(|held| held.slot).filter(|stored| *stored > slot) {
+            return Err(PagesError::Backwards { shard, stored, cut: slot });
+        }
+        if self.full {
+            return Err(PagesError::Full { file: place() });
+        }
+        let staged = self.staged.remove(&shard).filter(|staged| staged.slot == slot).unwrap_or_default();
+        self.shards.insert(shard, Checkpoint { slot, head: head.clone(), pages: staged.pages });
+        self.flipped.retain(|(flipped, _)| *flipped != shard);
+        Ok(())
+    }
+
+    fn set_membership(&mut self, shard: ShardId, membership: Membership) -> Result<(), PagesError> {
+        self.check()?;
+        self.memberships.insert(shard, membership);
+        if matches!(membership, Membership::Left(_)) {
+            self.shards.remove(&shard);
+            self.staged.remove(&shard);
+        }
+        Ok(())
+    }
+
+    fn memberships(&self) -> Result<Vec<(ShardId, Membership)>, PagesError> {
+        self.check()?;
+        Ok(self.memberships.iter().map(|(shard, membership)| (*shard, *membership)).collect())
     }
 }
 

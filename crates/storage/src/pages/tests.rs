@@ -80,6 +80,121 @@ on_both! {
     a_cut_that_goes_back_refuses_the_whole_commit
     shards_do_not_see_each_others_pages
     random_cuts_agree_with_a_plain_map
+    a_held_checkpoint_is_read_in_parts_as_it_was_whatever_is_committed_later
+    a_checkpoint_from_elsewhere_takes_the_place_of_the_old_one_as_a_whole
+    what_is_put_aside_of_another_slot_is_dropped
+    a_checkpoint_from_elsewhere_does_not_take_a_shard_back
+    a_shard_that_was_left_has_no_checkpoint_and_the_last_word_on_it_counts
+}
+
+/// All parts of a held checkpoint, small ones.
+fn parts(backend: &mut dyn Backend, shard: u32, slot: u64) -> (Bytes, Vec<(Bytes, Bytes)>, usize) {
+    let (mut pages, mut count): (Vec<(Bytes, Bytes)>, usize) = (Vec::new(), 0);
+    loop {
+        let after = pages.last().map(|(key, _)| key.clone());
+        let part =
+            backend.pages().part(ShardId(shard), Slot(slot), after.as_deref(), 24).expect("sound").expect("held");
+        count += 1;
+        pages.extend(part.pages);
+        if part.last {
+            return (part.head, pages, count);
+        }
+    }
+}
+
+fn a_held_checkpoint_is_read_in_parts_as_it_was_whatever_is_committed_later(backend: &mut dyn Backend) {
+    assert_eq!(backend.pages().hold(ShardId(1)).expect("sound"), None);
+    let pages: Vec<(String, String)> = (10..40).map(|nth| (format!("c{nth}"), format!("page {nth}"))).collect();
+    let of: Vec<(&str, Option<&str>)> = pages.iter().map(|(key, page)| (&key[..], Some(&page[..]))).collect();
+    backend.pages().commit(&[cut(1, 10, "head", &of), cut(2, 1, "other", &[("c1", Some("x"))])]).expect("room");
+    assert_eq!(backend.pages().hold(ShardId(1)).expect("sound"), Some(Slot(10)));
+    backend.pages().commit(&[cut(1, 11, "later", &[("c10", None), ("c11", Some("changed"))])]).expect("room");
+    let (head, read, count) = parts(backend, 1, 10);
+    assert_eq!(head, bytes("head"));
+    assert!(
+        read.iter()
+            .map(|(key, page)| (key.clone(), page.clone()))
+            .eq(pages.iter().map(|(key, page)| (bytes(key), bytes(page))))
+    );
+    assert!(count > 5, "in {count} parts");
+    // A few are held at a time.
+    for shard in 3..9 {
+        backend.pages().commit(&[cut(shard, 1, "", &[])]).expect("room");
+        backend.pages().hold(ShardId(shard)).expect("sound");
+    }
+    assert_eq!(backend.pages().part(ShardId(1), Slot(10), None, 24).expect("sound"), None);
+    let (_, none, _) = parts(backend, 8, 1);
+    assert_eq!(none, [], "an empty checkpoint is one part");
+}
+
+fn a_checkpoint_from_elsewhere_takes_the_place_of_the_old_one_as_a_whole(backend: &mut dyn Backend) {
+    backend.pages().commit(&[cut(1, 5, "old", &[("c1", Some("old")), ("c9", Some("old"))])]).expect("room");
+    let new = |key: &str| (bytes(key), bytes("new"));
+    backend.pages().stage(ShardId(1), Slot(20), None, &[new("c1"), new("c2")]).expect("room");
+    assert!(
+        !backend.pages().stage(ShardId(1), Slot(20), Some(b"c1"), &[new("p3")]).expect("room"),
+        "c2 is here already"
+    );
+    assert!(!backend.pages().stage(ShardId(1), Slot(21), Some(b"c2"), &[new("p3")]).expect("room"), "another slot");
+    assert!(backend.pages().stage(ShardId(1), Slot(20), Some(b"c2"), &[new("p3")]).expect("room"));
+    let staged = backend.pages().staged(ShardId(1)).expect("sound");
+    assert_eq!(staged, Some(Staged { slot: Slot(20), after: bytes("p3") }));
+    // Meanwhile the old one goes on.
+    backend.pages().commit(&[cut(1, 6, "old", &[("c9", Some("newer"))])]).expect("room");
+    assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), Some(bytes("old")));
+    backend.pages().install(ShardId(1), Slot(20), &bytes("head")).expect("room");
+    for _ in 0..2 {
+        let loaded = backend.pages().load(ShardId(1), CHUNK).expect("sound").expect("it has a checkpoint");
+        assert_eq!((loaded.slot, loaded.head), (Slot(20), bytes("head")));
+        assert_eq!((loaded.pages, loaded.lazy_keys), (vec![new("p3")], vec![bytes("c1"), bytes("c2")]));
+        assert_eq!(backend.pages().page(ShardId(1), b"c9").expect("sound"), None);
+        assert_eq!(backend.pages().staged(ShardId(1)).expect("sound"), None);
+        backend.restart();
+    }
+    // And once more, the other way round.
+    backend.pages().stage(ShardId(1), Slot(30), None, &[new("c7")]).expect("room");
+    backend.pages().commit(&[cut(1, 21, "head", &[("c1", None)])]).expect("room");
+    backend.pages().install(ShardId(1), Slot(30), &bytes("head")).expect("room");
+    let loaded = backend.pages().load(ShardId(1), CHUNK).expect("sound").expect("it has a checkpoint");
+    assert_eq!((loaded.pages, loaded.lazy_keys), (vec![], vec![bytes("c7")]));
+}
+
+fn what_is_put_aside_of_another_slot_is_dropped(backend: &mut dyn Backend) {
+    let page = |key: &str| (bytes(key), bytes("x"));
+    backend.pages().stage(ShardId(1), Slot(20), None, &[page("c1"), page("c2")]).expect("room");
+    backend.pages().stage(ShardId(1), Slot(25), None, &[page("c0")]).expect("room");
+    let staged = backend.pages().staged(ShardId(1)).expect("sound");
+    assert_eq!(staged, Some(Staged { slot: Slot(25), after: bytes("c0") }));
+    backend.pages().install(ShardId(1), Slot(30), &bytes("empty")).expect("room");
+    let loaded = backend.pages().load(ShardId(1), 0).expect("sound").expect("it has a checkpoint");
+    assert_eq!((loaded.slot, loaded.pages), (Slot(30), vec![]), "nothing was put aside of slot 30");
+}
+
+fn a_checkpoint_from_elsewhere_does_not_take_a_shard_back(backend: &mut dyn Backend) {
+    backend.pages().commit(&[cut(1, 21, "own", &[("c1", Some("own"))])]).expect("room");
+    backend.pages().stage(ShardId(1), Slot(20), None, &[(bytes("c1"), bytes("old"))]).expect("room");
+    let error = backend.pages().install(ShardId(1), Slot(20), &bytes("old")).expect_err("older");
+    assert!(matches!(error, PagesError::Backwards { stored: Slot(21), cut: Slot(20), .. }), "{error}");
+    assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), Some(bytes("own")));
+}
+
+fn a_shard_that_was_left_has_no_checkpoint_and_the_last_word_on_it_counts(backend: &mut dyn Backend) {
+    backend
+        .pages()
+        .commit(&[cut(1, 5, "x", &[("c1", Some("x"))]), cut(2, 5, "y", &[("c1", Some("y"))])])
+        .expect("room");
+    backend.pages().stage(ShardId(1), Slot(20), None, &[(bytes("c1"), bytes("new"))]).expect("room");
+    backend.pages().set_membership(ShardId(1), Membership::Left(3)).expect("room");
+    backend.restart();
+    assert_eq!(backend.pages().shards().expect("sound"), [(ShardId(2), Slot(5))]);
+    assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), None);
+    assert_eq!(backend.pages().staged(ShardId(1)).expect("sound"), None);
+    assert_eq!(backend.pages().memberships().expect("sound"), [(ShardId(1), Membership::Left(3))]);
+    backend.pages().set_membership(ShardId(1), Membership::Joined(7)).expect("room");
+    backend.restart();
+    assert_eq!(backend.pages().memberships().expect("sound"), [(ShardId(1), Membership::Joined(7))]);
+    backend.pages().commit(&[cut(1, 9, "again", &[("c1", Some("again"))])]).expect("room");
+    assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), Some(bytes("again")));
 }
 
 fn a_new_store_is_empty(backend: &mut dyn Backend) {

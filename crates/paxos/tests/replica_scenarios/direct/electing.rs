@@ -47,7 +47,7 @@ fn candidates_prepare_waits_for_its_own_promise() {
 #[test]
 fn highest_ballot_reported_wins_slot_by_slot_and_gaps_become_no_ops() {
     let quorum = QuorumSystem::majority((1..=5).map(NodeId)).expect("majorities always meet");
-    let mut replica = Replica::new(N1, quorum, Recovered::fresh());
+    let mut replica = Replica::new(N1, paxos::Configuration::first(quorum), Recovered::fresh());
     replica.campaign(&mut paxos::liveness::nobody);
     let own = ballot(10, N1);
     for node in [N2, N3] {
@@ -74,7 +74,7 @@ fn highest_ballot_reported_wins_slot_by_slot_and_gaps_become_no_ops() {
 #[should_panic(expected = "two values for slot 1 under ballot 1.n3")]
 fn promises_that_contradict_each_other_stop_the_candidate() {
     let quorum = QuorumSystem::majority((1..=5).map(NodeId)).expect("majorities always meet");
-    let mut replica = Replica::new(N1, quorum, Recovered::fresh());
+    let mut replica = Replica::new(N1, paxos::Configuration::first(quorum), Recovered::fresh());
     replica.campaign(&mut paxos::liveness::nobody);
     for node in [N2, N3] {
         let promised = ballot(1, N3);
@@ -134,7 +134,11 @@ fn late_refusal_of_an_older_ballot_stops_nobody() {
 
 #[test]
 fn single_voter_takes_no_office_before_its_promise_is_durable() {
-    let mut replica = Replica::new(N1, QuorumSystem::majority([N1]).expect("one voter"), Recovered::fresh());
+    let mut replica = Replica::new(
+        N1,
+        paxos::Configuration::first(QuorumSystem::majority([N1]).expect("one voter")),
+        Recovered::fresh(),
+    );
     replica.campaign(&mut paxos::liveness::nobody);
     replica.handle_retry(&|_| true);
     assert!(!replica.is_leader());

@@ -46,7 +46,7 @@ fn log_read_serves_only_what_was_chosen_when_it_was_asked_for() {
     let values = [command("A"), command("B")];
     let entries = (1..).map(Slot).zip(values.map(|value| (Ballot::ZERO, value))).collect();
     let recovered = Recovered { chosen: Slot(2), entries, ..Recovered::fresh() };
-    let mut replica = Replica::new(N1, majority_of_three(), recovered);
+    let mut replica = Replica::new(N1, paxos::Configuration::first(majority_of_three()), recovered);
     replica.handle_log_read(N3, Slot::ZERO, Slot(1), vec![command("A"), command("old")]);
     replica.handle_log_read(N3, Slot(1), Slot(1), vec![command("old")]);
     replica.handle_log_read(N3, Slot::ZERO, Slot(1), vec![]);
@@ -59,7 +59,7 @@ fn log_read_serves_only_what_was_chosen_when_it_was_asked_for() {
 fn log_with_a_gap_counts_as_chosen_only_up_to_the_gap() {
     let entries = [(Slot(1), (Ballot::ZERO, command("A"))), (Slot(3), (Ballot::ZERO, command("C")))].into();
     let recovered = Recovered { chosen: Slot(3), entries, ..Recovered::fresh() };
-    let replica = Replica::new(N1, majority_of_three(), recovered);
+    let replica = Replica::new(N1, paxos::Configuration::first(majority_of_three()), recovered);
     assert_eq!(replica.chosen(), Slot(1));
 }
 
@@ -308,7 +308,7 @@ fn restarted_voter_needs_nothing_again_that_it_called_safe() {
                 other => panic!("not expected: {other:?}"),
             }
         }
-        let restarted = Replica::new(N2, majority_of_three(), on_disk.clone());
+        let restarted = Replica::new(N2, paxos::Configuration::first(majority_of_three()), on_disk.clone());
         assert!(restarted.chosen() >= called_safe, "called {called_safe} safe, knows {}", restarted.chosen());
     }
     assert_eq!((replica.chosen(), called_safe), (Slot(3), Slot(3)));

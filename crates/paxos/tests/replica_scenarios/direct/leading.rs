@@ -121,6 +121,7 @@ fn delivered_entries_leave_memory_once_every_voter_keeps_them() {
     let served_from_memory = |machine: &mut Machine, after: u64| {
         machine.replica_mut().expect("it is up").handle_message(
             N3,
+            0,
             Message::Fetch { after: Slot(after) },
             &mut paxos::liveness::nobody,
         );
@@ -128,7 +129,7 @@ fn delivered_entries_leave_memory_once_every_voter_keeps_them() {
         !events.iter().any(|event| matches!(event, Event::LogRead(_)))
     };
     let step = |machine: &mut Machine, from, message| {
-        machine.replica_mut().expect("it is up").handle_message(from, message, &mut paxos::liveness::nobody);
+        machine.replica_mut().expect("it is up").handle_message(from, 0, message, &mut paxos::liveness::nobody);
         machine.settle();
         machine.sync(usize::MAX);
     };

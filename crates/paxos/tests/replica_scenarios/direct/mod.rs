@@ -1,7 +1,7 @@
 //! What a play cannot show: what callers get back, and what must never be called.
 
 use bytes::Bytes;
-use paxos::{Ballot, Effect, Message, NodeId, QuorumSystem, Recovered, Replica, Slot, Token, Value};
+use paxos::{Ballot, Configuration, Effect, Message, NodeId, QuorumSystem, Recovered, Replica, Slot, Token, Value};
 
 mod electing;
 mod following;
@@ -16,7 +16,7 @@ fn majority_of_three() -> QuorumSystem {
 }
 
 fn fresh(node: NodeId) -> Replica {
-    Replica::new(node, majority_of_three(), Recovered::fresh())
+    Replica::new(node, Configuration::first(majority_of_three()), Recovered::fresh())
 }
 
 fn command(text: &str) -> Value {
@@ -28,7 +28,7 @@ fn ballot(round: u64, node: NodeId) -> Ballot {
 }
 
 fn tell(replica: &mut Replica, from: NodeId, message: Message) {
-    replica.handle_message(from, message, &mut paxos::liveness::nobody);
+    replica.handle_message(from, 0, message, &mut paxos::liveness::nobody);
 }
 
 fn effects(replica: &mut Replica) -> Vec<Effect> {

@@ -29,6 +29,23 @@ on_both! {
     compaction_keeps_promises_watermarks_and_needed_slots
     a_flipped_bit_is_damage_when_read_and_at_the_restart
     a_shard_with_a_checkpoint_and_no_records_starts_behind_it
+    a_shard_that_was_left_begins_anew
+}
+
+fn a_shard_that_was_left_begins_anew(backend: &mut dyn Backend) {
+    let old = [promise(1, 3), accept(1, 7, 3, 6, text("sid")), accept(1, 8, 3, 7, text("scrat")), promise(2, 9)];
+    backend.log().append(&old).expect("room");
+    let left = LogRecord { shard: ShardId(1), record: Record::Retire };
+    backend.log().append(&[left, accept(1, 1, 5, 0, text("again"))]).expect("room");
+    backend.log().sync().expect("sound");
+    assert_eq!(backend.log().read(ShardId(1), Slot(7), 100).expect("sound"), [], "what was before counts no more");
+    for _ in 0..2 {
+        let found = backend.crash(&applied(&[])).expect("no gap, for nothing is missing");
+        let one = &found[&ShardId(1)];
+        assert_eq!((one.promised, one.chosen, one.applied), (ballot(5), Slot(0), Slot(0)));
+        assert!(one.entries.keys().eq([&Slot(1)]), "{one:?}");
+        assert_eq!(found[&ShardId(2)].promised, ballot(9));
+    }
 }
 
 fn a_new_log_is_empty(backend: &mut dyn Backend) {
@@ -55,6 +72,7 @@ fn what_was_synced_comes_back_and_the_last_record_of_a_slot_wins(backend: &mut d
             (Slot(3), (ballot(5), Value::Noop)),
         ]),
         first: Slot(1),
+        floor: 0,
     };
     let two = Recovered {
         promised: ballot(9),

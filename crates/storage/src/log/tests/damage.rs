@@ -215,7 +215,7 @@ fn the_log_of_another_life_node_or_cluster_is_refused_and_both_are_named() {
         crate::Identity { cluster: placement::ClusterId(1), ..mine },
     ];
     for other in others {
-        let error = FileLog::open(dir.path(), other, SMALL, &applied(&[])).err().expect("refused");
+        let error = FileLog::open(dir.path(), other, SMALL, &applied(&[]).into()).err().expect("refused");
         let LogError::OtherIdentity { found, expected, .. } = error else { panic!("{error}") };
         assert_eq!((found, expected), (mine, other));
     }

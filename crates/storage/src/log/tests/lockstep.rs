@@ -83,7 +83,7 @@ fn run(seed: u64) -> (u64, u64) {
                 let in_files = disk.crash(&applied).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                 let survivors = survivors(&memory.0, &in_files, &applied);
                 memory.0.crash(survivors);
-                let in_memory = memory.0.recover(&applied).expect("sound");
+                let in_memory = memory.0.recover(&applied.clone().into()).expect("sound");
                 for (id, found) in &in_files {
                     let other = &in_memory[id];
                     assert_eq!(
@@ -111,7 +111,7 @@ fn survivors(memory: &MemoryLog, found: &Found, applied: &Applied) -> usize {
     let same = |survivors: &usize| {
         let mut memory = memory.clone();
         memory.crash(*survivors);
-        let other = memory.recover(applied).expect("sound");
+        let other = memory.recover(&applied.clone().into()).expect("sound");
         found.len() == other.len()
             && found.iter().all(|(id, found)| {
                 other.get(id).is_some_and(|other| {

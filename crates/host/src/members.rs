@@ -1,0 +1,228 @@
+//! Replicas come and go: joining a shard, leaving it, and who may speak for whom.
+//!
+//! * A node that is told something of a shard in which it has no replica, in a later configuration than the one it left in,
+//!   joins: it marks in its log that nothing of before counts, then notes durably in which configuration it joined, and
+//!   only then has a replica, which takes no part in any earlier configuration.
+//! * A replica that is a member no more stays until an accept quorum of the others has gone on without it; then everything
+//!   stored of it goes, and that it left is noted.
+//! * A node whose disk was wiped comes back as another *incarnation*. Its votes count only in shards whose configuration
+//!   names that one; in a shard's first configuration, which names nobody, each node listens to the incarnation of a peer
+//!   that it met first, and remembers it.
+
+use crate::clock::{Mono, Now};
+use crate::host::{Host, peers_of};
+use paxos::{Configuration, Incarnation, NodeId, QuorumSystem, Record, Recovered, Slot};
+use placement::ShardId;
+use shard::{Genesis, Replica};
+use std::collections::BTreeMap;
+use wire::peer::PeerMessage;
+
+/// Joining, and how far it has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joining {
+    /// In the configuration of this number.
+    number: u64,
+    /// The write that says that nothing of before counts.
+    write: Option<u64>,
+}
+
+impl Host {
+    /// Whether `from`, in this life of its disk, may speak for `shard`.
+    pub(crate) fn is_genuine(&self, shard: ShardId, from: NodeId, incarnation: Incarnation) -> bool {
+        let named = self.shards.get(&shard).and_then(|replica| replica.paxos().configuration().incarnations.get(&from));
+        match named {
+            Some(named) => *named == incarnation,
+            None => self.config.met.get(&from) == Some(&incarnation),
+        }
+    }
+
+    /// `node` speaks, in this life of its disk. The first that is met is remembered, and counts once that is durable.
+    pub(crate) fn meet(&mut self, node: NodeId, incarnation: Incarnation) {
+        self.fabric.note_incarnation(node, incarnation);
+        if !self.config.met.contains_key(&node) && self.meeting.insert(node) {
+            self.turn.meetings.push((node, incarnation));
+        }
+    }
+
+    /// A meeting is durably remembered.
+    pub fn handle_met(&mut self, node: NodeId, incarnation: Incarnation) {
+        self.config.met.entry(node).or_insert(incarnation);
+    }
+
+    /// The nodes that knew this one by another life of its disk: what it had is lost, and its votes count for nothing until
+    /// it has been removed and added again.
+    pub fn strangers_to(&self) -> impl Iterator<Item = NodeId> {
+        self.disowned_by.iter().copied()
+    }
+
+    /// `node` says which life of this node's disk it has met.
+    pub(crate) fn note_known_as(&mut self, node: NodeId, me: Option<Incarnation>) {
+        match me {
+            Some(me) if me != self.config.incarnation => _ = self.disowned_by.insert(node),
+            Some(_) => _ = self.disowned_by.remove(&node),
+            None => {}
+        }
+    }
+
+    /// A message for a shard that has no replica here.
+    pub(crate) fn consider_joining(&mut self, shard: ShardId, configuration: u64) {
+        let left = self.config.left.get(&shard).copied().unwrap_or(0);
+        // A word of a configuration that is known to be history is late.
+        let known = self.config.map.get(shard).map(|info| info.configuration);
+        let is_news = configuration > left && known.is_some_and(|known| configuration >= known);
+        if is_news && !self.leaving.contains(&shard) {
+            self.joining.entry(shard).or_insert(Joining { number: configuration, write: None });
+        }
+    }
+
+    /// Marks in the log that nothing of before counts, for every shard that is being joined.
+    pub(crate) fn begin_joins(&mut self, write: u64) {
+        for (shard, joining) in &mut self.joining {
+            if joining.write.is_none() {
+                joining.write = Some(write);
+                self.records.push((*shard, Record::Retire));
+            }
+        }
+    }
+
+    /// Whether a shard to be joined has not been marked in the log.
+    pub(crate) fn has_new_joins(&self) -> bool {
+        self.joining.values().any(|joining| joining.write.is_none())
+    }
+
+    /// Writes up to `id` are durable: what was marked can be joined.
+    pub(crate) fn go_on_joining(&mut self, id: u64) {
+        let marked = self.joining.iter().filter(|(_, joining)| joining.write.is_some_and(|write| write <= id));
+        let marked: Vec<(ShardId, u64)> = marked.map(|(shard, joining)| (*shard, joining.number)).collect();
+        for (shard, number) in marked {
+            if let Some(joining) = self.joining.get_mut(&shard) {
+                // Told once; what follows is `handle_joined`.
+                joining.write = Some(u64::MAX);
+                self.turn.joins.push((shard, number));
+            }
+        }
+    }
+
+    /// That this node has joined `shard` in the configuration of this number is durable.
+    pub fn handle_joined(&mut self, shard: ShardId, number: u64) {
+        self.joining.remove(&shard);
+        self.config.left.remove(&shard);
+        let Some(info) = self.config.first_map.get(shard).cloned() else { return };
+        let Ok(quorum) = QuorumSystem::majority(info.voters.iter().copied()) else { return };
+        let (seed, rules) = (self.config.seed, self.config.rules.clone());
+        let genesis = Genesis { seed, rules, buckets: (info.first, info.last) };
+        let recovered = Recovered { floor: number, ..Recovered::fresh() };
+        if let Ok(replica) = Replica::new(&info, self.config.me, genesis, quorum, recovered, None) {
+            self.shards.insert(shard, replica);
+            self.released.remove(&shard);
+            self.touched.insert(shard);
+            // What leaders have told of it was not for this replica.
+            self.freshness.ask_anew();
+        }
+    }
+
+    /// What was stored of `shard` is gone, durably.
+    pub fn handle_left(&mut self, shard: ShardId) {
+        self.leaving.remove(&shard);
+        // Only now: a crash before would have left a log with a hole, and a checkpoint that does not fill it.
+        self.turn.releases.push((shard, Slot(u64::MAX - 1)));
+    }
+
+    /// Notices what stepping `shard` has changed about who takes part.
+    pub(crate) fn note_members(&mut self, now: Now, shard: ShardId) {
+        let Some(replica) = self.shards.get(&shard) else { return };
+        let paxos = replica.paxos();
+        let configuration = paxos.configuration();
+        let number = configuration.number;
+        if paxos.is_dispensable() {
+            return self.leave(shard, number);
+        }
+        let known = self.members.insert(shard, (number, paxos.is_leader()));
+        if known == Some((number, paxos.is_leader())) {
+            return;
+        }
+        let configuration = configuration.clone();
+        self.config.map.set_members(shard, number, configuration.quorum.voters());
+        self.covers.renew(shard);
+        if number > 0 && self.leads.contains(&shard) {
+            let untold = peers_of(&self.config).filter(|node| !configuration.contains(*node)).collect();
+            self.untold.insert(shard, untold);
+            self.tell_members(now.mono);
+        } else {
+            self.untold.remove(&shard);
+        }
+    }
+
+    /// Tells who takes part in the shards led here, and changed since they began, to those who do not: they may be asked, or
+    /// may not know that they have left. Repeated until they have heard it.
+    pub(crate) fn tell_members(&mut self, now: Mono) {
+        for (&shard, nodes) in &self.untold {
+            let Some(replica) = self.shards.get(&shard) else { continue };
+            for &node in nodes.iter().filter(|&&node| self.fabric.hears(now, node)) {
+                let configuration = replica.paxos().configuration().clone();
+                self.outgoing.entry(node).or_default().push(PeerMessage::Members { shard, configuration });
+            }
+        }
+    }
+
+    /// `node` may have forgotten, or missed, who takes part where.
+    pub(crate) fn tell_again(&mut self, node: NodeId) {
+        for &shard in &self.leads {
+            let Some(configuration) = self.shards.get(&shard).map(|replica| replica.paxos().configuration()) else {
+                continue;
+            };
+            if configuration.number > 0 && !configuration.contains(node) {
+                self.untold.entry(shard).or_default().insert(node);
+            }
+        }
+    }
+
+    /// A leader says who takes part in a shard.
+    pub(crate) fn on_members(&mut self, from: NodeId, shard: ShardId, configuration: &Configuration) {
+        let number = configuration.number;
+        self.config.map.set_members(shard, number, configuration.quorum.voters());
+        if let Some(replica) = self.shards.get_mut(&shard) {
+            let me = self.config.me;
+            if !replica.paxos().has_joined() && number >= replica.paxos().floor() && !configuration.contains(me) {
+                // It was to join, and is not wanted any more.
+                self.leave(shard, number);
+            } else {
+                replica.fall_behind(from, number);
+                self.touched.insert(shard);
+            }
+        }
+        self.outgoing.entry(from).or_default().push(PeerMessage::MembersHeard { shard, number });
+    }
+
+    /// `from` has heard who takes part in a shard.
+    pub(crate) fn on_members_heard(&mut self, from: NodeId, shard: ShardId, number: u64) {
+        if self.members.get(&shard).is_some_and(|(known, _)| *known == number)
+            && let Some(untold) = self.untold.get_mut(&shard)
+        {
+            untold.remove(&from);
+            if untold.is_empty() {
+                self.untold.remove(&shard);
+            }
+        }
+    }
+
+    fn leave(&mut self, shard: ShardId, number: u64) {
+        self.shards.remove(&shard);
+        self.members.remove(&shard);
+        self.elections.found(shard);
+        self.leads.remove(&shard);
+        self.leases.drop(shard);
+        for set in [&mut self.busy, &mut self.unflushed, &mut self.stalled, &mut self.uncut, &mut self.awaiting] {
+            set.remove(&shard);
+        }
+        self.config.left.insert(shard, number);
+        self.leaving.insert(shard);
+        self.freshness.drop(shard);
+        self.forget_pull(shard);
+        self.untold.remove(&shard);
+        self.turn.leaves.push((shard, number));
+    }
+}
+
+/// What a node that is about to start knows of others' lives.
+pub type Met = BTreeMap<NodeId, Incarnation>;

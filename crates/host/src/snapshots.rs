@@ -1,0 +1,234 @@
+//! Checkpoints on their way from node to node, in parts, asked for one by one.
+//!
+//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part: so it comes no faster
+//! than it can be stored, and what is stored need not come again, after a lost connection or a restart. The sender holds
+//! the checkpoint as it was when the first part was asked for. The parts travel beside everything else.
+
+use crate::clock::Mono;
+use crate::host::Host;
+use crate::turn::{PartRead, Staging};
+use bytes::Bytes;
+use paxos::{NodeId, Slot};
+use placement::ShardId;
+use shard::{RestoreError, Stored};
+use std::collections::{BTreeMap, VecDeque};
+use wire::peer::{Frame, PartOf, PeerMessage};
+
+/// Checkpoints that come in at a time; others wait.
+const MAX_PULLS: usize = 2;
+/// Parts being read for others at a time; who asks beyond that asks again.
+const MAX_READS: usize = 8;
+/// A part that has not come by then is asked for again, in microseconds.
+const PATIENCE: u64 = 2_000_000;
+/// So often; then whoever needs it begins anew.
+const ATTEMPTS: u32 = 3;
+
+/// One checkpoint that comes in.
+#[derive(Debug)]
+struct Pull {
+    from: NodeId,
+    slot: Option<Slot>,
+    after: Option<Bytes>,
+    /// When the last part was asked for, or is to be.
+    at: Mono,
+    attempts: u32,
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// To be asked for.
+    Due,
+    Asked,
+    /// A part is being stored.
+    Storing,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots {
+    pulls: BTreeMap<ShardId, Pull>,
+    waiting: VecDeque<(ShardId, NodeId)>,
+    /// What came before a restart.
+    staged: BTreeMap<ShardId, (Slot, Bytes)>,
+    /// Parts being read for others.
+    reading: usize,
+    /// When the next part may be asked for, at the rate allowed.
+    free_at: Mono,
+}
+
+impl Snapshots {
+    /// What the stores hold of checkpoints that had not come in as a whole.
+    pub fn new(staged: BTreeMap<ShardId, (Slot, Bytes)>) -> Self {
+        Self { staged, ..Self::default() }
+    }
+
+    /// When something is next to be done.
+    pub fn next_tick(&self) -> Option<Mono> {
+        let due = |pull: &Pull| match pull.step {
+            Step::Due => Some(pull.at),
+            Step::Asked => Some(pull.at.plus(PATIENCE)),
+            Step::Storing => None,
+        };
+        self.pulls.values().filter_map(due).min()
+    }
+
+    /// How many come in, or wait for their turn.
+    pub fn incoming(&self) -> usize {
+        self.pulls.len() + self.waiting.len()
+    }
+}
+
+impl Host {
+    /// The replica of `shard` lacks more than `from`'s log goes back to.
+    pub(crate) fn want_snapshot(&mut self, now: Mono, shard: ShardId, from: NodeId) {
+        let snapshots = &mut self.snapshots;
+        if snapshots.pulls.contains_key(&shard) || snapshots.waiting.iter().any(|(waiting, _)| *waiting == shard) {
+            return;
+        }
+        snapshots.waiting.push_back((shard, from));
+        self.pull_next(now);
+    }
+
+    fn pull_next(&mut self, now: Mono) {
+        while self.snapshots.pulls.len() < MAX_PULLS
+            && let Some((shard, from)) = self.snapshots.waiting.pop_front()
+        {
+            let (slot, after) = self.snapshots.staged.remove(&shard).unzip();
+            let pull = Pull { from, slot, after, at: now, attempts: 0, step: Step::Due };
+            self.snapshots.pulls.insert(shard, pull);
+        }
+    }
+
+    /// Asks for what is due.
+    pub(crate) fn tick_snapshots(&mut self, now: Mono) {
+        let shards: Vec<ShardId> = self.snapshots.pulls.keys().copied().collect();
+        for shard in shards {
+            let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { continue };
+            match pull.step {
+                Step::Due if now >= pull.at => {
+                    pull.step = Step::Asked;
+                    pull.at = now;
+                    let ask = PeerMessage::Pull { shard, slot: pull.slot, after: pull.after.clone() };
+                    self.outgoing.entry(pull.from).or_default().push(ask);
+                }
+                Step::Asked if now >= pull.at.plus(PATIENCE) => {
+                    pull.attempts += 1;
+                    pull.step = Step::Due;
+                    pull.at = now;
+                    if pull.attempts >= ATTEMPTS {
+                        self.end_pull(now, shard);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn end_pull(&mut self, now: Mono, shard: ShardId) {
+        self.snapshots.pulls.remove(&shard);
+        if let Some(replica) = self.shards.get_mut(&shard) {
+            replica.end_install();
+            self.touched.insert(shard);
+        }
+        self.pull_next(now);
+    }
+
+    /// Another node asks for the next part of a checkpoint here.
+    pub(crate) fn on_pull(&mut self, from: NodeId, shard: ShardId, slot: Option<Slot>, after: Option<Bytes>) {
+        if self.snapshots.reading < MAX_READS && self.shards.contains_key(&shard) {
+            self.snapshots.reading += 1;
+            self.turn.part_reads.push(PartRead { shard, to: from, slot, after });
+        }
+    }
+
+    /// What a [`PartRead`] found; `None`: that checkpoint is not held, or there is none.
+    pub fn handle_part_read(&mut self, read: &PartRead, found: Option<PartOf>) {
+        self.snapshots.reading = self.snapshots.reading.saturating_sub(1);
+        let &PartRead { shard, to, slot, .. } = read;
+        match found {
+            Some(part) => {
+                let (epoch, incarnation) = (self.frame_epoch(to), self.config.incarnation);
+                let messages = vec![PeerMessage::Part(Box::new(part))];
+                self.turn.bulk.push((to, Frame { epoch, incarnation, messages }));
+            }
+            None => self.outgoing.entry(to).or_default().push(PeerMessage::NoPart { shard, slot }),
+        }
+    }
+
+    /// A part has come.
+    pub(crate) fn on_part(&mut self, now: Mono, from: NodeId, part: PartOf) {
+        let PartOf { shard, slot, after, head, pages, last } = part;
+        let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { return };
+        let expected = pull.step == Step::Asked && pull.from == from && pull.after == after;
+        if !expected || pull.slot.is_some_and(|begun| begun != slot) {
+            return;
+        }
+        let Some(replica) = self.shards.get_mut(&shard).filter(|replica| slot > replica.applied()) else {
+            // It has caught up by itself meanwhile.
+            return self.end_pull(now, shard);
+        };
+        if last && !replica.begin_install() {
+            // Its own checkpoint is being written: this part is asked for again when that is done.
+            pull.step = Step::Due;
+            pull.at = now.plus(10_000);
+            return;
+        }
+        pull.slot = Some(slot);
+        pull.attempts = 0;
+        pull.after = pages.last().map(|(key, _)| key.clone()).or_else(|| after.clone());
+        pull.step = Step::Storing;
+        let bytes: usize = pages.iter().map(|(key, page)| key.len() + page.len()).sum();
+        let takes = (bytes as u64).saturating_mul(1_000_000) / self.config.snapshot_rate.max(1);
+        self.snapshots.free_at = self.snapshots.free_at.max(now).plus(takes);
+        self.turn.stagings.push(Staging { shard, slot, after, head, pages, last });
+    }
+
+    /// The sender holds that checkpoint no more, or has none.
+    pub(crate) fn on_no_part(&mut self, now: Mono, from: NodeId, shard: ShardId, slot: Option<Slot>) {
+        let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { return };
+        if pull.from != from || pull.step != Step::Asked || pull.slot != slot {
+            return;
+        }
+        if slot.is_none() {
+            return self.end_pull(now, shard);
+        }
+        (pull.slot, pull.after, pull.step, pull.at) = (None, None, Step::Due, now);
+    }
+
+    /// A part is stored, and more will follow; or it does not fit what is there, and everything begins anew.
+    pub fn handle_staged(&mut self, shard: ShardId, fits: bool) {
+        let at = self.snapshots.free_at;
+        let Some(pull) = self.snapshots.pulls.get_mut(&shard).filter(|pull| pull.step == Step::Storing) else { return };
+        (pull.step, pull.at) = (Step::Due, at);
+        if !fits {
+            (pull.slot, pull.after) = (None, None);
+            if let Some(replica) = self.shards.get_mut(&shard) {
+                replica.end_install();
+                self.touched.insert(shard);
+            }
+        }
+    }
+
+    /// This node leaves `shard`: nothing more of it is to come.
+    pub(crate) fn forget_pull(&mut self, shard: ShardId) {
+        self.snapshots.pulls.remove(&shard);
+        self.snapshots.staged.remove(&shard);
+        self.snapshots.waiting.retain(|(waiting, _)| *waiting != shard);
+    }
+
+    /// The whole checkpoint is in place, durably, and this is what it holds; `None` if it was refused as too old.
+    pub fn handle_installed(&mut self, now: Mono, shard: ShardId, stored: Option<&Stored>) -> Result<(), RestoreError> {
+        if let (Some(replica), Some(stored)) = (self.shards.get_mut(&shard), stored) {
+            replica.install(stored)?;
+            self.touched.insert(shard);
+        }
+        self.end_pull(now, shard);
+        Ok(())
+    }
+
+    /// How many checkpoints come in from other nodes, or wait for their turn.
+    pub fn incoming_snapshots(&self) -> usize {
+        self.snapshots.incoming()
+    }
+}

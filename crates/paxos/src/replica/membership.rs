@@ -1,0 +1,221 @@
+//! From one configuration to the next.
+//!
+//! * Nothing is proposed behind a stop, nor proposed again: what phase 1 shows behind one was never chosen, for whoever
+//!   proposed it had another value in the stop's place, and a quorum that had accepted it would have shown that too.
+//! * Proposing a stop ends the leader's lease. So once it is chosen, nobody answers alone in the old configuration.
+//! * A replica changes over when it knows the stop chosen. A leader stands anew in the next configuration, whose ballots
+//!   are all above those of the one before: so no ballot leads in two, and what was accepted behind a stop before it was
+//!   known shows itself by its ballot, and is not reported.
+//! * A voter of the next configuration holds everything through the stop, for only then does it know that it is one; that
+//!   the stop is chosen is in its log before anything that it promises there.
+
+use super::{Effect, Replica, Role};
+use crate::{Ballot, Configuration, Message, NodeId, Slot, Value};
+
+/// Why a stop was not proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// This replica cannot propose anything.
+    #[error("this replica does not lead")]
+    NotLeader,
+    /// One change at a time.
+    #[error("another change of this shard is under way")]
+    Stopping,
+}
+
+impl Replica {
+    /// Proposes the end of this configuration; `next` gets the number behind it. Nothing else is proposed until the next
+    /// configuration has a leader.
+    pub fn propose_stop(&mut self, next: Configuration) -> Result<Slot, StopError> {
+        match &self.role {
+            Role::Leader(office) if office.stopping => return Err(StopError::Stopping),
+            Role::Leader(_) => {}
+            _ => return Err(StopError::NotLeader),
+        }
+        let next = Configuration { number: self.configuration.number + 1, ..next };
+        let slot = self.propose_all([Value::Stop(Box::new(next))]);
+        self.note_stop();
+        self.check();
+        Ok(slot)
+    }
+
+    /// Whether [`Replica::propose`] would take anything: it leads, and its configuration goes on.
+    pub fn accepts_proposals(&self) -> bool {
+        matches!(&self.role, Role::Leader(office) if !office.stopping)
+    }
+
+    /// Whether this replica votes, or listens.
+    pub fn is_member(&self) -> bool {
+        self.has_joined() && self.configuration.contains(self.me)
+    }
+
+    /// Whether it knows the configuration that it joined with. Before, it only learns, and holds nothing that anybody needs.
+    pub fn has_joined(&self) -> bool {
+        self.configuration.number >= self.floor
+    }
+
+    /// The number of the configuration that it joined with.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Whether this replica votes.
+    pub(super) fn votes(&self) -> bool {
+        self.has_joined() && self.quorum().contains(self.me)
+    }
+
+    /// Whether the configuration without this replica has chosen something: an accept quorum of it holds all that this one
+    /// does, and nobody needs it any more.
+    pub fn is_dispensable(&self) -> bool {
+        self.has_joined() && !self.is_member() && self.beyond_stop
+    }
+
+    /// A snapshot of everything up to `slot` is in place and durable; `configuration` governs what is behind. What this log
+    /// holds up to there counts no more.
+    pub fn install(&mut self, slot: Slot, configuration: Configuration) {
+        if slot <= self.delivered {
+            return;
+        }
+        self.delivered = slot;
+        if slot <= self.chosen {
+            return self.check();
+        }
+        assert!(!self.is_leader(), "a leader holds everything");
+        self.tail.cut(slot);
+        self.chosen = slot;
+        self.safe = self.safe.max(slot);
+        self.first = self.first.max(slot.next());
+        if let Some(following) = &mut self.following {
+            following.through = following.through.max(slot);
+        }
+        if configuration.number > self.configuration.number {
+            self.enter(configuration);
+        }
+        if let Some(catchup) = self.catchup {
+            self.catchup = None;
+            self.fetch(catchup.from, catchup.target);
+        }
+        self.count_promises();
+        self.check();
+    }
+
+    /// The log before this slot is gone.
+    pub fn trim(&mut self, through: Slot) {
+        self.first = self.first.max(through.next());
+    }
+
+    /// Whether `message` can be understood here. Ballots and votes are the business of one configuration; whoever is in an
+    /// earlier one is told that there is more, and whoever is in a later one is asked for it.
+    pub(super) fn is_common_ground(&mut self, from: NodeId, configuration: u64, message: &Message) -> bool {
+        match message {
+            // About chosen values, which are the same for all.
+            Message::Fetch { .. } | Message::Learn { .. } | Message::Ahead { .. } | Message::Trimmed { .. } => true,
+            _ if configuration < self.configuration.number => {
+                let chosen = self.chosen;
+                self.send(from, Message::Ahead { chosen });
+                false
+            }
+            _ if configuration > self.configuration.number => {
+                let target = self.chosen.next();
+                self.fall_behind(from, target);
+                false
+            }
+            Message::Canvass { .. } => self.configuration.contains(from) && self.votes(),
+            // What only voters say to voters.
+            Message::Canvassed { .. }
+            | Message::Prepare { .. }
+            | Message::Promise { .. }
+            | Message::TakeOver { .. }
+            | Message::Confirm { .. }
+            | Message::Confirmed { .. } => self.quorum().contains(from) && self.votes(),
+            // Between members. (A standby that once voted may have promised more than its leader knows.)
+            Message::Refuse { .. } | Message::Accept { .. } | Message::Ack { .. } | Message::Watermark { .. } => {
+                self.configuration.contains(from) && self.is_member()
+            }
+        }
+    }
+
+    /// `from` is known to be in the configuration of this number. If that is later than this one, it is asked for what is
+    /// missing here.
+    pub fn hear_of_configuration(&mut self, from: NodeId, number: u64) {
+        if number > self.configuration.number {
+            let target = self.chosen.next();
+            self.fall_behind(from, target);
+        }
+        self.check();
+    }
+
+    /// This configuration is history, somebody says who holds everything up to `target`. Whatever office this replica had or
+    /// sought in it is worth nothing.
+    pub(super) fn fall_behind(&mut self, from: NodeId, target: Slot) {
+        if target > self.chosen {
+            self.role = Role::Follower;
+            self.following = None;
+            self.fetch(from, target);
+        }
+    }
+
+    pub(super) fn on_trimmed(&mut self, from: NodeId, first: Slot) {
+        if first <= self.chosen.next() {
+            return;
+        }
+        if self.has_joined() && !self.is_member() {
+            // So long ago that nobody remembers.
+            self.beyond_stop = true;
+        }
+        if !self.has_joined() || self.catchup.is_some_and(|catchup| catchup.from == from) {
+            self.effects.push_back(Effect::WantSnapshot { from });
+        }
+    }
+
+    /// The stop of this configuration is chosen here.
+    pub(super) fn enter(&mut self, next: Configuration) {
+        assert!(next.number > self.configuration.number, "configurations count up");
+        let led = self.is_leader();
+        if led {
+            // So that the others change over before they are asked to promise.
+            self.tell(|peer, chosen| peer.told < chosen, &|_| true);
+        }
+        self.configuration = next;
+        self.tail.forget_earlier(self.configuration.number, self.chosen);
+        self.following = None;
+        self.beyond_stop = false;
+        self.role = Role::Follower;
+        if led && self.votes() {
+            self.stand_again();
+        }
+    }
+
+    /// The last value proposed is a stop.
+    pub(super) fn note_stop(&mut self) {
+        if let Role::Leader(office) = &mut self.role {
+            office.stopping = true;
+            office.stop_at = office.next.prev();
+        }
+    }
+
+    /// Whether it takes part no more, or not yet, and must ask for what follows.
+    pub(super) fn asks_on(&self) -> bool {
+        !self.has_joined() || !self.is_member() && !self.beyond_stop
+    }
+
+    /// A former member asks whether it is still needed, a future one for what it must know.
+    pub(super) fn ask_whether_needed(&mut self, alive: &dyn Fn(NodeId) -> bool) {
+        if !self.asks_on() {
+            return;
+        }
+        let after = self.chosen;
+        let member = self.configuration.members().find(|&node| node != self.me && alive(node));
+        if let Some(member) = member {
+            self.send(member, Message::Fetch { after });
+        }
+    }
+
+    /// Whether `ballot` may not hold a lease any more: its leader has proposed the end of its configuration.
+    pub fn may_lease(&self) -> Option<Ballot> {
+        match &self.role {
+            Role::Leader(office) if !office.stopping => Some(office.ballot),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Changing who takes part: what an operator asks for becomes a stop in the shard's own log.
+
+use crate::replica::{Origin, Replica};
+use crate::vantage::Mono;
+use paxos::replica::{StopError, TransferError};
+use paxos::{Configuration, Incarnation, NodeId, QuorumSystem, Slot};
+use wire::{AnswerBody, Change, Refusal};
+
+/// A standby may vote once it lacks no more than this many slots: it has them before anybody notices.
+const CAUGHT_UP: u64 = 512;
+
+impl Replica {
+    /// An operator's request. `incarnation`: which life of the disk of a node that is to join is meant, if that node is heard.
+    /// A hand-over is tried until `until`.
+    pub fn handle_change(&mut self, origin: Origin, change: Change, incarnation: Option<Incarnation>, until: Mono) {
+        if !self.paxos.is_leader() {
+            return self.refuse(origin, self.not_leader());
+        }
+        if let Change::Lead(to) = change {
+            return match self.lead(to, until) {
+                Ok(()) => self.answer(origin, AnswerBody::Changed),
+                Err(refusal) => self.refuse(origin, refusal),
+            };
+        }
+        match self.next_configuration(change, incarnation) {
+            Ok(None) => self.answer(origin, AnswerBody::Changed),
+            Ok(Some(next)) => match self.paxos.propose_stop(next) {
+                Ok(slot) => self.changing = Some((slot, origin)),
+                Err(StopError::Stopping) => self.refuse(origin, Refusal::ChangeUnderWay),
+                Err(StopError::NotLeader) => self.refuse(origin, self.not_leader()),
+            },
+            Err(refusal) => self.refuse(origin, refusal),
+        }
+    }
+
+    fn lead(&mut self, to: NodeId, until: Mono) -> Result<(), Refusal> {
+        if to == self.me() {
+            return Ok(());
+        }
+        self.transfer(to, until).map_err(|error| match error {
+            TransferError::NotLeader => self.not_leader(),
+            TransferError::NotAVoter => cannot(format!("{to} does not vote in it: add and promote it first")),
+            TransferError::Behind { slots } => Refusal::CatchingUp { slots },
+        })
+    }
+
+    /// What the change leads to; `None` if everything is so already.
+    fn next_configuration(
+        &self,
+        change: Change,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Option<Configuration>, Refusal> {
+        let now = self.paxos.configuration();
+        let mut next = now.clone();
+        let mut voters = now.quorum.voters().to_vec();
+        match change {
+            Change::Add(node) if now.contains(node) => {}
+            Change::Add(node) => {
+                let life = incarnation.ok_or_else(|| cannot(format!("{node} is not heard: start it first")))?;
+                next.standbys.insert(node);
+                next.incarnations.insert(node, life);
+            }
+            Change::Promote(node) if voters.contains(&node) => {}
+            Change::Promote(node) => {
+                self.ready_to_vote(node)?;
+                next.standbys.remove(&node);
+                voters.push(node);
+            }
+            Change::Remove(node) if !now.contains(node) => {}
+            Change::Remove(node) => {
+                next.standbys.remove(&node);
+                next.incarnations.remove(&node);
+                voters.retain(|&voter| voter != node);
+            }
+            Change::Replace { old, new } if voters.contains(&new) && !now.contains(old) => {}
+            Change::Replace { old, new } => {
+                if !voters.contains(&old) {
+                    return Err(cannot(format!("{old} does not vote in it")));
+                }
+                self.ready_to_vote(new)?;
+                next.standbys.remove(&new);
+                next.incarnations.remove(&old);
+                voters.retain(|&voter| voter != old);
+                voters.push(new);
+            }
+            Change::Lead(_) => {}
+        }
+        if voters != now.quorum.voters() {
+            next.quorum = QuorumSystem::majority(voters).map_err(|error| cannot(error.to_string()))?;
+        }
+        Ok((next != *now).then_some(next))
+    }
+
+    fn ready_to_vote(&self, node: NodeId) -> Result<(), Refusal> {
+        if !self.paxos.configuration().standbys.contains(&node) {
+            return Err(cannot(format!("{node} is not a standby of it: add it first")));
+        }
+        match self.paxos.lag(node) {
+            Some(slots) if slots > CAUGHT_UP => Err(Refusal::CatchingUp { slots }),
+            None => Err(Refusal::CatchingUp { slots: self.paxos.chosen().0 }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A stop at `slot` is applied: whoever asked for it hears so.
+    pub(crate) fn changed(&mut self, slot: Slot) {
+        if let Some((at, origin)) = self.changing.take() {
+            if at == slot {
+                self.answer(origin, AnswerBody::Changed);
+            } else {
+                self.changing = Some((at, origin));
+            }
+        }
+    }
+}
+
+fn cannot(reason: String) -> Refusal {
+    Refusal::CannotChange { reason }
+}
