@@ -165,7 +165,7 @@ impl Host {
             match message {
                 PeerMessage::Paxos { shard, configuration, message } => {
                     if !self.shards.contains_key(&shard) {
-                        self.consider_joining(shard, configuration);
+                        self.consider_joining(shard, configuration, &message);
                         continue;
                     }
                     if !self.is_genuine(shard, from, frame.incarnation) {
@@ -365,10 +365,15 @@ impl Host {
         self.uncut = self.shards.keys().copied().collect();
     }
 
-    /// Asks for a checkpoint of `shard`, which pins an old part of the log.
-    pub fn checkpoint_shard(&mut self, shard: ShardId) {
-        if self.shards.contains_key(&shard) {
+    /// `shard` pins an old part of the log, up to `through`: it is checkpointed. If the log is `pressed` for space and that is
+    /// done already, whoever still lacks those slots must take a snapshot.
+    pub fn handle_laggard(&mut self, shard: ShardId, through: Slot, pressed: bool) {
+        let Some(replica) = self.shards.get_mut(&shard) else { return };
+        if replica.checkpointed() < through {
             self.uncut.insert(shard);
+        } else if pressed {
+            replica.release(true);
+            self.touched.insert(shard);
         }
     }
 

@@ -11,7 +11,7 @@
 
 use crate::clock::{Mono, Now};
 use crate::host::{Host, peers_of};
-use paxos::{Configuration, Incarnation, NodeId, QuorumSystem, Record, Recovered, Slot};
+use paxos::{Configuration, Incarnation, Message, NodeId, QuorumSystem, Record, Recovered, Slot};
 use placement::ShardId;
 use shard::{Genesis, Replica};
 use std::collections::BTreeMap;
@@ -64,13 +64,14 @@ impl Host {
         }
     }
 
-    /// A message for a shard that has no replica here.
-    pub(crate) fn consider_joining(&mut self, shard: ShardId, configuration: u64) {
+    /// A message for a shard that has no replica here. Only a leader's proposals show that this node takes part; answers may
+    /// be late ones to a replica that is gone.
+    pub(crate) fn consider_joining(&mut self, shard: ShardId, configuration: u64, message: &Message) {
+        if !matches!(message, Message::Accept { .. } | Message::Watermark { .. }) {
+            return;
+        }
         let left = self.config.left.get(&shard).copied().unwrap_or(0);
-        // A word of a configuration that is known to be history is late.
-        let known = self.config.map.get(shard).map(|info| info.configuration);
-        let is_news = configuration > left && known.is_some_and(|known| configuration >= known);
-        if is_news && !self.leaving.contains(&shard) {
+        if configuration > left && !self.leaving.contains(&shard) && self.config.map.get(shard).is_some() {
             self.joining.entry(shard).or_insert(Joining { number: configuration, write: None });
         }
     }
@@ -181,6 +182,11 @@ impl Host {
     pub(crate) fn on_members(&mut self, from: NodeId, shard: ShardId, configuration: &Configuration) {
         let number = configuration.number;
         self.config.map.set_members(shard, number, configuration.quorum.voters());
+        if !configuration.contains(self.config.me) && !self.shards.contains_key(&shard) {
+            // Whatever speaks of this node's part in that configuration, or an earlier one, is late.
+            let left = self.config.left.entry(shard).or_default();
+            *left = number.max(*left);
+        }
         if let Some(replica) = self.shards.get_mut(&shard) {
             let me = self.config.me;
             if !replica.paxos().has_joined() && number >= replica.paxos().floor() && !configuration.contains(me) {

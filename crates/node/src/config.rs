@@ -124,13 +124,15 @@ pub struct Storage {
     pub segment_mib: u32,
     /// Log of one shard after which it is checkpointed, in KiB.
     pub checkpoint_kib: usize,
+    /// The log is kept for nodes that lag, or are down, up to this many MiB; who needs more takes a checkpoint instead.
+    pub log_mib: u64,
     /// A checkpoint is fetched from another node no faster than this, in MiB a second.
     pub snapshot_mib_per_s: u64,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { segment_mib: 32, checkpoint_kib: 2_048, snapshot_mib_per_s: 128 }
+        Self { segment_mib: 32, checkpoint_kib: 2_048, log_mib: 1_024, snapshot_mib_per_s: 128 }
     }
 }
 
@@ -185,6 +187,8 @@ pub struct NodeConfig {
     pub segment_bytes: u32,
     /// Bytes of log after which a shard is checkpointed.
     pub checkpoint_bytes: usize,
+    /// Bytes of log kept for nodes that lag.
+    pub log_bytes: u64,
     /// Bytes a second at which a checkpoint is fetched from another node.
     pub snapshot_rate: u64,
     nodes: Vec<(NodeId, NodeRow)>,
@@ -234,7 +238,7 @@ impl NodeConfig {
                 2 * probe_ms
             )));
         }
-        let Storage { segment_mib, checkpoint_kib, snapshot_mib_per_s } = file.storage;
+        let Storage { segment_mib, checkpoint_kib, log_mib, snapshot_mib_per_s } = file.storage;
         if !(1..=1_024).contains(&segment_mib) || checkpoint_kib == 0 || snapshot_mib_per_s == 0 {
             return Err(invalid(format!(
                 "storage: segment_mib is {segment_mib} (1 to 1024), checkpoint_kib {checkpoint_kib} and \
@@ -259,6 +263,7 @@ impl NodeConfig {
             clock_drift_ppm,
             segment_bytes: segment_mib << 20,
             checkpoint_bytes: checkpoint_kib << 10,
+            log_bytes: log_mib << 20,
             snapshot_rate: snapshot_mib_per_s << 20,
             nodes,
         };

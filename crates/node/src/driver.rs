@@ -157,7 +157,7 @@ impl Node {
         let peers: Vec<NodeId> = config.peers().into_iter().map(|(node, _)| node).collect();
         let (figures, asked) = telemetry::channel();
         let host = Host::new(host_config, shards, clock::now())?;
-        let (log, log_done) = LogThread::start(log).map_err(system("start the log's thread"))?;
+        let (log, log_done) = LogThread::start(log, config.log_bytes).map_err(system("start the log's thread"))?;
         let (pages, page_done) = PageThread::start(pages).map_err(system("start the checkpoints' thread"))?;
         tracing::info!(node = %config.node, quic = %quic_addr, http = %http_addr, replicas, boot = data.boots(), "started");
         Ok(Self {
@@ -327,7 +327,11 @@ impl Node {
                 self.host.handle_written(id);
             }
             LogDone::Read(read, values) => self.host.handle_log_read(read, values),
-            LogDone::Laggards(shards) => shards.into_iter().for_each(|shard| self.host.checkpoint_shard(shard)),
+            LogDone::Laggards(shards, pressed) => {
+                for (shard, through) in shards {
+                    self.host.handle_laggard(shard, through, pressed);
+                }
+            }
             LogDone::Failed(error) => return Err(error.into()),
         }
         Ok(())

@@ -38,8 +38,8 @@ pub enum LogDone {
     Written(u64, LogStats, Duration),
     /// What a peer needs.
     Read(LogRead, Vec<Value>),
-    /// These shards pin old segments.
-    Laggards(Vec<ShardId>),
+    /// These shards pin old segments, up to these slots; and whether the log takes more space than it should.
+    Laggards(Vec<(ShardId, Slot)>, bool),
     /// The log is out of use; the node stops.
     Failed(LogError),
 }
@@ -55,13 +55,15 @@ pub struct LogThread {
 impl LogThread {
     /// Starts the thread. What it has done comes out of the receiver, which holds more than the jobs that can wait: so
     /// the thread never waits for the driver, and the driver may wait for the thread.
-    pub fn start(log: impl Log + Send + 'static) -> std::io::Result<(Self, mpsc::Receiver<LogDone>)> {
+    ///
+    /// Beyond `budget` bytes the log is not kept for peers that lag.
+    pub fn start(log: impl Log + Send + 'static, budget: u64) -> std::io::Result<(Self, mpsc::Receiver<LogDone>)> {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
         let stopping = Arc::new(AtomicBool::new(false));
         let told = stopping.clone();
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            let mut worker = Worker { log, done, stopping: told };
+            let mut worker = Worker { log, budget, done, stopping: told };
             if let Err(error) = worker.run(&todo) {
                 worker.report(LogDone::Failed(error));
             }
@@ -92,6 +94,7 @@ impl LogThread {
 
 struct Worker<L> {
     log: L,
+    budget: u64,
     done: mpsc::Sender<LogDone>,
     stopping: Arc<AtomicBool>,
 }
@@ -196,9 +199,10 @@ impl<L: Log> Worker<L> {
             Err(error) => return Err(error),
         }
         if self.log.stats().segments > 4 {
-            let laggards: Vec<ShardId> = self.log.laggards().into_iter().map(|laggard| laggard.shard).collect();
+            let laggards = self.log.laggards().into_iter().map(|laggard| (laggard.shard, laggard.through));
+            let laggards: Vec<(ShardId, Slot)> = laggards.collect();
             if !laggards.is_empty() {
-                self.report(LogDone::Laggards(laggards));
+                self.report(LogDone::Laggards(laggards, self.log.stats().bytes > self.budget));
             }
         }
         Ok(())

@@ -27,14 +27,14 @@ impl Replica {
     /// Hands the office over to `to` as soon as that node holds everything proposed; nothing is proposed meanwhile, and
     /// until `until` at most.
     pub fn transfer(&mut self, to: NodeId, until: Mono) -> Result<(), TransferError> {
-        match self.paxos.lag(to) {
-            _ if !self.paxos.is_leader() => Err(TransferError::NotLeader),
-            None => Err(TransferError::NotAVoter),
-            Some(_) => {
-                self.handing = Some((to, until));
-                Ok(())
-            }
+        if !self.paxos.is_leader() {
+            return Err(TransferError::NotLeader);
         }
+        if !self.paxos.configuration().quorum.contains(to) {
+            return Err(TransferError::NotAVoter);
+        }
+        self.handing = Some((to, until));
+        Ok(())
     }
 
     /// Whether it waits for its successor to catch up.

@@ -53,6 +53,8 @@ pub struct Plan {
     pub clock_drift_ppm: u64,
     /// A shard is checkpointed after so many bytes.
     pub checkpoint_bytes: usize,
+    /// Logs are not kept for those who lag: they take snapshots.
+    pub pressed: bool,
     /// Of the clients.
     pub options: Options,
     /// Whether frames travel as bytes.
@@ -120,6 +122,7 @@ impl Plan {
         }
         plan.turn_delay = *random.pick(&[0, 0, 20, 300]);
         plan.checkpoint_bytes = *random.pick(&[300, 1_500, 6_000, 40_000, 1 << 20]);
+        plan.pressed = random.chance(300_000);
         plan.players = usize::try_from(random.between(4, 7)).unwrap_or(4);
         plan.hot_fields = random.index(4) + 1;
         plan.act_every = random.between(380, 560) * MS;
@@ -158,6 +161,7 @@ impl Plan {
             support: SECOND,
             clock_drift_ppm: MAX_DRIFT_PPM,
             checkpoint_bytes: 1 << 20,
+            pressed: false,
             options: Options { request_timeout: Duration::from_secs(5), ..Options::default() },
             encode: false,
             script: Vec::new(),

@@ -44,7 +44,8 @@ pub fn run(plan: Plan, traced: bool) -> Report {
         Some(format!("an assertion failed at {}: {}", cluster.now, what.unwrap_or_default()))
     };
     let digest = cluster.digest();
-    Report { seed, digest, stats: cluster.stats, failure, lines: cluster.trace.into_lines() }
+    let stats = Stats { stops: cluster.judge.stops, receipts: cluster.judge.receipts, ..cluster.stats };
+    Report { seed, digest, stats, failure, lines: cluster.trace.into_lines() }
 }
 
 /// A run's panics are told in its report, not on the terminal.

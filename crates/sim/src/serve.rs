@@ -99,6 +99,9 @@ impl Cluster {
                 self.stats.checkpoints += 1;
                 self.trace.note(self.now, || format!("{node}         s{shard} checkpointed at {slot}"));
                 host.handle_checkpointed(shard, slot);
+                if self.plan.pressed {
+                    host.handle_laggard(shard, slot, true);
+                }
             }
             Ok(Some(Done::Chunk(shard, chunk, page))) => {
                 self.stats.chunk_loads += 1;

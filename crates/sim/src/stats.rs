@@ -139,6 +139,8 @@ counters! {
     reads = "reads",
     /// Reads that failed.
     failed_reads = "reads failed",
+    /// Receipts checked against everything acknowledged, whoever acknowledged it.
+    receipts = "receipts checked",
     /// Slots applied, counted once a shard.
     slots = "slots",
     /// Batches proposed.

@@ -73,9 +73,12 @@ impl Replica {
     pub fn transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
         let Role::Leader(office) = &self.role else { return Err(TransferError::NotLeader) };
         let ballot = office.ballot;
-        let behind = office.lag(to).filter(|_| self.quorum().contains(to)).ok_or(TransferError::NotAVoter)?;
-        if behind > 0 {
-            return Err(TransferError::Behind { slots: behind });
+        if to == self.me || !self.quorum().contains(to) {
+            return Err(TransferError::NotAVoter);
+        }
+        let slots = office.lag(to).unwrap_or(self.chosen.0);
+        if slots > 0 {
+            return Err(TransferError::Behind { slots });
         }
         self.role = Role::Follower;
         self.following = None;

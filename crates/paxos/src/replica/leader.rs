@@ -32,6 +32,8 @@ pub(super) struct Office {
 /// What a leader knows of another voter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
+    /// Has acknowledged something of this leader: what is below says something.
+    heard: bool,
     /// Has accepted everything from `start` through here.
     acked: Slot,
     /// Holds everything chosen up to here.
@@ -68,6 +70,7 @@ struct Reads {
 impl Office {
     pub fn new(ballot: Ballot, start: Slot, peers: &[NodeId]) -> Self {
         let peer = Peer {
+            heard: false,
             acked: start.prev(),
             chosen: Slot::ZERO,
             safe: Slot::ZERO,
@@ -89,9 +92,11 @@ impl Office {
         }
     }
 
-    /// How many proposed slots `node` has not acknowledged; `None` if it does not vote.
     pub fn lag(&self, node: NodeId) -> Option<u64> {
-        self.peers.get(&node).map(|peer| self.last().0 - peer.acked.0)
+        let peer = self.peers.get(&node).filter(|peer| peer.heard)?;
+        // What it has acknowledged says nothing of what was chosen before this leader's first slot.
+        let held = if peer.chosen < self.start.prev() { peer.chosen } else { peer.acked.max(peer.chosen) };
+        Some(self.last().0.saturating_sub(held.0))
     }
 
     fn last(&self) -> Slot {
@@ -119,7 +124,7 @@ impl Replica {
         }
     }
 
-    /// How many slots `node` has not acknowledged of what this leader has proposed; `None` if it does not vote, or this
+    /// How many slots `node` lacks of what this leader has proposed; `None` if it has not acknowledged anything yet, or this
     /// replica does not lead.
     pub fn lag(&self, node: NodeId) -> Option<u64> {
         match &self.role {
@@ -258,6 +263,7 @@ impl Replica {
             return;
         }
         let Some(peer) = office.peers.get_mut(&from) else { return };
+        peer.heard = true;
         peer.acked = peer.acked.max(through);
         peer.chosen = peer.chosen.max(held.chosen);
         peer.safe = peer.safe.max(held.safe);

@@ -205,9 +205,12 @@ impl Replica {
             return;
         }
         let after = self.chosen;
-        let member = self.configuration.members().find(|&node| node != self.me && alive(node));
-        if let Some(member) = member {
-            self.send(member, Message::Fetch { after });
+        let members: Vec<NodeId> =
+            self.configuration.members().filter(|&node| node != self.me && alive(node)).collect();
+        if !members.is_empty() {
+            // Each in its turn: one of them may have left too.
+            self.send(members[self.asked % members.len()], Message::Fetch { after });
+            self.asked = self.asked.wrapping_add(1);
         }
     }
 

@@ -165,6 +165,8 @@ pub struct Replica {
     floor: u64,
     /// Something behind the stop that this configuration began with is chosen.
     beyond_stop: bool,
+    /// How often it was asked whether this replica is still needed.
+    asked: usize,
     following: Option<Following>,
     /// A ballot whose leader has said that it holds it no more.
     released: Option<Ballot>,
@@ -206,6 +208,7 @@ impl Replica {
             first: recovered.first,
             floor: recovered.floor,
             beyond_stop: false,
+            asked: 0,
             following: None,
             released: None,
             catchup: None,

@@ -2,7 +2,7 @@
 
 use super::{N1, N2, N3, ack, ballot, command, effects, leader, majority_of_three, sent, tell};
 use crate::machine::{Event, Machine};
-use paxos::{Ballot, Effect, Message, NodeId, Replica, Slot, Token};
+use paxos::{Ballot, Effect, Message, NodeId, Replica, Slot, Token, replica::TransferError};
 
 #[test]
 fn window_counts_what_is_proposed_and_not_chosen() {
@@ -228,4 +228,28 @@ fn dead_voter_leaves_nothing_to_flush_until_it_lives_again() {
     assert!(replica.wants_flush(&|_| true));
     replica.flush_watermark(&|_| true);
     assert_eq!(told(&mut replica), [(N3, watermark)]);
+}
+
+#[test]
+fn lag_is_unknown_until_the_first_acknowledgement() {
+    let mut replica = leader();
+    replica.propose(command("A")).expect("it leads");
+    assert_eq!((replica.lag(N2), replica.lag(N3)), (None, None), "a promise says nothing of what is held");
+    tell(&mut replica, N2, ack(0, 0));
+    assert_eq!((replica.lag(N2), replica.lag(N3)), (Some(2), None));
+    tell(&mut replica, N2, ack(2, 0));
+    assert_eq!(replica.lag(N2), Some(0));
+    assert_eq!(replica.lag(NodeId(9)), None, "it is nobody's business here");
+}
+
+#[test]
+fn nobody_hands_over_to_a_voter_that_has_said_nothing() {
+    let mut replica = leader();
+    replica.handle_persisted(Token(2));
+    tell(&mut replica, N2, ack(1, 0));
+    assert_eq!(replica.chosen(), Slot(1));
+    assert_eq!(replica.transfer(N3), Err(TransferError::Behind { slots: 1 }));
+    assert_eq!(replica.transfer(N1), Err(TransferError::NotAVoter));
+    assert_eq!(replica.transfer(N2), Ok(()));
+    assert_eq!(replica.transfer(N2), Err(TransferError::NotLeader));
 }
