@@ -1,11 +1,12 @@
 //! A storm of claims: many clients at once, a field for each claim, and some fields that two of them want.
 //!
 //! Each client goes through its claims in order and asks again until it has a definite answer, so at the end every claim
-//! is either won or lost to somebody. What the answers must be is checked here; what the replicas hold afterwards is the
-//! caller's to compare with `Storm::ownership`.
+//! is either won or lost to somebody. What the answers must be is checked here, and what the replicas hold afterwards.
 
+use crate::operator::Operator;
 use checker::Ownership;
 use client::{Applied, Client, Error, Options, Player, Profile};
+use paxos::NodeId;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -166,6 +167,24 @@ impl Aftermath {
         assert_eq!(owners.len(), self.plan.distinct + self.plan.contested, "a field without a winner");
         assert_eq!(losers, self.plan.contested, "as many losers as contested fields");
         ownership
+    }
+
+    /// Checks that the replicas of each of `nodes`, which hold everything between them, have exactly what was acknowledged.
+    ///
+    /// # Panics
+    /// If one has less, more, or something else.
+    pub fn is_at(&self, operator: &Operator, nodes: impl Iterator<Item = NodeId>) {
+        let mut ownership = self.ownership();
+        let fields: Vec<FieldId> = ownership.iter().map(|(field, _)| field).collect();
+        for node in nodes {
+            let owners = operator.owners_at(node, fields.iter().copied());
+            let replica = node.to_string();
+            ownership.verify(&replica, |field| owners.get(&field).copied()).unwrap_or_else(|error| panic!("{error}"));
+            for (field, owner) in &owners {
+                ownership.compare(&replica, *field, Some(*owner)).unwrap_or_else(|error| panic!("{error}"));
+            }
+            assert_eq!(owners.len(), ownership.len(), "{replica} has fields with owners whom nobody told so");
+        }
     }
 
     /// How long after `since` each of `shards` first served a claim again, asked of nodes that `counts`: the longest.

@@ -1,12 +1,10 @@
 //! Real load, real failure: `kill -9` in the middle of a storm of claims. What was acknowledged is there afterwards, with
 //! the same owner at every replica.
 
-use checker::Ownership;
 use cluster_tests::storm::{Aftermath, Plan, Storm};
 use cluster_tests::{Cluster, Operator, Options};
 use paxos::NodeId;
 use std::time::{Duration, Instant};
-use world::FieldId;
 
 /// 10,000 claims that nobody disputes and 2,000 fields that two clients want, by 64 clients.
 const PLAN: Plan = Plan { clients: 64, distinct: 10_000, contested: 2_000, patience: Duration::from_secs(50) };
@@ -133,19 +131,9 @@ fn tell(after: &Aftermath) {
 
 /// Compares what was acknowledged with what every replica holds; says how long they took to catch up.
 fn every_replica_has(cluster: &Cluster, operator: &Operator, after: &Aftermath) -> Duration {
-    let mut ownership: Ownership = after.ownership();
     let begin = Instant::now();
     operator.wait_caught_up(LONG);
     let took = begin.elapsed();
-    let fields: Vec<FieldId> = ownership.iter().map(|(field, _)| field).collect();
-    for node in cluster.nodes() {
-        let owners = operator.owners_at(node, fields.iter().copied());
-        let replica = node.to_string();
-        ownership.verify(&replica, |field| owners.get(&field).copied()).unwrap_or_else(|error| panic!("{error}"));
-        for (field, owner) in &owners {
-            ownership.compare(&replica, *field, Some(*owner)).unwrap_or_else(|error| panic!("{error}"));
-        }
-        assert_eq!(owners.len(), ownership.len(), "{replica} has fields with owners whom nobody told so");
-    }
+    after.is_at(operator, cluster.nodes());
     took
 }

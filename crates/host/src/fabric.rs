@@ -192,11 +192,17 @@ impl Fabric {
         self.peers.get(&node).filter(|_| self.hears.contains(&node))?.incarnation
     }
 
-    /// `node` speaks as this life of its disk.
-    pub fn note_incarnation(&mut self, node: NodeId, incarnation: Incarnation) {
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.incarnation = Some(incarnation);
+    /// `node` speaks as this life of its disk. With another disk it has started anew too, and counts its starts and words
+    /// from the beginning.
+    pub fn note_incarnation(&mut self, node: NodeId, incarnation: Incarnation) -> Changes {
+        let Some(peer) = self.peers.get_mut(&node) else { return Changes::default() };
+        let before = peer.incarnation.replace(incarnation);
+        if before.is_none_or(|before| before == incarnation) {
+            return Changes::default();
         }
+        (peer.boot, peer.word) = (None, 0);
+        peer.hears.clear();
+        Changes { view: true, restarted: vec![node], back: Vec::new() }
     }
 
     /// The peers heard when it was last looked.
@@ -315,6 +321,17 @@ mod tests {
         let seq = one.poll_probe(Mono(0)).expect("it is time");
         assert_eq!(one.on_heard(Mono(1), NodeId(2), seq, &word(3, 52)).0, None);
         assert_eq!(one.on_heard(Mono(1), NodeId(2), seq, &word(4, 2)).0, Some(Mono(0)));
+    }
+
+    #[test]
+    fn a_new_disk_is_a_restart_although_its_starts_count_from_one_again() {
+        let mut one = fabric(1, 1);
+        let word = |number| Word { number, wall: Millis(0), boot: 1, hears: vec![NodeId(1)] };
+        assert_eq!(one.note_incarnation(NodeId(2), Incarnation(7)), Changes::default());
+        assert!(one.on_probe(Mono(0), NodeId(2), &word(50)).view);
+        assert_eq!(one.note_incarnation(NodeId(2), Incarnation(8)).restarted, [NodeId(2)]);
+        assert!(one.on_probe(Mono(0), NodeId(2), &word(1)).view, "its first word is news");
+        assert_eq!(one.note_incarnation(NodeId(2), Incarnation(8)), Changes::default());
     }
 
     #[test]

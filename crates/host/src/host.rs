@@ -160,7 +160,7 @@ impl Host {
 
     /// A frame of a peer.
     pub fn handle_frame(&mut self, now: Now, from: NodeId, frame: Frame) {
-        self.meet(from, frame.incarnation);
+        self.meet(now, from, frame.incarnation);
         for message in frame.messages {
             match message {
                 PeerMessage::Paxos { shard, configuration, message } => {
@@ -320,9 +320,12 @@ impl Host {
         at
     }
 
-    /// Whether every shard this node holds has a leader that this node would follow, and every one it leads serves.
+    /// Whether every shard this node holds has a leader that this node would follow, every one it leads serves, and its
+    /// votes count wherever it has any.
     pub fn is_ready(&self) -> bool {
-        self.elections.leaderless() == 0 && self.leads.iter().all(|shard| self.shards[shard].is_serving())
+        self.elections.leaderless() == 0
+            && self.disowned().is_none()
+            && self.leads.iter().all(|shard| self.shards[shard].is_serving())
     }
 
     /// How many shards it holds have no leader that it would follow.

@@ -37,8 +37,9 @@ impl Host {
     }
 
     /// `node` speaks, in this life of its disk. The first that is met is remembered, and counts once that is durable.
-    pub(crate) fn meet(&mut self, node: NodeId, incarnation: Incarnation) {
-        self.fabric.note_incarnation(node, incarnation);
+    pub(crate) fn meet(&mut self, now: Now, node: NodeId, incarnation: Incarnation) {
+        let changes = self.fabric.note_incarnation(node, incarnation);
+        self.notice(now, &changes);
         if !self.config.met.contains_key(&node) && self.meeting.insert(node) {
             self.turn.meetings.push((node, incarnation));
         }
@@ -49,10 +50,16 @@ impl Host {
         self.config.met.entry(node).or_insert(incarnation);
     }
 
-    /// The nodes that knew this one by another life of its disk: what it had is lost, and its votes count for nothing until
-    /// it has been removed and added again.
-    pub fn strangers_to(&self) -> impl Iterator<Item = NodeId> {
-        self.disowned_by.iter().copied()
+    /// In how many shards this node's votes count for nothing with another member, and with whom: it knew this node by
+    /// another life of its disk, so what this node had promised is lost. That lasts until it is removed and added again.
+    pub fn disowned(&self) -> Option<(usize, NodeId)> {
+        let disowned = |configuration: &Configuration| {
+            let named = configuration.incarnations.contains_key(&self.config.me);
+            self.disowned_by.iter().copied().find(|&by| !named && configuration.contains(by))
+        };
+        let mut shards = self.shards.values().filter_map(|replica| disowned(replica.paxos().configuration()));
+        let by = shards.next()?;
+        Some((1 + shards.count(), by))
     }
 
     /// `node` says which life of this node's disk it has met.
@@ -220,6 +227,13 @@ impl Host {
         self.leases.drop(shard);
         for set in [&mut self.busy, &mut self.unflushed, &mut self.stalled, &mut self.uncut, &mut self.awaiting] {
             set.remove(&shard);
+        }
+        // A checkpoint that waits for its log would be written over what is cleared now.
+        let waiting = self.writing.iter_mut().map(|writing| &mut writing.cuts).chain([&mut self.turn.cuts]);
+        for cuts in waiting {
+            let before = cuts.len();
+            cuts.retain(|(of, _)| *of != shard);
+            self.cutting = self.cutting.saturating_sub(before - cuts.len());
         }
         self.config.left.insert(shard, number);
         self.leaving.insert(shard);

@@ -6,14 +6,14 @@ use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::log_thread::{LogDone, LogJob, LogThread};
 use crate::page_thread::{self, PageDone, PageJob, PageThread};
+use crate::ready::Ready;
 use crate::telemetry::{self, Ask, Asking, Telemetry};
-use gateway::{Missing, Readiness};
 use host::{Host, HostConfig, Mono, RecoveredShard, Turn};
 use paxos::{NodeId, Recovered};
 use shard::ConnId;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use storage::{DataDir, Incarnation, LogOptions, Membership, Pages, StoreOptions, Stores};
 use tokio::sync::mpsc;
@@ -34,16 +34,6 @@ const UPKEEP_EVERY: u64 = 5_000_000;
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
 /// Then lets what is queued reach the network for at most this long.
 const NETWORK_GRACE: Duration = Duration::from_millis(500);
-
-/// What stands between the node and serving; the gateway reads it.
-#[derive(Debug, Default)]
-struct Ready(Mutex<Vec<Missing>>);
-
-impl Readiness for Ready {
-    fn missing(&self) -> Vec<Missing> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// One node, ready to run.
 pub struct Node {
@@ -170,7 +160,7 @@ impl Node {
             page_done,
             clients: Clients::new(config.cluster, config.token_key),
             http: Some(http),
-            ready: Arc::new(Ready(Mutex::new(vec![starting()]))),
+            ready: Arc::new(Ready::starting()),
             data,
             support: Some(config.support),
             buffer: Vec::new(),
@@ -255,7 +245,7 @@ impl Node {
         let waited = clock::now().mono.since(now.mono);
         self.telemetry.turn(&turn, Duration::from_micros(waited));
         self.carry_out(turn)?;
-        self.note_readiness();
+        self.ready.note(&self.host);
         if now.mono >= self.upkeep_at {
             self.upkeep_at = now.mono.plus(UPKEEP_EVERY);
             self.telemetry.upkeep();
@@ -478,19 +468,6 @@ impl Node {
         Instant::now() + Duration::from_micros(wait)
     }
 
-    fn note_readiness(&self) {
-        let mut missing = self.ready.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.host.is_ready() {
-            missing.clear();
-            return;
-        }
-        let leaderless = self.host.leaderless();
-        let detail = format!("{leaderless} shards have no leader that this node follows");
-        if missing.first().is_none_or(|first| first.detail != detail) {
-            *missing = vec![Missing { what: "leader", detail }];
-        }
-    }
-
     /// Makes the next start short.
     async fn checkpoint(&mut self) -> Result<(), NodeError> {
         // Others lead at once, instead of missing this node first.
@@ -517,10 +494,6 @@ impl Node {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn starting() -> Missing {
-    Missing { what: "recovery", detail: "the node is starting".into() }
 }
 
 fn random_seed() -> Result<u64, NodeError> {

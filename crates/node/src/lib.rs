@@ -19,6 +19,7 @@ pub mod driver;
 mod error;
 pub mod log_thread;
 pub mod page_thread;
+mod ready;
 mod telemetry;
 
 pub use config::{ConfigError, NodeConfig, NodeFile};

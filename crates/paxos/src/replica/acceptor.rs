@@ -144,10 +144,13 @@ impl Replica {
 
     /// Asks `from` for what is chosen up to `target`, unless somebody was asked already.
     pub(super) fn fetch(&mut self, from: NodeId, target: Slot) {
-        if target > self.chosen && self.catchup.is_none_or(|catchup| catchup.target < target) {
+        if let Some(catchup) = self.catchup.as_mut().filter(|catchup| target > self.chosen && target <= catchup.target)
+        {
+            catchup.guide = from;
+        } else if target > self.chosen {
             let under_way = self.catchup.is_some();
             let before = self.chosen;
-            self.catchup = Some(Catchup { from, target, before });
+            self.catchup = Some(Catchup { from, guide: from, target, before });
             if !under_way {
                 let after = self.chosen;
                 self.send(from, Message::Fetch { after });

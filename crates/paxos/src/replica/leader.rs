@@ -237,11 +237,14 @@ impl Replica {
     }
 
     /// Asks again for what is missing: whoever was asked, or, if it brought nothing since the last look, the next living
-    /// voter.
+    /// member or whoever told of it.
     fn retry_catchup(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         let Some(mut catchup) = self.catchup else { return };
         if catchup.before == self.chosen || !alive(catchup.from) {
-            let members: Vec<NodeId> = self.configuration.members().collect();
+            let mut members: Vec<NodeId> = self.configuration.members().collect();
+            if !members.contains(&catchup.guide) {
+                members.push(catchup.guide);
+            }
             let at = members.iter().position(|&node| node == catchup.from).unwrap_or(0);
             let mut others = members.iter().cycle().skip(at + 1).take(members.len());
             match others.find(|&&node| node != self.me && alive(node)) {

@@ -135,7 +135,10 @@ struct Following {
 /// A catch-up under way.
 #[derive(Clone, Copy, Debug)]
 struct Catchup {
+    /// Who is asked.
     from: NodeId,
+    /// Who said last that there is more. It may be of a configuration that is not known here.
+    guide: NodeId,
     /// How far the log is known to be chosen somewhere.
     target: Slot,
     /// What was chosen here when it was last looked at.

@@ -1,0 +1,43 @@
+//! What stands between the node and serving, as `/readyz` tells it.
+
+use gateway::{Missing, Readiness};
+use host::Host;
+use std::sync::{Mutex, PoisonError};
+
+/// Written after every turn, read by whoever asks.
+#[derive(Debug)]
+pub(crate) struct Ready(Mutex<Vec<Missing>>);
+
+impl Readiness for Ready {
+    fn missing(&self) -> Vec<Missing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Ready {
+    /// Of a node that has not recovered yet.
+    pub fn starting() -> Self {
+        Self(Mutex::new(vec![Missing { what: "recovery", detail: "the node is starting".into() }]))
+    }
+
+    /// How things stand.
+    pub fn note(&self, host: &Host) {
+        let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.clear();
+        if host.is_ready() {
+            return;
+        }
+        if let Some((shards, by)) = host.disowned() {
+            let detail = format!(
+                "{by} has met this node with another disk: in {shards} shards its votes count for nothing until it is removed \
+                 from each and added again (icefarm admin replica remove|add|promote SHARD NODE)"
+            );
+            missing.push(Missing { what: "incarnation", detail });
+        }
+        let leaderless = host.leaderless();
+        if leaderless > 0 || missing.is_empty() {
+            let detail = format!("{leaderless} shards have no leader that this node follows");
+            missing.push(Missing { what: "leader", detail });
+        }
+    }
+}
