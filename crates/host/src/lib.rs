@@ -55,4 +55,4 @@ pub use clock::{Mono, Now};
 pub use config::{HostConfig, HostError, RecoveredShard};
 pub use host::Host;
 pub use survey::{PeerSurvey, ShardSurvey, Survey};
-pub use turn::{LogRead, PartRead, Staging, Turn, Write};
+pub use turn::{LogRead, PartRead, Turn, Write};

@@ -57,6 +57,9 @@ impl Host {
             let named = configuration.incarnations.contains_key(&self.config.me);
             self.disowned_by.iter().copied().find(|&by| !named && configuration.contains(by))
         };
+        if self.disowned_by.is_empty() {
+            return None;
+        }
         let mut shards = self.shards.values().filter_map(|replica| disowned(replica.paxos().configuration()));
         let by = shards.next()?;
         Some((1 + shards.count(), by))

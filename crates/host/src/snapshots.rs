@@ -6,7 +6,7 @@
 
 use crate::clock::Mono;
 use crate::host::Host;
-use crate::turn::{PartRead, Staging};
+use crate::turn::PartRead;
 use bytes::Bytes;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
@@ -158,9 +158,9 @@ impl Host {
 
     /// A part has come.
     pub(crate) fn on_part(&mut self, now: Mono, from: NodeId, part: PartOf) {
-        let PartOf { shard, slot, after, head, pages, last } = part;
+        let (shard, slot) = (part.shard, part.slot);
         let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { return };
-        let expected = pull.step == Step::Asked && pull.from == from && pull.after == after;
+        let expected = pull.step == Step::Asked && pull.from == from && pull.after == part.after;
         if !expected || pull.slot.is_some_and(|begun| begun != slot) {
             return;
         }
@@ -168,7 +168,7 @@ impl Host {
             // It has caught up by itself meanwhile.
             return self.end_pull(now, shard);
         };
-        if last && !replica.begin_install() {
+        if part.last && !replica.begin_install() {
             // Its own checkpoint is being written: this part is asked for again when that is done.
             pull.step = Step::Due;
             pull.at = now.plus(10_000);
@@ -176,12 +176,12 @@ impl Host {
         }
         pull.slot = Some(slot);
         pull.attempts = 0;
-        pull.after = pages.last().map(|(key, _)| key.clone()).or_else(|| after.clone());
+        pull.after = part.pages.last().map(|(key, _)| key.clone()).or_else(|| part.after.clone());
         pull.step = Step::Storing;
-        let bytes: usize = pages.iter().map(|(key, page)| key.len() + page.len()).sum();
+        let bytes: usize = part.pages.iter().map(|(key, page)| key.len() + page.len()).sum();
         let takes = (bytes as u64).saturating_mul(1_000_000) / self.config.snapshot_rate.max(1);
         self.snapshots.free_at = self.snapshots.free_at.max(now).plus(takes);
-        self.turn.stagings.push(Staging { shard, slot, after, head, pages, last });
+        self.turn.stagings.push(part);
     }
 
     /// The sender holds that checkpoint no more, or has none.

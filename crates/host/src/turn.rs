@@ -4,7 +4,7 @@ use bytes::Bytes;
 use paxos::{Incarnation, Message, NodeId, Record, Slot, Value};
 use placement::ShardId;
 use shard::Cut;
-use wire::peer::{Epoch, Frame, PeerMessage};
+use wire::peer::{Epoch, Frame, PartOf, PeerMessage};
 use world::ChunkId;
 
 /// Everything a turn wants done, in the order of its fields. Answers are taken afterwards: [`crate::Host::take_answers`].
@@ -25,7 +25,7 @@ pub struct Turn {
     /// Parts of checkpoints that other nodes need.
     pub part_reads: Vec<PartRead>,
     /// Parts of checkpoints that have come from other nodes.
-    pub stagings: Vec<Staging>,
+    pub stagings: Vec<PartOf>,
     /// Frames with parts of checkpoints, to be sent beside all others.
     pub bulk: Vec<(NodeId, Frame)>,
     /// Shards that this node is to join, in the configuration of this number.
@@ -71,23 +71,6 @@ pub struct PartRead {
     pub slot: Option<Slot>,
     /// It has everything up to this key.
     pub after: Option<Bytes>,
-}
-
-/// Put a part of a checkpoint of `shard` aside; with the last one, install it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Staging {
-    /// Whose.
-    pub shard: ShardId,
-    /// As of which slot.
-    pub slot: Slot,
-    /// What must be there already.
-    pub after: Option<Bytes>,
-    /// Its head.
-    pub head: Bytes,
-    /// Pages, by ascending key.
-    pub pages: Vec<(Bytes, Bytes)>,
-    /// It is complete: install it.
-    pub last: bool,
 }
 
 /// A frame is closed when it holds about this many bytes.

@@ -1,7 +1,7 @@
 //! The thread that owns the checkpoints: cuts in, chunks out. It never delays consensus, which has a thread of its own.
 
 use bytes::Bytes;
-use host::{PartRead, Staging};
+use host::PartRead;
 use paxos::Slot;
 use placement::ShardId;
 use shard::{Cut, Stored};
@@ -35,7 +35,7 @@ pub enum PageJob {
     /// Read the next part of a checkpoint for another node.
     ReadPart(PartRead),
     /// Put a part of another node's checkpoint aside; with the last one, install it.
-    Stage(Staging),
+    Stage(PartOf),
     /// This node joins a shard, in the configuration of this number.
     Join(ShardId, u64),
     /// This node has left a shard, in the configuration of this number.
@@ -119,7 +119,7 @@ pub(crate) fn load(pages: &impl Pages, shard: ShardId) -> Result<Option<Stored>,
 /// What changes the store, and may have to wait for space.
 enum Write {
     Cut(storage::Cut),
-    Stage(Staging),
+    Stage(PartOf),
     Member(ShardId, Membership),
 }
 
@@ -193,7 +193,7 @@ impl<P: Pages> Worker<P> {
                 self.pages.commit(std::slice::from_ref(cut))?;
                 Ok(PageDone::Committed(cut.shard, cut.slot))
             }
-            Write::Stage(Staging { shard, slot, after, head, pages, last }) => {
+            Write::Stage(PartOf { shard, slot, after, head, pages, last }) => {
                 let fits = self.pages.stage(*shard, *slot, after.as_deref(), pages)?;
                 if !(fits && *last) {
                     return Ok(PageDone::Staged(*shard, fits));

@@ -4,7 +4,7 @@ use gateway::{Missing, Readiness};
 use host::Host;
 use std::sync::{Mutex, PoisonError};
 
-/// Written after every turn, read by whoever asks.
+/// Written now and then, read by whoever asks.
 #[derive(Debug)]
 pub(crate) struct Ready(Mutex<Vec<Missing>>);
 

@@ -136,8 +136,7 @@ impl Telemetry {
     pub fn turn(&mut self, turn: &Turn, took: Duration) {
         self.turns.record(took);
         for items in &turn.batches {
-            #[allow(clippy::cast_precision_loss, reason = "at most some thousands")]
-            self.batch_items.record(*items as f64);
+            self.batch_items.record(float(*items as u64));
         }
         self.log_reads.increment(turn.log_reads.len() as u64);
     }
@@ -185,8 +184,7 @@ impl Telemetry {
         self.syncs.increment(log.syncs - before.syncs);
         self.log_records.increment(log.records - before.records);
         self.log_bytes.increment(log.written_bytes - before.written_bytes);
-        #[allow(clippy::cast_precision_loss, reason = "a gauge's form")]
-        self.node.log_size.set(log.bytes as f64);
+        self.node.log_size.set(float(log.bytes));
     }
 
     /// A checkpoint is durable.
@@ -244,8 +242,7 @@ fn per_shard(survey: &Survey) -> String {
         describe_gauge!("icefarm_shard_waiting_reads", "Reads that cannot be answered yet");
         for replica in &survey.shards {
             let shard = replica.shard.to_string();
-            #[allow(clippy::cast_precision_loss, reason = "a gauge's form")]
-            let set = |gauge: Gauge, value: u64| gauge.set(value as f64);
+            let set = |gauge: Gauge, value: u64| gauge.set(float(value));
             let of = |name: &'static str| gauge!(name, "shard" => shard.clone());
             set(of("icefarm_shard_leader_node"), replica.leader.map_or(0, |node| node.0.into()));
             set(of("icefarm_shard_chosen_slot"), replica.chosen.0);
@@ -292,8 +289,7 @@ impl NodeGauges {
     }
 
     fn set(&self, survey: &Survey, clients: usize) {
-        #[allow(clippy::cast_precision_loss, reason = "a gauge's form")]
-        let set = |gauge: &Gauge, value: usize| gauge.set(value as f64);
+        let set = |gauge: &Gauge, value: usize| gauge.set(float(value as u64));
         let sum = |of: fn(&ShardSurvey) -> usize| survey.shards.iter().map(of).sum::<usize>();
         set(&self.replicas, survey.replicas);
         set(&self.leads, survey.leads);
@@ -306,9 +302,15 @@ impl NodeGauges {
         let behind = |shard: &ShardSurvey| usize::try_from(shard.chosen.0 - shard.applied.0).unwrap_or(usize::MAX);
         set(&self.unapplied, survey.shards.iter().map(behind).max().unwrap_or(0));
         set(&self.clients, clients);
-        #[allow(clippy::cast_precision_loss, reason = "a gauge's form")]
-        self.clock_lead.set(survey.clock_lead_ms as f64 / 1e3);
+        let lead = float(survey.clock_lead_ms.unsigned_abs()) / 1e3;
+        self.clock_lead.set(if survey.clock_lead_ms < 0 { -lead } else { lead });
     }
+}
+
+/// In the only form that a gauge knows.
+#[allow(clippy::cast_precision_loss, reason = "nobody reads the seventeenth digit of a gauge")]
+fn float(value: u64) -> f64 {
+    value as f64
 }
 
 /// Every kind of refusal, as [`reason`] names it.

@@ -7,7 +7,7 @@ use crate::clock::Time;
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use bytes::Bytes;
-use host::{LogRead, PartRead, RecoveredShard, Staging, Write};
+use host::{LogRead, PartRead, RecoveredShard, Write};
 use paxos::{Record, Recovered, Slot, Value};
 use placement::{ShardId, ShardMap};
 use shard::{Cut, Stored};
@@ -49,7 +49,7 @@ enum PageJob {
     Cut(ShardId, Cut),
     Load(ShardId, ChunkId),
     ReadPart(PartRead),
-    Stage(Staging),
+    Stage(PartOf),
     Join(ShardId, u64),
     Leave(ShardId, u64),
 }
@@ -180,8 +180,8 @@ impl Disk {
     }
 
     /// Takes a part of another node's checkpoint.
-    pub fn stage(&mut self, now: Time, random: &mut Random, staging: Staging) -> Time {
-        self.page_jobs.push_back(PageJob::Stage(staging));
+    pub fn stage(&mut self, now: Time, random: &mut Random, part: PartOf) -> Time {
+        self.page_jobs.push_back(PageJob::Stage(part));
         self.page_time(now, random)
     }
 
@@ -242,7 +242,7 @@ impl Disk {
                 });
                 Some(Done::PartRead(read, found))
             }
-            Some(PageJob::Stage(Staging { shard, slot, after, head, pages, last })) => {
+            Some(PageJob::Stage(PartOf { shard, slot, after, head, pages, last })) => {
                 let fits = self.pages.stage(shard, slot, after.as_deref(), &pages)?;
                 if fits && last {
                     Some(Done::Installed(shard, self.install(shard, slot, &head)?))

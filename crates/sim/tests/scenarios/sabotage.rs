@@ -55,49 +55,37 @@ fn votes_that_nobody_cast_are_seen() {
     is_one_of(&failure, &["durability"]);
 }
 
+/// The leader of the only shard is cut off again and again, its clients with it, and believes that far less time has
+/// passed than the others do: it is slow to see that it is alone.
+fn cut_slow_leader_off(plan: &mut Plan) {
+    let seed = plan.seed;
+    *plan = Plan { players: 6, hot_fields: 1, act_every: 60 * MS, ..Plan::quiet(seed, 3, 3, 1) };
+    plan.act_until = Time(20 * SECOND);
+    for (clock, drift) in plan.clocks.iter_mut().zip([-400_000, 100_000, 100_000]) {
+        clock.drift_ppm = drift;
+    }
+    for nth in 0..5 {
+        let at = Time(SECOND + nth * 4 * SECOND);
+        let cut = Fault::Cut(Cut::Sides(vec![NodeId(1)]));
+        plan.script.extend([(at, cut), (at.plus(2_500 * MS), Fault::Heal)]);
+    }
+    plan.script.push((Time(21 * SECOND), Fault::Calm));
+}
+
 #[test]
 fn stale_strong_reads_under_a_ballot_that_nobody_confirmed_are_seen() {
-    // The leader of the only shard is cut off again and again, and its clients with it.
-    let cut_leaders_off = |plan: &mut Plan| {
-        let seed = plan.seed;
-        *plan = Plan { players: 6, hot_fields: 1, act_every: 60 * MS, ..Plan::quiet(seed, 3, 3, 1) };
-        plan.act_until = Time(20 * SECOND);
+    let failure = first_failure(40, Sabotage::ForgedConfirmations, |plan| {
+        cut_slow_leader_off(plan);
         plan.sabotage = Sabotage::ForgedConfirmations;
         // No lease is ever long enough to be of use.
         plan.support = MS;
-        // A leader that is slow to see that it is alone.
-        for (clock, drift) in plan.clocks.iter_mut().zip([-400_000, 100_000, 100_000]) {
-            clock.drift_ppm = drift;
-        }
-        for nth in 0..5 {
-            let at = Time(SECOND + nth * 4 * SECOND);
-            let cut = Fault::Cut(Cut::Sides(vec![NodeId(1)]));
-            plan.script.extend([(at, cut), (at.plus(2_500 * MS), Fault::Heal)]);
-        }
-        plan.script.push((Time(21 * SECOND), Fault::Calm));
-    };
-    let failure = first_failure(40, Sabotage::ForgedConfirmations, cut_leaders_off);
+    });
     is_one_of(&failure, &["linearizability", "receipts"]);
 }
 
 #[test]
 fn a_clock_that_drifts_past_the_margin_is_seen_to_break_a_lease() {
-    let cut_leaders_off = |plan: &mut Plan| {
-        let seed = plan.seed;
-        *plan = Plan { players: 6, hot_fields: 1, act_every: 60 * MS, ..Plan::quiet(seed, 3, 3, 1) };
-        plan.act_until = Time(20 * SECOND);
-        // The leader believes that far less time has passed than its supporters do.
-        for (clock, drift) in plan.clocks.iter_mut().zip([-400_000, 100_000, 100_000]) {
-            clock.drift_ppm = drift;
-        }
-        for nth in 0..5 {
-            let at = Time(SECOND + nth * 4 * SECOND);
-            let cut = Fault::Cut(Cut::Sides(vec![NodeId(1)]));
-            plan.script.extend([(at, cut), (at.plus(2_500 * MS), Fault::Heal)]);
-        }
-        plan.script.push((Time(21 * SECOND), Fault::Calm));
-    };
-    let failure = first_failure(40, Sabotage::None, cut_leaders_off);
+    let failure = first_failure(40, Sabotage::None, cut_slow_leader_off);
     is_one_of(&failure, &["leases", "receipts", "linearizability"]);
 }
 
