@@ -4,7 +4,9 @@ use client::Profile;
 use cluster_tests::cli::{Answer, run};
 use cluster_tests::{Cli, Cluster, Options, Scratch, program, until};
 use paxos::NodeId;
+use placement::{ShardId, ShardMap};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -13,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use transport::{Subject, Token, TokenKey};
-use world::{FieldId, Millis, Terrain};
+use world::rules::World;
+use world::{Bucket, ChunkId, FieldId, Millis, Rect, Terrain};
 
 const SMALL: Options = Options { nodes: 3, shards: 8 };
 const LONG: Duration = Duration::from_secs(30);
@@ -92,8 +95,26 @@ fn every_verb_of_a_player_has_its_status_and_its_object() {
 
 #[test]
 fn reads_say_what_they_are_worth_and_drawings_have_no_colours_in_a_pipe() {
-    let mut cluster = Cluster::start("reads", SMALL);
+    let mut cluster = Cluster::prepare("reads", SMALL);
+    let (seed, nodes) = (World::ice_age().seed, cluster.nodes().collect::<Vec<NodeId>>());
+    let map = ShardMap::initial(SMALL.shards, &nodes, 3).expect("as `up` makes it");
+    let shard = |chunk: ChunkId| map.shard_of(Bucket::of_chunk(seed, chunk)).shard;
+    let looked_at = Rect::new("30960,8180".parse().expect("a field"), 64, 32).expect("a view");
+    let here: BTreeSet<ShardId> = looked_at.chunks().map(shard).collect();
+    let elsewhere = (0..).find_map(|x| FieldId::new(x * 64, 0).ok().filter(|at| !here.contains(&shard(at.chunk()))));
+    let elsewhere = elsewhere.expect("a view of a few chunks is not on all eight shards");
+    let policy =
+        format!("[[reads]]\nshards = [{0}, {0}]\nlevel = \"bounded:700\"\n\n[rules]", shard(elsewhere.chunk()));
+    let world = edited_world(cluster.folder(), "[rules]", &policy);
+    cluster.up_with(&["--world", &world.to_string_lossy()]);
     let cli = cluster.cli();
+    for verb in ["field", "view"] {
+        let answer = cli.json(&format!("{verb} {elsewhere}"), 0);
+        let receipts = answer["receipts"].as_array().cloned().unwrap_or_else(|| vec![answer["receipt"].clone()]);
+        let own = receipts.iter().find(|receipt| receipt["shard"] == shard(elsewhere.chunk()).0);
+        assert_receipt(own.expect("from the shard that was asked"), "bounded:700");
+        assert_receipt(&cli.json(&format!("field {elsewhere} --read strong"), 0)["receipt"], "strong");
+    }
     cli.json("claim 30980,8190 --as scrat --character mammoth", 0);
     assert_receipt(&cli.json("field 30980,8190", 0)["receipt"], "strong");
     until("every replica has it", LONG, || {
@@ -229,7 +250,8 @@ fn every_verb_explains_itself_and_the_examples_in_the_help_work() {
         pending.extend(names.filter(|name| *name != "help").map(|name| format!("{verb} {name}")));
     }
     assert!(verbs > 18, "only {verbs} verbs were found");
-    let runnable = ["up", "node", "cluster", "completions"];
+    // `watch` goes on for ever: `processes.rs` has it.
+    let runnable = ["up", "node", "cluster", "completions", "watch"];
     examples.retain(|line| !runnable.contains(&line.split_whitespace().next().unwrap_or_default()));
     // These need five nodes: `members.rs` has them.
     examples.retain(|line| !line.starts_with("admin replica") && !line.starts_with("admin transfer-leader"));
@@ -384,6 +406,8 @@ fn up_refuses_impossible_clusters_and_worlds_before_it_writes_anything() {
         ("grows_on = [\"ice\", \"snow\", \"tundra\", \"pine\"]", "grows_on = [\"lava\"]", "lava"),
         ("fields_per_chunk = 64", "fields_per_chunk = 65", "65"),
         ("starting_acorns", "staring_acorns", "staring_acorns"),
+        ("[rules]", "[[reads]]\nlevel = 'fresh'\n[rules]", "'fresh'"),
+        ("[rules]", "[[reads]]\nshards = [1, 65]\nlevel = \"strong\"\n[rules]", "[1, 65]"),
     ] {
         let world = edited_world(scratch.path(), before, after);
         let text = fs::read_to_string(&world).expect("just written");

@@ -1,7 +1,10 @@
 //! `icefarm up` and its nodes as processes: who stops whom, who tells what, and what is still there afterwards.
 
-use cluster_tests::{Cli, Cluster, Options, http, program, until};
+use cluster_tests::program::{self, Program};
+use cluster_tests::{Cli, Cluster, Options, http, until};
 use paxos::NodeId;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -181,4 +184,53 @@ fn one_node_alone_and_five_with_three_voters_each_serve_claims() {
         cluster.operator().wait_caught_up(LONG);
         cluster.down();
     }
+}
+
+#[test]
+fn a_watch_tells_every_change_once_although_the_node_it_asks_is_killed() {
+    let mut cluster = Cluster::prepare("watch", Options { nodes: 3, shards: 8 });
+    cluster.up();
+    let cli = cluster.cli();
+    cli.json("claim 30980,8190 --as scrat", 0);
+    let mut watch = Program::start("watch", cli.command().args(["watch", "30960,8180", "--json"]));
+    let lines = |watch: &Program| -> Vec<Value> {
+        let said = watch.stdout();
+        // What ends without a newline is not all of it.
+        let whole = said.rfind('\n').map_or("", |end| &said[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+    };
+    let wait_for = |watch: &Program, count: usize| {
+        until(&format!("{count} lines"), LONG, || {
+            let lines = lines(watch);
+            if lines.len() >= count { Ok(lines) } else { Err(format!("{lines:?} {}", watch.stderr())) }
+        })
+    };
+    let view = &wait_for(&watch, 1)[0];
+    assert_eq!((&view["outcome"], &view["fields"][0]["owner"]), (&json!("ok"), &json!("scrat")));
+
+    cli.json("claim 30981,8190 --as sid", 0);
+    let lines_now = wait_for(&watch, 2);
+    assert_eq!(lines_now[1]["event"], "changed");
+    assert_eq!((&lines_now[1]["field"]["x"], &lines_now[1]["field"]["owner"]), (&json!(30981), &json!("sid")));
+    assert_eq!(lines_now[1]["receipt"]["level"], "eventual");
+
+    // Whichever node it asks: each is killed and comes back, and the land goes on changing.
+    let mut expected = 2;
+    for node in cluster.nodes() {
+        cluster.kill(node);
+        for word in ["abandon", "claim"] {
+            cli.json(&format!("{word} 30981,8190 --as sid --timeout 30s"), 0);
+            expected += 1;
+            wait_for(&watch, expected);
+        }
+        cluster.restart(node);
+        cluster.wait_ready(&cluster.nodes().collect::<Vec<_>>(), LONG);
+    }
+    let versions = |lines: &[Value]| -> Vec<u64> {
+        lines[1..].iter().map(|line| line["field"]["version"].as_u64().expect("a number")).collect()
+    };
+    assert_eq!(versions(&lines(&watch)), [1, 2, 3, 4, 5, 6, 7], "each once, in order");
+
+    watch.signal(Signal::INT);
+    assert_eq!(watch.wait_ended(LONG).code(), Some(0), "{}", watch.stderr());
 }

@@ -10,7 +10,7 @@ use crate::slab::Key;
 use crate::split;
 use crate::timers::Now;
 use paxos::NodeId;
-use wire::{Answer, AnswerBody, Receipt, Refusal, Reply};
+use wire::{Answer, AnswerBody, Query, Receipt, Refusal, Reply};
 
 /// Hints followed without a pause: enough to find a leader through an old one, too few for a loop to do harm.
 const MAX_HOPS: u32 = 3;
@@ -41,6 +41,7 @@ impl ClientProto {
         }
         let is_current = sent.is_some();
         let learns = is_current && part.asks_leader();
+        let waits_for_nothing = !matches!(part.body, Body::Read { query: Query::Changes { .. }, .. });
         match answer.body {
             AnswerBody::Applied { outcome, receipt } if part.is_command() => {
                 let op = part.op;
@@ -55,8 +56,8 @@ impl ClientProto {
                 self.session.saw(receipt.shard, receipt.slot);
                 match sent {
                     Some(_) if learns => self.leads(key, receipt.node),
-                    Some(sent) => self.nodes.measured(node, self.now.since(sent)),
-                    None => {}
+                    Some(sent) if waits_for_nothing => self.nodes.measured(node, self.now.since(sent)),
+                    _ => {}
                 }
                 self.gather(key, reply, receipt);
             }

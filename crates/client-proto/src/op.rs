@@ -1,10 +1,20 @@
 //! Operations as the embedder sees them.
 
-use paxos::NodeId;
+use paxos::{NodeId, Slot};
 use placement::ShardId;
 use std::fmt;
 use wire::{Holdings, Level, NodeReport, Receipt, ReplicaReport};
 use world::{FieldId, FieldView, Outcome, PlayerName, PlayerView, Rect};
+
+impl Read {
+    /// What it gets where neither it nor the map names a level: the truth about a thing, a quick look at land.
+    pub fn usual_level(&self) -> Level {
+        match self {
+            Self::Field(_) | Self::Wallet(_) | Self::Player(_) => Level::Strong,
+            Self::View(_) | Self::Watch(_) | Self::Changes { .. } => Level::Eventual,
+        }
+    }
+}
 
 /// One operation under way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +44,17 @@ pub enum Read {
     Field(FieldId),
     /// The owned fields of a rectangle, from every shard that holds a part of it. No snapshot across shards.
     View(Rect),
+    /// All fields of a rectangle that anybody ever owned, from every shard that holds a part of it: how a watch begins.
+    Watch(Rect),
+    /// What has changed in a shard's part of a rectangle behind a slot; waits for a while if nothing has. How a watch goes on.
+    Changes {
+        /// Which shard.
+        shard: ShardId,
+        /// Where.
+        rect: Rect,
+        /// The slot of the shard's last receipt.
+        seen: Slot,
+    },
     /// A player's wallet, from its own shard.
     Wallet(PlayerName),
     /// A player's wallet, and what it has on every shard's land.
@@ -57,9 +78,9 @@ pub enum Success {
         /// What the answer is worth.
         receipt: Receipt,
     },
-    /// To [`Read::View`].
+    /// To [`Read::View`], [`Read::Watch`] and [`Read::Changes`].
     View {
-        /// The owned fields, by packed id.
+        /// The fields, by packed id.
         fields: Vec<FieldView>,
         /// One per shard, by shard.
         receipts: Vec<Receipt>,

@@ -29,6 +29,12 @@ impl Options {
         u64::try_from(self.request_timeout.as_millis()).expect("at most 100 s")
     }
 
+    /// How long a watcher's question waits for a change. An answer comes in time, so that a node that does not answer is told
+    /// from one where nothing changes.
+    pub(crate) fn watch_for(&self) -> Duration {
+        self.attempt_timeout / 2
+    }
+
     /// With everything brought into its range.
     pub(crate) fn in_range(mut self) -> Self {
         const TICK: Duration = Duration::from_millis(1);

@@ -58,7 +58,7 @@ pub(crate) struct Op {
 #[derive(Debug)]
 pub(crate) enum What {
     Command(RequestNo),
-    Read { read: Read, level: Level, from: Option<NodeId>, gathered: Option<Box<Gathered>> },
+    Read { read: Read, level: Option<Level>, from: Option<NodeId>, gathered: Option<Box<Gathered>> },
     Report,
 }
 
@@ -221,14 +221,24 @@ impl ClientProto {
         Ok(self.begin(What::Command(number), part, Vec::new()))
     }
 
-    /// Begins a read. With `from`, that node and no other is asked, for every part.
-    pub fn start_read(&mut self, now: Now, read: Read, level: Level, from: Option<NodeId>) -> Result<OpId, StartError> {
+    /// Begins a read. Without a level each part gets the usual one of its shard. With `from`, that node and no other is asked, for
+    /// every part.
+    pub fn start_read(
+        &mut self,
+        now: Now,
+        read: Read,
+        level: Option<Level>,
+        from: Option<NodeId>,
+    ) -> Result<OpId, StartError> {
         self.at(now);
         let seed = self.admit(split::parts(&self.routes, read))?;
-        let mut parts = split::split(seed, &self.routes, read, level, from);
-        let others = parts.split_off(1);
-        let first = parts.pop().expect("every read has a part");
-        let gathered = matches!(read, Read::View(_) | Read::Player(_)).then(Box::default);
+        let mut parts = split::split(seed, &self.routes, read, level, from, self.options.watch_for()).into_iter();
+        let Some(first) = parts.next() else {
+            let Read::Changes { shard, .. } = read else { unreachable!("every shard is one of the map's") };
+            return Err(StartError::NoSuchShard(shard));
+        };
+        let others = parts.collect();
+        let gathered = matches!(read, Read::View(_) | Read::Watch(_) | Read::Player(_)).then(Box::default);
         Ok(self.begin(What::Read { read, level, from, gathered }, first, others))
     }
 
@@ -345,9 +355,10 @@ impl ClientProto {
             let op = self.ops.get_mut(key).expect("listed just now");
             let What::Read { read, level, from, gathered } = &mut op.what else { continue };
             *gathered = Some(Box::default());
-            let mut parts = split::split(seed, &self.routes, *read, *level, *from);
-            let others = parts.split_off(1);
-            let first = parts.pop().expect("every read has a part");
+            let wait = self.options.watch_for();
+            let mut parts = split::split(seed, &self.routes, *read, *level, *from, wait).into_iter();
+            let first = parts.next().expect("a read of many parts has some");
+            let others = parts.collect();
             self.set_parts(key, first, others);
         }
     }

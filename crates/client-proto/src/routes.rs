@@ -3,7 +3,7 @@
 //! Invariant: the rows cover every bucket exactly once, and each has a voter.
 
 use paxos::NodeId;
-use placement::{ShardId, ShardInfo, ShardMap};
+use placement::{Level, ShardId, ShardInfo, ShardMap};
 use world::Bucket;
 
 /// A shard map that cannot be routed by.
@@ -34,6 +34,8 @@ pub(crate) struct Row {
     pub voters: Vec<NodeId>,
     /// The number of the configuration in which they vote.
     configuration: u64,
+    /// What a read gets that names no level.
+    pub read: Option<Level>,
     /// Who leads, as far as answers have told.
     pub leader: Option<NodeId>,
 }
@@ -64,7 +66,14 @@ impl Routes {
             let later = known.filter(|row| row.configuration > info.configuration);
             let (voters, configuration) =
                 later.map_or((&info.voters, info.configuration), |row| (&row.voters, row.configuration));
-            rows.push(Row { first: info.first, shard: info.shard, voters: voters.clone(), configuration, leader });
+            rows.push(Row {
+                first: info.first,
+                shard: info.shard,
+                voters: voters.clone(),
+                configuration,
+                read: info.read,
+                leader,
+            });
         }
         if next != Bucket::COUNT {
             return Err(BrokenMap::Cover { version, bucket: next });

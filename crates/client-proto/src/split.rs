@@ -4,6 +4,7 @@ use crate::op::{Read, Success};
 use crate::proto::{Body, Part, Place};
 use crate::routes::Routes;
 use paxos::NodeId;
+use std::time::Duration;
 use wire::{Holdings, Level, Query, Receipt, Reply};
 use world::{Bucket, FieldView, PlayerView, WorldSeed};
 
@@ -16,17 +17,36 @@ pub(crate) struct Gathered {
     receipts: Vec<Receipt>,
 }
 
-/// What must be asked where to answer `read`.
-pub(crate) fn split(seed: WorldSeed, routes: &Routes, read: Read, level: Level, from: Option<NodeId>) -> Vec<Part> {
-    let part = |bucket, query| Part::new(Place::Bucket(bucket), from, Body::Read { query, level });
+/// What must be asked where to answer `read`, at this level or the usual one of the shard; of a watch, each answer waits for `wait` if need be. Nothing: no such shard.
+pub(crate) fn split(
+    seed: WorldSeed,
+    routes: &Routes,
+    read: Read,
+    level: Option<Level>,
+    from: Option<NodeId>,
+    wait: Duration,
+) -> Vec<Part> {
+    let part = |bucket, query| {
+        let level = level.or(routes.row(bucket).read).unwrap_or(read.usual_level());
+        Part::new(Place::Bucket(bucket), from, Body::Read { query, level })
+    };
     match read {
         Read::Field(field) => vec![part(Bucket::of_chunk(seed, field.chunk()), Query::Field(field))],
         Read::Wallet(player) => vec![part(Bucket::of_player(seed, &player), Query::Player(player))],
-        Read::View(rect) => {
+        Read::View(rect) | Read::Watch(rect) => {
             let mut rows: Vec<usize> = rect.chunks().map(|chunk| routes.index(Bucket::of_chunk(seed, chunk))).collect();
             rows.sort_unstable();
             rows.dedup();
-            rows.into_iter().map(|row| part(routes.rows()[row].first, Query::View(rect))).collect()
+            let query = match read {
+                Read::View(_) => Query::View(rect),
+                _ => Query::Changes { rect, seen: None, wait_ms: 0 },
+            };
+            rows.into_iter().map(|row| part(routes.rows()[row].first, query)).collect()
+        }
+        Read::Changes { shard, rect, seen } => {
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let row = routes.rows().iter().find(|row| row.shard == shard);
+            row.map(|row| part(row.first, Query::Changes { rect, seen: Some(seen), wait_ms })).into_iter().collect()
         }
         Read::Player(player) => {
             let wallet = part(Bucket::of_player(seed, &player), Query::Player(player));
@@ -39,8 +59,8 @@ pub(crate) fn split(seed: WorldSeed, routes: &Routes, read: Read, level: Level, 
 /// How many parts that will be, at most.
 pub(crate) fn parts(routes: &Routes, read: Read) -> usize {
     match read {
-        Read::Field(_) | Read::Wallet(_) => 1,
-        Read::View(rect) => rect.chunks().count().min(routes.rows().len()),
+        Read::Field(_) | Read::Wallet(_) | Read::Changes { .. } => 1,
+        Read::View(rect) | Read::Watch(rect) => rect.chunks().count().min(routes.rows().len()),
         Read::Player(_) => routes.rows().len() + 1,
     }
 }
@@ -51,6 +71,7 @@ pub(crate) fn fits(query: &Query, reply: &Reply) -> bool {
         (query, reply),
         (Query::Field(_), Reply::Field(_))
             | (Query::View(_), Reply::View(_))
+            | (Query::Changes { .. }, Reply::Changes(_))
             | (Query::Player(_), Reply::Player(_))
             | (Query::Holdings(_), Reply::Holdings(_))
     )
@@ -61,6 +82,7 @@ pub(crate) fn single(reply: Reply, receipt: Receipt) -> Option<Success> {
     match reply {
         Reply::Field(field) => Some(Success::Field { field, receipt }),
         Reply::Player(player) => Some(Success::Wallet { player, receipt }),
+        Reply::Changes(fields) => Some(Success::View { fields, receipts: vec![receipt] }),
         Reply::View(_) | Reply::Holdings(_) => None,
     }
 }
@@ -69,7 +91,7 @@ impl Gathered {
     pub fn add(&mut self, reply: Reply, receipt: Receipt) {
         self.receipts.push(receipt);
         match reply {
-            Reply::View(fields) => self.fields.extend(fields),
+            Reply::View(fields) | Reply::Changes(fields) => self.fields.extend(fields),
             Reply::Player(player) => self.player = player,
             Reply::Holdings(here) => {
                 let Holdings { fields, pending } = &mut self.holdings;
@@ -87,7 +109,7 @@ impl Gathered {
             Read::Player(_) | Read::Wallet(_) => {
                 Success::Player { player: self.player, holdings: self.holdings, receipts: self.receipts }
             }
-            Read::View(_) | Read::Field(_) => {
+            Read::View(_) | Read::Watch(_) | Read::Changes { .. } | Read::Field(_) => {
                 // Two shards show one field only while it moves from one to the other; the newer version is the truth.
                 self.fields.sort_by(|a, b| a.field.cmp(&b.field).then(b.version.cmp(&a.version)));
                 self.fields.dedup_by_key(|field| field.field);

@@ -7,6 +7,7 @@ use crate::pipeline::{self, Completions, Submitter};
 use crate::player::{Player, nonsense};
 use crate::profile::{NodeEntry, Profile};
 use crate::report::{self, NodeStatus, Shards};
+use crate::watch::Watch;
 use client_proto::{ClientProto, Read, Success};
 use paxos::NodeId;
 use placement::ShardId;
@@ -49,8 +50,8 @@ impl Default for Options {
 /// How sure, and from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// How sure.
-    pub level: Level,
+    /// How sure; `None`: as the map says of the shard, or else strong for a field or a player, eventual for a view.
+    pub level: Option<Level>,
     /// This node and no other; `None`: whoever can answer best.
     pub from: Option<NodeId>,
 }
@@ -66,9 +67,14 @@ impl ReadOptions {
         Self::at(Level::Eventual)
     }
 
+    /// As is usual.
+    pub fn usual() -> Self {
+        Self { level: None, from: None }
+    }
+
     /// At this level.
     pub fn at(level: Level) -> Self {
-        Self { level, from: None }
+        Self { level: Some(level), from: None }
     }
 
     /// From this node and no other.
@@ -182,7 +188,30 @@ impl Client {
 
     /// Reads the owned fields of a rectangle.
     pub async fn view(&self, rect: Rect, options: ReadOptions) -> Result<ViewRead, Error> {
-        match self.read(Read::View(rect), options).await? {
+        self.view_of(Read::View(rect), options).await
+    }
+
+    /// Reads the owned fields of a rectangle, and goes on telling what changes there.
+    ///
+    /// ```no_run
+    /// # async fn look(client: client::Client, rect: world::Rect) -> Result<(), client::Error> {
+    /// use client::{Event, ReadOptions};
+    ///
+    /// let (view, mut watch) = client.watch(rect, ReadOptions::usual()).await?;
+    /// println!("{} fields are owned", view.fields.len());
+    /// loop {
+    ///     if let Event::Changed { field, .. } = watch.next().await? {
+    ///         println!("{} belongs to {:?} now", field.field, field.owner);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub async fn watch(&self, rect: Rect, options: ReadOptions) -> Result<(ViewRead, Watch), Error> {
+        Watch::begin(self.clone(), rect, options).await
+    }
+
+    pub(crate) async fn view_of(&self, read: Read, options: ReadOptions) -> Result<ViewRead, Error> {
+        match self.read(read, options).await? {
             Success::View { fields, receipts } => Ok(ViewRead { fields, receipts }),
             _ => Err(nonsense()),
         }

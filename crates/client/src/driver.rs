@@ -45,7 +45,7 @@ pub(crate) enum Ask {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
     Command { player: PlayerName, command: Command },
-    Read { read: Read, level: Level, from: Option<NodeId> },
+    Read { read: Read, level: Option<Level>, from: Option<NodeId> },
     Change { shard: ShardId, change: Change },
     Node(NodeId),
     Shards(NodeId),

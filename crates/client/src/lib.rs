@@ -38,6 +38,7 @@ mod player;
 mod profile;
 mod profile_file;
 mod report;
+mod watch;
 
 pub use client::{Client, FieldRead, Options, PlayerRead, ReadOptions, ViewRead};
 pub use client_proto::{Applied, Failure, Options as RequestOptions, Read, Reason, Success};
@@ -46,3 +47,4 @@ pub use pipeline::{Completion, Completions, Submitter};
 pub use player::{Done, Player, Registered};
 pub use profile::{NodeEntry, Profile, ProfileError};
 pub use report::{NodeState, NodeStatus, ShardStatus, Shards};
+pub use watch::{Event, Watch};

@@ -1,5 +1,6 @@
 //! One node: all its replicas, stepped once a turn.
 
+use crate::alarms::Alarms;
 use crate::clock::{Mono, Now};
 use crate::config::{HostConfig, HostError, RecoveredShard};
 use crate::election::Elections;
@@ -51,6 +52,8 @@ pub struct Host {
     /// Replicas with reads that wait for news from other nodes.
     pub(crate) awaiting: BTreeSet<ShardId>,
     pub(crate) await_at: Mono,
+    /// Replicas with watchers who must hear something at last.
+    pub(crate) watched: Alarms,
     pub(crate) elections: Elections,
     pub(crate) shards: BTreeMap<ShardId, Replica>,
     /// Replicas to be stepped in this turn.
@@ -120,6 +123,7 @@ impl Host {
             unanswered: BTreeMap::new(),
             awaiting: BTreeSet::new(),
             await_at: now.mono,
+            watched: Alarms::default(),
             elections: Elections::new(config.election_timeout, rng),
             shards: replicas,
             touched,
@@ -274,6 +278,9 @@ impl Host {
             self.await_at = now.mono.plus(AWAIT_EVERY);
             self.touched.extend(self.awaiting.iter().copied());
         }
+        while let Some(shard) = self.watched.poll_due(now.mono) {
+            self.touched.insert(shard);
+        }
         if !self.busy.is_empty() && now.mono >= self.retry_at {
             self.retries = self.retries.wrapping_add(1);
             for shard in std::mem::take(&mut self.busy) {
@@ -313,6 +320,9 @@ impl Host {
         }
         if !self.awaiting.is_empty() {
             at = at.min(self.await_at);
+        }
+        if let Some(due) = self.watched.next() {
+            at = at.min(due);
         }
         if let Some(due) = self.snapshots.next_tick() {
             at = at.min(due);

@@ -15,6 +15,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `alarms` | when a shard wants to be stepped though nothing comes for it |
 //! | [`clock`] | the two clocks as values |
 //! | [`config`] | what a node starts from |
 //! | [`fabric`] | one probe per pair of nodes and interval: who is there, whom it hears |
@@ -33,6 +34,7 @@
 //! | [`host`] | the node: what comes in |
 //! | `stepping` | the turn's end: what goes out |
 
+mod alarms;
 pub mod clock;
 pub mod config;
 pub mod election;

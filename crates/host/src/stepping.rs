@@ -145,6 +145,7 @@ impl Host {
         } else {
             self.awaiting.remove(&shard);
         }
+        self.watched.set(shard, replica.next_watch());
         let leader = replica.paxos().leader().map(|ballot| ballot.node);
         let unsettled = replica.is_handing_over() || !self.unpledged(now.mono, shard).is_empty();
         let Some(replica) = self.shards.get_mut(&shard) else { return };

@@ -63,8 +63,8 @@ pub struct Globals {
     /// Ask this node's replica, for example n2
     #[arg(long, value_name = "NODE", global = true)]
     pub from: Option<NodeId>,
-    /// How sure a read must be: strong, bounded:MS, session or eventual [default: strong; eventual for view; session with
-    /// --session]
+    /// How sure a read must be: strong, bounded:MS, session or eventual [default: as the world file says of the shard;
+    /// otherwise strong, eventual for view and watch; session with --session]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub read: Option<Level>,
     /// Remember in this file what was seen and written, and show at least that next time
@@ -143,6 +143,17 @@ pub enum Verb {
         after_help = "Examples:\n  icefarm view 30960,8180\n  icefarm view 30960,8180 --size 100x40 --as scrat   # scrat's land stands out"
     )]
     View {
+        /// The north-west corner, as X,Y
+        corner: FieldId,
+        /// Width and height in fields, at most 65536 together
+        #[arg(long, value_name = "WxH", default_value = "64x32", value_parser = parse_size)]
+        size: (u32, u32),
+    },
+    /// Draw the land south-east of X,Y, and tell what changes there until interrupted
+    #[command(
+        after_help = "Examples:\n  icefarm watch 30960,8180\n  icefarm watch 30960,8180 --json | while read -r line; do ...; done   # one object a line"
+    )]
+    Watch {
         /// The north-west corner, as X,Y
         corner: FieldId,
         /// Width and height in fields, at most 65536 together

@@ -90,6 +90,8 @@ pub struct Plan {
 /// A world file that was read and found good.
 #[derive(Debug)]
 pub struct WorldText {
+    /// What its file is called, for errors.
+    pub file: String,
     /// The file's text.
     pub text: String,
     /// What it says.
@@ -98,7 +100,7 @@ pub struct WorldText {
 
 /// Reads and checks a world file; `None`: the default world.
 pub fn read_world(file: Option<&Path>) -> Result<WorldText, Failure> {
-    let (name, text) = match file {
+    let (file, text) = match file {
         Some(path) => {
             let text = fs::read_to_string(path).map_err(|error| {
                 Failure::new(Exit::Usage, format!("cannot read the world file {}: {error}", path.display()))
@@ -107,17 +109,20 @@ pub fn read_world(file: Option<&Path>) -> Result<WorldText, Failure> {
         }
         None => ("the default world".to_owned(), DEFAULT_WORLD.to_owned()),
     };
-    let world = World::parse(&name, &text).map_err(|error| {
+    let world = World::parse(&file, &text).map_err(|error| {
         Failure::new(Exit::Usage, error.to_string()).hint("mend the file, or leave --world out for the default world")
     })?;
-    Ok(WorldText { text, world })
+    Ok(WorldText { file, text, world })
 }
 
 /// Makes a cluster's files in `dir`, which must be empty or not there.
 pub fn found(dir: &Path, plan: &Plan) -> Result<Founded, Failure> {
     let ids: Vec<NodeId> = (1..).map(NodeId).take(plan.sites.len()).collect();
-    // An impossible layout is told before anything is written.
-    ShardMap::initial(plan.shards, &ids, plan.voters).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    // What is impossible is told before anything is written.
+    let impossible = |error: String| Failure::new(Exit::Usage, error);
+    let map = ShardMap::initial(plan.shards, &ids, plan.voters);
+    let mut map = map.map_err(|error| impossible(error.to_string()))?;
+    map.follow_policies(&plan.world.file, &plan.world.text).map_err(|error| impossible(error.to_string()))?;
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::new(
             Exit::Machine,

@@ -141,6 +141,21 @@ impl ViewAnswer {
     }
 }
 
+/// `watch`: a field has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    event: &'static str,
+    field: Field,
+    receipt: Receipt,
+}
+
+impl Changed {
+    /// To `field`.
+    pub fn new(field: &FieldView, receipt: &wire::Receipt, rules: &RuleBook) -> Self {
+        Self { event: "changed", field: Field::new(field, rules), receipt: receipt.into() }
+    }
+}
+
 /// `player`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlayerAnswer {

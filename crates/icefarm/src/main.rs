@@ -20,6 +20,7 @@ mod replica;
 mod samples;
 mod stdout;
 mod up;
+mod watch;
 mod words;
 
 use cli::{Cli, ClusterVerb, Verb};

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::json::{self, building_name, character_name, crop_name};
 use crate::refusal::{self, Context};
 use crate::stdout;
+use crate::watch;
 use crate::words;
 use client::{Client, Error, Profile, ReadOptions};
 use std::io::IsTerminal;
@@ -110,10 +111,10 @@ fn load_profile(path: &Path) -> Result<Profile, Failure> {
 }
 
 impl Session<'_> {
-    fn read_options(&self, default: Level) -> ReadOptions {
-        let default = if self.globals.session.is_some() { Level::Session } else { default };
-        let options = ReadOptions::at(self.globals.read.unwrap_or(default));
-        self.globals.from.map_or(options, |node| options.from(node))
+    /// As was typed.
+    pub fn read_options(&self) -> ReadOptions {
+        let session = self.globals.session.is_some().then_some(Level::Session);
+        ReadOptions { level: self.globals.read.or(session), from: self.globals.from }
     }
 
     /// Puts an error into words.
@@ -133,7 +134,10 @@ fn nobody_plays() -> Failure {
 
 /// Whether a verb is somebody's: then it is a mistake to name nobody, whatever the cluster says.
 pub fn needs_player(verb: &Verb) -> bool {
-    !matches!(verb, Verb::Field { .. } | Verb::View { .. } | Verb::Player { name: Some(_) } | Verb::Rules)
+    !matches!(
+        verb,
+        Verb::Field { .. } | Verb::View { .. } | Verb::Watch { .. } | Verb::Player { name: Some(_) } | Verb::Rules
+    )
 }
 
 /// Does one of the player's verbs.
@@ -163,6 +167,7 @@ pub async fn run(session: &Session<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Abandon { field } => ("abandon", Command::Abandon { field: *field }),
         Verb::Field { field } => return show_field(session, *field).await,
         Verb::View { corner, size } => return show_view(session, *corner, *size).await,
+        Verb::Watch { corner, size } => return watch::run(session, *corner, *size).await,
         Verb::Player { name } => return show_player(session, *name).await,
         Verb::Rules => return show_rules(session),
         Verb::Up(_) | Verb::Node(_) | Verb::Cluster(_) | Verb::Admin(_) | Verb::Completions { .. } => {
@@ -222,9 +227,9 @@ async fn command_field(session: &Session<'_>, word: &str, command: Command) -> R
 }
 
 async fn show_field(session: &Session<'_>, field: FieldId) -> Result<(), Failure> {
-    let options = session.read_options(Level::Strong);
+    let options = session.read_options();
     let read = session.client.field(field, options).await;
-    let read = read.map_err(|error| session.explain(&format!("field {field}"), Some(options.level), &error))?;
+    let read = read.map_err(|error| session.explain(&format!("field {field}"), options.level, &error))?;
     if session.globals.json {
         return stdout::json(&json::FieldAnswer::new(&read, &session.rules));
     }
@@ -256,7 +261,8 @@ fn describe(view: &FieldView, rules: &RuleBook, now: Millis) -> String {
     lines.join("\n") + "\n"
 }
 
-fn until(at: Millis, now: Millis) -> String {
+/// `in 20 s`, or `now`.
+pub fn until(at: Millis, now: Millis) -> String {
     if at <= now { "now".into() } else { format!("in {}", words::duration(at.0 - now.0)) }
 }
 
@@ -272,22 +278,27 @@ fn worth(receipt: &wire::Receipt) -> String {
 
 async fn show_view(session: &Session<'_>, corner: FieldId, (w, h): (u32, u32)) -> Result<(), Failure> {
     let rect = Rect::new(corner, w, h).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let options = session.read_options(Level::Eventual);
+    let options = session.read_options();
     let read = session.client.view(rect, options).await;
-    let read = read.map_err(|error| session.explain(&format!("view {corner}"), Some(options.level), &error))?;
+    let read = read.map_err(|error| session.explain(&format!("view {corner}"), options.level, &error))?;
     if session.globals.json {
         return stdout::json(&json::ViewAnswer::new(rect, &read, &session.rules));
     }
+    stdout::text(&picture(session, rect, &read.fields))
+}
+
+/// Land, drawn.
+pub fn picture(session: &Session<'_>, rect: Rect, fields: &[FieldView]) -> String {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let scene = draw::Scene {
         rect,
-        fields: &read.fields,
+        fields,
         terrain: session.client.terrain(),
         rules: &session.rules,
         player: session.player,
         now: session.client.time(),
     };
-    stdout::text(&draw::draw(&scene, colour))
+    draw::draw(&scene, colour)
 }
 
 async fn show_player(session: &Session<'_>, name: Option<PlayerName>) -> Result<(), Failure> {
@@ -295,9 +306,9 @@ async fn show_player(session: &Session<'_>, name: Option<PlayerName>) -> Result<
         Some(name) => name,
         None => session.who()?,
     };
-    let options = session.read_options(Level::Strong);
+    let options = session.read_options();
     let read = session.client.player_summary(name.as_str(), options).await;
-    let read = read.map_err(|error| session.explain(&format!("player {name}"), Some(options.level), &error))?;
+    let read = read.map_err(|error| session.explain(&format!("player {name}"), options.level, &error))?;
     let Some(answer) = json::PlayerAnswer::new(&read) else {
         return Err(refusal::no_such_player(name.as_str(), read.receipts.first()));
     };

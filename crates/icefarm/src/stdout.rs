@@ -8,14 +8,24 @@ use std::io::{self, ErrorKind, Write};
 
 /// Writes text as it is.
 pub fn text(text: &str) -> Result<(), Failure> {
+    heard(text).map(|_| ())
+}
+
+/// The same; says whether anybody still listens.
+pub fn heard(text: &str) -> Result<bool, Failure> {
     written(write_to(&mut io::stdout().lock(), text.as_bytes()))
 }
 
 /// Writes an object on a line of its own.
 pub fn json(object: &impl Serialize) -> Result<(), Failure> {
+    json_line(object).map(|_| ())
+}
+
+/// The same; says whether anybody still listens.
+pub fn json_line(object: &impl Serialize) -> Result<bool, Failure> {
     let mut line = serde_json::to_string(object).expect("our objects have a JSON form");
     line.push('\n');
-    text(&line)
+    heard(&line)
 }
 
 /// Says something on stderr, on the side: where nobody listens any more, what is being done goes on.
@@ -27,13 +37,14 @@ fn write_to(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush())
 }
 
-fn written(result: io::Result<()>) -> Result<(), Failure> {
+fn written(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(Exit::Machine, format!("cannot write to stdout: {error}"))
                 .hint("what was asked for has been done; only the answer is lost"))
         }
-        _ => Ok(()),
+        Err(_) => Ok(false),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -48,7 +59,7 @@ mod tests {
         drop(reader);
         let result = write_to(&mut writer, b"land");
         assert_eq!(result.as_ref().unwrap_err().kind(), ErrorKind::BrokenPipe);
-        assert_eq!(written(result), Ok(()));
+        assert_eq!(written(result), Ok(false));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! and the tuning.
 
 use paxos::NodeId;
-use placement::ShardMap;
 use placement::map::LayoutError;
+use placement::{PolicyError, ShardMap};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ pub enum ConfigError {
     /// A world file with a mistake.
     #[error(transparent)]
     World(#[from] WorldFileError),
+    /// A policy with a mistake.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Shards and voters that make no layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -267,19 +270,28 @@ impl NodeConfig {
             snapshot_rate: snapshot_mib_per_s << 20,
             nodes,
         };
-        config.map()?;
+        config.first_map()?;
         Ok(config)
     }
 
     /// The world that the cluster was founded with.
     pub fn world(&self) -> Result<World, ConfigError> {
-        let path = &self.world_file;
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        Ok(World::parse(&path.display().to_string(), &text)?)
+        Ok(World::parse(&self.world_file.display().to_string(), &self.world_text()?)?)
     }
 
-    /// The shard map that the world starts with.
+    fn world_text(&self) -> Result<String, ConfigError> {
+        let path = &self.world_file;
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })
+    }
+
+    /// The shard map that the world starts with, with the policies of the world file.
     pub fn map(&self) -> Result<ShardMap, ConfigError> {
+        let mut map = self.first_map()?;
+        map.follow_policies(&self.world_file.display().to_string(), &self.world_text()?)?;
+        Ok(map)
+    }
+
+    fn first_map(&self) -> Result<ShardMap, ConfigError> {
         let nodes: Vec<NodeId> = self.nodes.iter().map(|(id, _)| *id).collect();
         Ok(ShardMap::initial(self.layout.shards, &nodes, self.layout.voters)?)
     }

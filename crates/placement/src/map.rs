@@ -1,9 +1,11 @@
 //! The shard map: a hint that everyone caches. A shard's buckets are its own replicated state.
 
+use crate::level::Level;
 use paxos::NodeId;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::RangeInclusive;
 use world::Bucket;
 
 /// A shard: a contiguous range of buckets and the Paxos group that replicates it. Ids are never used twice.
@@ -37,6 +39,9 @@ pub struct ShardInfo {
     /// The number of the configuration that this is: how often its members had changed.
     #[serde(default)]
     pub configuration: u64,
+    /// What a read gets that names no level, if the map file says so.
+    #[serde(default)]
+    pub read: Option<Level>,
 }
 
 /// Why a layout was refused.
@@ -82,6 +87,7 @@ impl ShardMap {
                 last: bucket((index + 1) * width - 1),
                 voters: (0..voters).map(|v| nodes[(index as usize + v) % nodes.len()]).collect(),
                 configuration: 0,
+                read: None,
             })
             .collect();
         Ok(Self { version: 1, shards })
@@ -112,6 +118,13 @@ impl ShardMap {
         info.voters = placed.into_iter().chain(new).collect();
         self.version += 1;
         true
+    }
+
+    /// What reads get, in these shards, that name no level.
+    pub(crate) fn set_reads(&mut self, shards: RangeInclusive<ShardId>, level: Level) {
+        for info in self.shards.iter_mut().filter(|info| shards.contains(&info.shard)) {
+            info.read = Some(level);
+        }
     }
 
     /// Where the row of `shard` is. (A world's first shards are numbered in order.)

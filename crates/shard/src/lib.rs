@@ -13,6 +13,7 @@
 //! | `changing` | changing who takes part |
 //! | `office` | standing for election, leading, handing over |
 //! | `reads` | when a question may be answered, and with what |
+//! | `watching` | what has changed of late, and who waits to hear of it |
 //! | [`vantage`] | what a replica may say of itself at one moment |
 //! | `paying` | payments between shards |
 //!
@@ -31,6 +32,7 @@ pub mod replica;
 pub mod requests;
 pub mod state;
 pub mod vantage;
+mod watching;
 
 pub use batch::{Batch, Genesis, Item};
 pub use replica::{ConnId, Effect, Origin, Replica};

@@ -7,21 +7,25 @@
 //! | session | everything the session has seen is applied |
 //! | eventual | at once |
 //!
+//! Who watches and has seen everything is parked (`watching`) until that changes, and becomes such a read then.
 //! Any read waits for the chunks it needs. What cannot be answered for [`PATIENCE`] is refused: another replica may know.
 
 use crate::replica::{Effect, Origin, RETRY_AFTER_MS, Replica};
 use crate::vantage::{Mono, Vantage};
+use crate::watching::Watcher;
 use paxos::Slot;
 use paxos::replica::ReadTicket;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use wire::{AnswerBody, Holdings, Level, Query, Refusal, Reply};
 use world::land::Readiness;
-use world::{Bucket, ChunkId};
+use world::{Bucket, ChunkId, FieldId};
 
 /// Reads that wait for a confirmation, a proof or a chunk.
 const READS: usize = 16_384;
 /// How long a bounded or a session read waits for what it needs, in microseconds.
 pub const PATIENCE: u64 = 250_000;
+/// How long a watcher waits for a change at most, in milliseconds, whatever it asks for.
+const WATCH_MS: u64 = 10_000;
 
 /// A question that cannot be answered yet.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub(crate) struct WaitingRead {
     pub origin: Origin,
     pub query: Query,
     pub level: Level,
-    /// A strong read: what must be applied, as of when it came. A session's: what it has seen.
+    /// What must be applied: for a strong read what was known chosen when it came, for others what the asker has seen.
     after: Slot,
     /// A strong read's confirmation, where there was no lease.
     pub ticket: Option<ReadTicket>,
@@ -50,6 +54,30 @@ enum Verdict {
 impl Replica {
     /// A client's question, come before the moment `now`. A session's answer must hold everything up to `after`.
     pub fn handle_read(&mut self, now: Mono, origin: Origin, query: Query, level: Level, after: Slot) {
+        let Query::Changes { rect, seen: Some(seen), wait_ms } = query else {
+            return self.queue_read(now, origin, query, level, after);
+        };
+        let after = after.max(seen);
+        if self.watching.since(rect, seen).is_none_or(|fields| !fields.is_empty()) || wait_ms == 0 {
+            return self.queue_read(now, origin, query, level, after);
+        }
+        if !self.watching.has_room() {
+            return self.refuse(origin, Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        }
+        let until = now.plus(wait_ms.min(WATCH_MS) * 1_000);
+        let seed = self.genesis.seed;
+        let here = |chunk: &ChunkId| self.state.holds(Bucket::of_chunk(seed, *chunk));
+        self.watching.park(Watcher { origin, rect, seen, level, after, until }, rect.chunks().filter(here));
+    }
+
+    /// Lets those who need not wait for a change any more hear.
+    pub(crate) fn wake_watchers(&mut self, now: Mono) {
+        for Watcher { origin, rect, seen, level, after, .. } in self.watching.wake(now) {
+            self.queue_read(now, origin, Query::Changes { rect, seen: Some(seen), wait_ms: 0 }, level, after);
+        }
+    }
+
+    fn queue_read(&mut self, now: Mono, origin: Origin, query: Query, level: Level, after: Slot) {
         let after = match level {
             Level::Strong => match self.paxos.read_index() {
                 Some(index) => index,
@@ -65,7 +93,7 @@ impl Replica {
 
     /// Whether a read waits that only time or news from another node can answer.
     pub fn awaits_proof(&self) -> bool {
-        self.reads.iter().any(|read| matches!(read.level, Level::Bounded(_) | Level::Session))
+        self.reads.iter().any(|read| read.level != Level::Strong)
     }
 
     /// Answers the reads that may be answered now; those whose turn has not come keep their order.
@@ -128,6 +156,8 @@ impl Replica {
                     Err(paxos::replica::NotLeader) => Verdict::Refuse(self.not_leader()),
                 },
             },
+            _ if read.after > applied && patient => Verdict::Wait,
+            _ if read.after > applied => Verdict::Refuse(Refusal::Behind { applied }),
             Level::Bounded(ms) => {
                 let bound_ms = bound.map(|micros| micros.div_ceil(1_000));
                 match (bound, until) {
@@ -139,8 +169,6 @@ impl Replica {
                     _ => Verdict::Refuse(Refusal::TooStale { bound_ms }),
                 }
             }
-            Level::Session if read.after > applied && patient => Verdict::Wait,
-            Level::Session if read.after > applied => Verdict::Refuse(Refusal::Behind { applied }),
             Level::Session | Level::Eventual => Verdict::Answer(bound.map(|micros| micros.div_ceil(1_000)), None),
         }
     }
@@ -163,6 +191,13 @@ impl Replica {
         match query {
             Query::Field(field) => [field.chunk()].into_iter().filter(stored).collect(),
             Query::View(rect) => rect.chunks().filter(stored).collect(),
+            Query::Changes { rect, seen, .. } => match seen.and_then(|seen| self.watching.since(*rect, seen)) {
+                Some(fields) => {
+                    let chunks: BTreeSet<ChunkId> = fields.into_iter().map(FieldId::chunk).collect();
+                    chunks.into_iter().filter(stored).collect()
+                }
+                None => rect.chunks().filter(stored).collect(),
+            },
             Query::Player(_) | Query::Holdings(_) => Vec::new(),
         }
     }
@@ -174,6 +209,12 @@ impl Replica {
             Query::Field(field) => Reply::Field(land.field(*field)),
             Query::View(rect) => {
                 Reply::View(land.fields_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))))
+            }
+            Query::Changes { rect, seen, .. } => {
+                Reply::Changes(match seen.and_then(|seen| self.watching.since(*rect, seen)) {
+                    Some(fields) => fields.into_iter().map(|field| land.field(field)).collect(),
+                    None => land.touched_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))),
+                })
             }
             Query::Player(player) => Reply::Player(land.player(player)),
             Query::Holdings(player) => {

@@ -6,13 +6,14 @@ use crate::reads::WaitingRead;
 use crate::requests::Verdict;
 use crate::state::{Cut, Effected, RestoreError, State, Stored};
 use crate::vantage::{Mono, Vantage};
+use crate::watching::Watching;
 use bytes::Bytes;
 use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Answer, AnswerBody, Envelope, Level, Receipt, Refusal, ReplicaReport};
 use world::land::{PageError, Payment};
-use world::{Bucket, ChunkId, Land, Millis};
+use world::{Bucket, ChunkId, Land, Millis, Outcome};
 
 /// Commands that wait for a batch; beyond that the answer is `Overloaded`.
 pub(crate) const QUEUE: usize = 16_384;
@@ -140,6 +141,7 @@ pub struct Replica {
     /// What was proposed at each slot, and who waits for its items. It need not be what is chosen there.
     pub(crate) proposed: BTreeMap<Slot, (Bytes, Vec<Waiting>)>,
     pub(crate) reads: VecDeque<WaitingRead>,
+    pub(crate) watching: Watching,
     pub(crate) confirmed: u64,
     /// A chosen batch that waits for chunks, and its bytes.
     held: Option<(Slot, Batch, Bytes)>,
@@ -181,6 +183,7 @@ impl Replica {
             changing: None,
             proposed: BTreeMap::new(),
             reads: VecDeque::new(),
+            watching: Watching::new(applied),
             confirmed: 0,
             held: None,
             loading: BTreeSet::new(),
@@ -250,6 +253,7 @@ impl Replica {
         }
         self.pump();
         self.apply();
+        self.wake_watchers(vantage.now);
         self.serve_reads(vantage);
         // Only reads without a lease have to ask; a voter alone answers itself.
         if self.paxos.ask_confirmation() {
@@ -323,6 +327,7 @@ impl Replica {
         (self.applied, self.checkpointed, self.uncut_bytes) = (stored.slot, stored.slot, 0);
         self.held = None;
         self.loading.clear();
+        self.watching.restart(stored.slot);
         let first = || Configuration::first(self.paxos.quorum().clone());
         let configuration = self.state.configuration().cloned().unwrap_or_else(first);
         self.paxos.install(stored.slot, configuration);
@@ -352,6 +357,16 @@ impl Replica {
     /// How many commands wait for a batch.
     pub fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// How many watchers wait for a change.
+    pub fn watchers(&self) -> usize {
+        self.watching.len()
+    }
+
+    /// When [`Replica::step`] is wanted for the sake of somebody who watches.
+    pub fn next_watch(&self) -> Option<Mono> {
+        self.watching.next_due()
     }
 
     /// How many reads wait for a confirmation, for apply or for a chunk.
@@ -479,6 +494,11 @@ impl Replica {
             let effected = self.state.apply(batch);
             assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
             self.applied = slot;
+            for effected in &effected {
+                if let Effected::Outcome(Outcome::Done { field, .. }) = effected {
+                    self.watching.changed(slot, field.field);
+                }
+            }
             match self.proposed.remove(&slot) {
                 Some((ours, waiting)) if ours == bytes => self.tell(waiting, effected),
                 // Another leader's batch was chosen there.
@@ -501,7 +521,7 @@ impl Replica {
         let receipt = self.strong_receipt();
         for (waiting, effected) in waiting.into_iter().zip(effected) {
             match (waiting, effected) {
-                (Waiting::Client(origin), Effected::Outcome(outcome)) => {
+                (Waiting::Client(origin), Effected::Outcome(outcome) | Effected::Repeated(outcome)) => {
                     self.answer(origin, AnswerBody::Applied { outcome, receipt });
                 }
                 (Waiting::Client(origin), Effected::Refused(refusal)) => self.refuse(origin, refusal),

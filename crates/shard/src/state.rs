@@ -73,6 +73,8 @@ struct Head {
 pub enum Effected {
     /// A command, done or rejected by the rules.
     Outcome(Outcome),
+    /// A command that had been applied before, with what came of it then.
+    Repeated(Outcome),
     /// A command that was not applied.
     Refused(Refusal),
     /// Anything else.
@@ -199,7 +201,7 @@ impl State {
                     self.requests.record(&envelope, now, outcome.clone());
                     Effected::Outcome(outcome)
                 }
-                Verdict::Repeat(outcome) => Effected::Outcome(outcome),
+                Verdict::Repeat(outcome) => Effected::Repeated(outcome),
                 Verdict::Forgotten => Effected::Refused(Refusal::Forgotten),
                 Verdict::Expired => Effected::Refused(Refusal::Expired { log_time: now }),
                 Verdict::TooFarAhead => Effected::Refused(Refusal::TooFarAhead { log_time: now }),

@@ -31,7 +31,7 @@ impl Cluster {
         let now = player.now(self.now);
         let started = match intent {
             Intent::Do(command) => player.proto.start_command(now, player.name, command),
-            Intent::Ask(read, level, from) => player.proto.start_read(now, read, level, from),
+            Intent::Ask(read, level, from) => player.proto.start_read(now, read, Some(level), from),
         };
         let Ok(op) = started else { return None };
         let at = judge::at(self.now);

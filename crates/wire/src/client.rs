@@ -3,9 +3,9 @@
 //! A client opens one stream, sends [`Hello`] and hears a [`Greeting`]. From then on each frame it sends is a list of
 //! [`Request`]s and each it hears a list of [`Answer`]s: one answer for each request, in any order.
 
-use crate::{Level, Receipt};
+use crate::Receipt;
 use paxos::{Ballot, NodeId, Slot};
-use placement::{ShardId, ShardMap};
+use placement::{Level, ShardId, ShardMap};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use world::{Acorns, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rect, RuleBook, WorldSeed};
@@ -96,6 +96,15 @@ pub enum Query {
     Player(PlayerName),
     /// What a player has on this shard's land.
     Holdings(PlayerName),
+    /// What has changed in this rectangle. A watch is one such question after the other.
+    Changes {
+        /// Where.
+        rect: Rect,
+        /// Behind this slot: the one of the last answer's receipt. `None`: whatever there is.
+        seen: Option<Slot>,
+        /// While nothing has changed, the answer waits for so long.
+        wait_ms: u64,
+    },
 }
 
 /// What a shard answers to a [`Query`].
@@ -109,6 +118,8 @@ pub enum Reply {
     Player(Option<PlayerView>),
     /// What it has here.
     Holdings(Holdings),
+    /// Fields that have changed, or all that ever have, where the replica remembers no better. By packed id.
+    Changes(Vec<FieldView>),
 }
 
 /// What a player has on one shard's land.

@@ -15,5 +15,6 @@ pub use client::{
     Answer, AnswerBody, Change, ClientId, Envelope, Greeting, Hello, Holdings, NodeReport, Query, Refusal,
     ReplicaReport, Reply, Request, RequestBody, RequestNo, Welcome,
 };
-pub use consistency::{Level, Receipt};
+pub use consistency::Receipt;
+pub use placement::{Level, NotALevel};
 pub use session::{NotASession, Session};

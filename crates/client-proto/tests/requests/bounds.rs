@@ -34,8 +34,8 @@ fn one_too_many_is_refused_until_an_outcome_is_polled() {
 #[test]
 fn many_parts_count_too() {
     let mut play = Play::with(16, Options { max_in_flight: 4, ..Options::default() });
-    play.proto.start_read(play.now, Read::Player(scrat()), Level::Strong, None).unwrap();
-    let refused = play.proto.start_read(play.now, Read::Player(scrat()), Level::Strong, None);
+    play.proto.start_read(play.now, Read::Player(scrat()), Some(Level::Strong), None).unwrap();
+    let refused = play.proto.start_read(play.now, Read::Player(scrat()), Some(Level::Strong), None);
     assert_eq!(refused, Err(StartError::TooMany { in_flight: 1, max: 4 }));
 }
 

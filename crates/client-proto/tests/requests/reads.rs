@@ -24,7 +24,7 @@ fn wide() -> Rect {
 #[test]
 fn a_view_asks_every_shard_under_it_once_and_merges_in_order() {
     let mut play = Play::new(16);
-    let op = play.proto.start_read(play.now, Read::View(wide()), Level::Eventual, None).unwrap();
+    let op = play.proto.start_read(play.now, Read::View(wide()), Some(Level::Eventual), None).unwrap();
     let sent = play.sent();
     let asked: Vec<_> = sent.iter().map(|sent| query(sent).0).collect();
     let expected: BTreeSet<_> = wide().chunks().map(|chunk| play.shard_of(chunk.field(0).unwrap())).collect();
@@ -52,7 +52,7 @@ fn a_view_asks_every_shard_under_it_once_and_merges_in_order() {
 #[test]
 fn a_field_shown_by_two_shards_appears_once_in_its_newer_version() {
     let mut play = Play::new(16);
-    play.proto.start_read(play.now, Read::View(wide()), Level::Eventual, None).unwrap();
+    play.proto.start_read(play.now, Read::View(wide()), Some(Level::Eventual), None).unwrap();
     let field = wide().corner();
     for (nth, sent) in play.sent().iter().enumerate() {
         let version = if nth == 1 { 7 } else { 3 };
@@ -65,7 +65,7 @@ fn a_field_shown_by_two_shards_appears_once_in_its_newer_version() {
 #[test]
 fn a_view_with_one_shard_missing_fails_as_a_whole_and_says_who_is_silent() {
     let mut play = Play::new(16);
-    play.proto.start_read(play.now, Read::View(wide()), Level::Strong, None).unwrap();
+    play.proto.start_read(play.now, Read::View(wide()), Some(Level::Strong), None).unwrap();
     let sent = play.sent();
     for sent in &sent[1..] {
         reply(&mut play, sent, Reply::View(vec![]));
@@ -81,7 +81,7 @@ fn a_view_with_one_shard_missing_fails_as_a_whole_and_says_who_is_silent() {
 #[test]
 fn a_player_summary_adds_up_the_land_of_all_shards() {
     let mut play = Play::new(4);
-    play.proto.start_read(play.now, Read::Player(scrat()), Level::Strong, None).unwrap();
+    play.proto.start_read(play.now, Read::Player(scrat()), Some(Level::Strong), None).unwrap();
     let sent = play.sent();
     assert_eq!(sent.len(), 5);
     let view = PlayerView { name: scrat(), acorns: Acorns(60) };
@@ -101,7 +101,7 @@ fn a_player_summary_adds_up_the_land_of_all_shards() {
 #[test]
 fn a_wallet_is_one_question_to_the_players_shard() {
     let mut play = Play::new(4);
-    play.proto.start_read(play.now, Read::Wallet(scrat()), Level::Strong, None).unwrap();
+    play.proto.start_read(play.now, Read::Wallet(scrat()), Some(Level::Strong), None).unwrap();
     let sent = play.one_sent();
     reply(&mut play, &sent, Reply::Player(None));
     assert!(matches!(play.outcome().unwrap().1, Ok(Success::Wallet { player: None, .. })));
@@ -111,7 +111,7 @@ fn a_wallet_is_one_question_to_the_players_shard() {
 fn a_strong_read_finds_its_leader_and_an_answer_of_another_kind_is_not_taken() {
     let mut play = Play::new(1);
     let field = play.field_in(0);
-    play.proto.start_read(play.now, Read::Field(field), Level::Strong, None).unwrap();
+    play.proto.start_read(play.now, Read::Field(field), Some(Level::Strong), None).unwrap();
     let sent = play.one_sent();
     play.refuse(&sent, not_leader(Some(N2)));
     let sent = play.one_sent();
@@ -128,7 +128,7 @@ fn a_read_from_one_node_asks_that_node_only() {
     let mut play = Play::new(1);
     let field = play.field_in(0);
     let read = |play: &mut Play, level| {
-        play.proto.start_read(play.now, Read::Field(field), level, Some(N3)).unwrap();
+        play.proto.start_read(play.now, Read::Field(field), Some(level), Some(N3)).unwrap();
         let sent = play.one_sent();
         assert_eq!(sent.0, N3);
         sent
@@ -189,4 +189,64 @@ fn reports_are_asked_for_once() {
     let sent = play.one_sent();
     play.answer(&sent, AnswerBody::Shards(vec![]));
     assert_eq!(play.outcome().unwrap().1, Ok(Success::Shards(vec![])));
+}
+
+/// What is asked of whom, at which level, and behind which slot.
+fn asked(sent: &[Sent]) -> Vec<(placement::ShardId, Level, Query)> {
+    let body = |sent: &Sent| match sent.1.body {
+        RequestBody::Read { shard, query, level, .. } => (shard, level, query),
+        ref other => panic!("{other:?}"),
+    };
+    sent.iter().map(body).collect()
+}
+
+#[test]
+fn a_read_without_a_level_gets_the_usual_one_of_its_shard() {
+    let mut play = Play::new(4);
+    let policies = "[[reads]]\nshards = [2, 2]\nlevel = 'bounded:500'\n";
+    play.map.follow_policies("map.toml", policies).unwrap();
+    play.map.version += 1;
+    play.welcome(N1);
+    let level = |play: &mut Play, read, level| {
+        play.proto.start_read(play.now, read, level, None).unwrap();
+        asked(&[play.one_sent()])[0].1
+    };
+    let (plain, own) = (play.field_in(0), play.field_in(1));
+    assert_eq!(level(&mut play, Read::Field(plain), None), Level::Strong);
+    assert_eq!(level(&mut play, Read::View(Rect::new(plain, 1, 1).unwrap()), None), Level::Eventual);
+    assert_eq!(level(&mut play, Read::Field(own), None), Level::Bounded(500));
+    assert_eq!(level(&mut play, Read::View(Rect::new(own, 1, 1).unwrap()), None), Level::Bounded(500));
+    assert_eq!(level(&mut play, Read::Field(own), Some(Level::Eventual)), Level::Eventual, "what was named counts");
+}
+
+#[test]
+fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() {
+    let mut play = Play::new(16);
+    let rect = wide();
+    play.proto.start_read(play.now, Read::Watch(rect), None, None).unwrap();
+    let sent = play.sent();
+    let begins = Query::Changes { rect, seen: None, wait_ms: 0 };
+    assert!(asked(&sent).iter().all(|(_, level, query)| (*level, *query) == (Level::Eventual, begins)), "{sent:?}");
+    let shards: Vec<_> = asked(&sent).iter().map(|(shard, ..)| *shard).collect();
+    assert!(shards.len() > 3, "a test that spans shards");
+    for sent in &sent {
+        reply(&mut play, sent, Reply::Changes(vec![]));
+    }
+    let Some((_, Ok(Success::View { receipts, .. }))) = play.outcome() else { panic!("it has begun") };
+    assert_eq!(receipts.iter().map(|receipt| receipt.shard).collect::<BTreeSet<_>>(), shards.iter().copied().collect());
+
+    let (shard, seen) = (receipts[1].shard, receipts[1].slot);
+    play.proto.start_read(play.now, Read::Changes { shard, rect, seen }, None, None).unwrap();
+    let sent = play.one_sent();
+    let goes_on = Query::Changes { rect, seen: Some(seen), wait_ms: 500 };
+    assert_eq!(asked(std::slice::from_ref(&sent)), [(shard, Level::Eventual, goes_on)]);
+    let again = play.next_sent();
+    assert_ne!(again.0, sent.0, "a node that says nothing for twice as long as it was to wait is given up");
+    reply(&mut play, &again, Reply::Changes(vec![field_view(rect.corner(), 4)]));
+    let result = play.outcome().unwrap().1;
+    assert!(matches!(&result, Ok(Success::View { fields, receipts }) if fields[0].version == 4 && receipts.len() == 1));
+
+    let nowhere = Read::Changes { shard: placement::ShardId(17), rect, seen };
+    let refused = play.proto.start_read(play.now, nowhere, None, None);
+    assert_eq!(refused, Err(client_proto::StartError::NoSuchShard(placement::ShardId(17))));
 }

@@ -130,7 +130,7 @@ fn eventual_reads_prefer_the_replica_that_answers_fastest() {
     let field = play.field_in(0);
     let mut asked = [0_u32; 4];
     for _ in 0..300 {
-        play.proto.start_read(play.now, Read::Field(field), Level::Eventual, None).unwrap();
+        play.proto.start_read(play.now, Read::Field(field), Some(Level::Eventual), None).unwrap();
         let sent = play.one_sent();
         asked[sent.0.0 as usize] += 1;
         // n2 is near, the others far.
@@ -147,8 +147,8 @@ fn a_new_map_moves_commands_and_splits_reads_anew() {
     let mut play = Play::new(2);
     let field = play.field_in(0);
     let rect = world::Rect::new(field, 1, 1).unwrap();
-    let op = play.proto.start_read(play.now, Read::Player(scrat()), Level::Strong, None).unwrap();
-    play.proto.start_read(play.now, Read::View(rect), Level::Strong, None).unwrap();
+    let op = play.proto.start_read(play.now, Read::Player(scrat()), Some(Level::Strong), None).unwrap();
+    play.proto.start_read(play.now, Read::View(rect), Some(Level::Strong), None).unwrap();
     let old = play.sent();
     assert_eq!(old.len(), 3 + 1);
     let mut welcome = play.welcome_of(N1);
@@ -167,6 +167,7 @@ fn a_new_map_moves_commands_and_splits_reads_anew() {
             wire::Query::Player(_) => wire::Reply::Player(None),
             wire::Query::Holdings(_) => wire::Reply::Holdings(wire::Holdings { fields: 1, ..Default::default() }),
             wire::Query::View(_) => wire::Reply::View(vec![]),
+            wire::Query::Changes { .. } => wire::Reply::Changes(vec![]),
             wire::Query::Field(_) => panic!("{sent:?}"),
         };
         let receipt = receipt(&sent.1, sent.0);

@@ -291,9 +291,10 @@ impl World {
         let here = |field: &FieldId| self.map.shard_of(world::Bucket::of_chunk(SEED, field.chunk())).shard == shard;
         match query {
             Query::Field(field) => Reply::Field(view(*field, fields.get(field).copied())),
-            Query::View(rect) => {
+            Query::View(rect) | Query::Changes { rect, .. } => {
                 let seen = fields.iter().filter(|(field, _)| rect.contains(**field) && here(field));
-                Reply::View(seen.map(|(field, owner)| view(*field, Some(*owner))).collect())
+                let seen = seen.map(|(field, owner)| view(*field, Some(*owner))).collect();
+                if matches!(query, Query::View(_)) { Reply::View(seen) } else { Reply::Changes(seen) }
             }
             Query::Player(name) => Reply::Player(Some(PlayerView { name: *name, acorns: Acorns(100) })),
             Query::Holdings(name) => {

@@ -78,9 +78,9 @@ impl Chunk {
         }
     }
 
-    /// The owned fields inside `rect`, by packed id.
+    /// The fields inside `rect` that anybody ever owned, by packed id.
     pub(super) fn views(&self, chunk: ChunkId, rect: Rect, map: &TerrainMap, into: &mut Vec<FieldView>) {
-        for plot in self.plots.iter().filter(|plot| plot.owner().is_some()) {
+        for plot in &self.plots {
             let field = chunk.field(plot.offset()).expect("no plot lies off the grid");
             if rect.contains(field) {
                 into.push(self.view_of(plot, field, map.at(field)));

@@ -125,19 +125,21 @@ impl Land {
         self.chunk(field.chunk()).map_or_else(|| chunk::untouched(field, terrain), |chunk| chunk.view(field, terrain))
     }
 
-    /// The owned fields of one chunk inside `rect`, by packed id. The chunk must be [`Readiness::Ready`].
-    pub fn chunk_view(&self, id: ChunkId, rect: Rect, into: &mut Vec<FieldView>) {
-        if let Some(chunk) = self.chunk(id) {
-            chunk.views(id, rect, &self.terrain, into);
-        }
-    }
-
     /// The owned fields inside `rect`, by packed id, of the chunks that `keep` says are this land's. Those must be
     /// [`Readiness::Ready`].
     pub fn fields_in(&self, rect: Rect, keep: impl Fn(ChunkId) -> bool) -> Vec<FieldView> {
+        let mut fields = self.touched_in(rect, keep);
+        fields.retain(|view| view.owner.is_some());
+        fields
+    }
+
+    /// The same with those that are free again: all fields inside `rect` that anybody ever owned.
+    pub fn touched_in(&self, rect: Rect, keep: impl Fn(ChunkId) -> bool) -> Vec<FieldView> {
         let mut views = Vec::new();
         for id in rect.chunks().filter(|id| keep(*id)) {
-            self.chunk_view(id, rect, &mut views);
+            if let Some(chunk) = self.chunk(id) {
+                chunk.views(id, rect, &self.terrain, &mut views);
+            }
         }
         views.sort_unstable_by_key(|view| view.field);
         views

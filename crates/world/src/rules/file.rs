@@ -7,7 +7,7 @@ use super::{
     Building, Character, Crop, Effects, MAX_CUT, MAX_ENTRIES, MAX_FIELDS_PER_CHUNK, RuleBook, TerrainSet, duration,
 };
 use crate::{Acorns, Terrain, WorldSeed};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::{collections::BTreeSet, ops::Range};
 use toml::Spanned;
 
@@ -98,6 +98,9 @@ struct Page {
     characters: Spanned<Vec<Inhabitant>>,
     crops: Spanned<Vec<Plant>>,
     buildings: Spanned<Vec<Inhabitant>>,
+    /// Policies of shards, which are not the world's business.
+    #[serde(default, rename = "reads")]
+    _reads: IgnoredAny,
 }
 
 #[derive(Deserialize)]
