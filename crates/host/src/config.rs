@@ -46,6 +46,8 @@ pub struct HostConfig {
     pub snapshot_rate: u64,
     /// A shard is checkpointed after this many bytes of log.
     pub checkpoint_bytes: usize,
+    /// The chunks in memory, of all replicas together, weigh about so many bytes; colder ones leave.
+    pub memory_bytes: usize,
     /// For back-off.
     pub random_seed: u64,
     /// What [`wire::RequestBody::Node`] is answered with; the host fills in what it knows better.

@@ -9,6 +9,7 @@ use crate::freshness::{Covers, Freshness};
 use crate::lease::Leases;
 use crate::liaison::{Releases, Ties};
 use crate::members::Joining;
+use crate::memory::Memory;
 use crate::snapshots::Snapshots;
 use crate::stepping::{AWAIT_EVERY, MAX_WRITES};
 use crate::support::Support;
@@ -69,6 +70,7 @@ pub struct Host {
     /// Replicas that have commands waiting for the disk to catch up.
     pub(crate) stalled: BTreeSet<ShardId>,
     pub(crate) cutting: usize,
+    pub(crate) memory: Memory,
     /// Replicas with enough log for a checkpoint.
     pub(crate) uncut: BTreeSet<ShardId>,
     /// Where the round of checkpoints goes on.
@@ -135,6 +137,7 @@ impl Host {
             next_write: 1,
             stalled: BTreeSet::new(),
             cutting: 0,
+            memory: Memory::new(config.memory_bytes),
             uncut: BTreeSet::new(),
             next_cut: ShardId(0),
             released: BTreeMap::new(),

@@ -23,6 +23,7 @@
 //! | [`lease`] | which leaders here may, and until when |
 //! | [`freshness`] | how old the state of the others can be at most |
 //! | [`election`] | when a leaderless shard's replica stands, and how long it waits after a failure |
+//! | `memory` | cold chunks leave, so that a world may outgrow its nodes' memory |
 //! | [`members`] | replicas come and go; which life of a disk may speak |
 //! | `snapshots` | checkpoints on their way from node to node |
 //! | `liaison` | the words between nodes: probes, answers, promises |
@@ -45,6 +46,7 @@ mod leadership;
 pub mod lease;
 mod liaison;
 pub mod members;
+mod memory;
 mod routing;
 mod snapshots;
 mod stepping;

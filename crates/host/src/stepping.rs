@@ -29,6 +29,7 @@ enum Errand {
 impl Host {
     /// Steps every touched replica and hands over what the turn wants done.
     pub fn finish_turn(&mut self, now: Now) -> Turn {
+        self.choose_whom_to_cool();
         // A payment to a shard of this same node touches that shard: again, until nothing is left.
         while !self.touched.is_empty() {
             for shard in std::mem::take(&mut self.touched) {
@@ -176,6 +177,7 @@ impl Host {
             *before = released;
             self.turn.releases.push((shard, released));
         }
+        self.cool(shard);
         self.note_leader(now, shard);
         self.note_members(now, shard);
         if let Some(from) = wants_snapshot {

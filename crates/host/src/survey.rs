@@ -18,6 +18,10 @@ pub struct Survey {
     pub writes: usize,
     /// Checkpoints under way.
     pub cuts: usize,
+    /// What the chunks in memory weigh, in bytes.
+    pub chunk_bytes: usize,
+    /// Chunks that have left memory since the start.
+    pub evicted: u64,
     /// The wall clock less the middle of the clocks of this node and those it hears, in milliseconds.
     pub clock_lead_ms: i64,
     /// Every other node.
@@ -86,6 +90,8 @@ impl Host {
             leaderless: self.leaderless(),
             writes: self.writing.len(),
             cuts: self.cutting,
+            chunk_bytes: self.memory.total(),
+            evicted: self.memory.evicted(),
             clock_lead_ms: now.wall.0.cast_signed().saturating_sub(middle.0.cast_signed()),
             peers: self.peers().into_iter().map(peer).collect(),
             shards: shards.collect(),

@@ -134,8 +134,8 @@ mod tests {
         }
     }
 
-    fn crop(planted: u64, ripe: u64) -> Option<CropView> {
-        Some(CropView { crop: world::CropId(0), planted: Millis(planted), ripe: Millis(ripe) })
+    fn crop(planted: u64, ripe: u64) -> CropView {
+        CropView { crop: world::CropId(0), planted: Millis(planted), ripe: Millis(ripe) }
     }
 
     #[test]
@@ -149,9 +149,9 @@ mod tests {
         assert_eq!(told(Some(&scrats), &mannys), "5,6: manny's now; it was scrat's");
         assert_eq!(told(None, &free), "5,6: claimed and given up again");
         let lichen = crop_name(&rules, world::CropId(0));
-        let sown = FieldView { crop: crop(1_000, 21_000), version: 2, ..scrats.clone() };
+        let sown = FieldView { crop: Some(crop(1_000, 21_000)), version: 2, ..scrats.clone() };
         assert_eq!(told(Some(&scrats), &sown), format!("5,6: {lichen} grows there, ripe in 20 s"));
-        let tended = FieldView { crop: crop(1_000, 11_000), version: 3, ..sown.clone() };
+        let tended = FieldView { crop: Some(crop(1_000, 11_000)), version: 3, ..sown.clone() };
         assert_eq!(told(Some(&sown), &tended), format!("5,6: the {lichen} was tended, ripe in 10 s"));
         let harvested = FieldView { crop: None, version: 4, ..tended.clone() };
         assert_eq!(told(Some(&tended), &harvested), format!("5,6: the {lichen} was harvested"));
@@ -168,7 +168,7 @@ mod tests {
     fn what_a_new_owner_found_or_did_is_all_news() {
         let rules = samples::rules();
         let before = FieldView { price: Some(Acorns(5)), ..field(Some("scrat"), 1) };
-        let now = FieldView { crop: crop(0, 500), ..field(Some("manny"), 4) };
+        let now = FieldView { crop: Some(crop(0, 500)), ..field(Some("manny"), 4) };
         let lichen = crop_name(&rules, world::CropId(0));
         let told = told(Some(&before), &now, &rules, Millis(1_000));
         assert_eq!(told, format!("5,6: manny's now; it was scrat's; {lichen} grows there, ripe now"));

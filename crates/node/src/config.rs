@@ -131,11 +131,13 @@ pub struct Storage {
     pub log_mib: u64,
     /// A checkpoint is fetched from another node no faster than this, in MiB a second.
     pub snapshot_mib_per_s: u64,
+    /// Chunks in memory, in MiB; what nobody has used lately is on the disk alone.
+    pub memory_mib: usize,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { segment_mib: 32, checkpoint_kib: 2_048, log_mib: 1_024, snapshot_mib_per_s: 128 }
+        Self { segment_mib: 32, checkpoint_kib: 2_048, log_mib: 1_024, snapshot_mib_per_s: 128, memory_mib: 1_024 }
     }
 }
 
@@ -194,6 +196,8 @@ pub struct NodeConfig {
     pub log_bytes: u64,
     /// Bytes a second at which a checkpoint is fetched from another node.
     pub snapshot_rate: u64,
+    /// Bytes of chunks in memory.
+    pub memory_bytes: usize,
     nodes: Vec<(NodeId, NodeRow)>,
 }
 
@@ -241,11 +245,12 @@ impl NodeConfig {
                 2 * probe_ms
             )));
         }
-        let Storage { segment_mib, checkpoint_kib, log_mib, snapshot_mib_per_s } = file.storage;
-        if !(1..=1_024).contains(&segment_mib) || checkpoint_kib == 0 || snapshot_mib_per_s == 0 {
+        let Storage { segment_mib, checkpoint_kib, log_mib, snapshot_mib_per_s, memory_mib } = file.storage;
+        let at_least_one = [checkpoint_kib, memory_mib].iter().all(|value| *value > 0) && snapshot_mib_per_s > 0;
+        if !(1..=1_024).contains(&segment_mib) || !at_least_one {
             return Err(invalid(format!(
-                "storage: segment_mib is {segment_mib} (1 to 1024), checkpoint_kib {checkpoint_kib} and \
-                 snapshot_mib_per_s {snapshot_mib_per_s} (1 or more)"
+                "storage: segment_mib is {segment_mib} (1 to 1024), checkpoint_kib {checkpoint_kib}, \
+                 snapshot_mib_per_s {snapshot_mib_per_s} and memory_mib {memory_mib} (1 or more)"
             )));
         }
         let config = Self {
@@ -268,6 +273,7 @@ impl NodeConfig {
             checkpoint_bytes: checkpoint_kib << 10,
             log_bytes: log_mib << 20,
             snapshot_rate: snapshot_mib_per_s << 20,
+            memory_bytes: memory_mib << 20,
             nodes,
         };
         config.first_map()?;

@@ -133,6 +133,7 @@ impl Node {
             met: data.met().clone(),
             left: left.collect(),
             snapshot_rate: config.snapshot_rate,
+            memory_bytes: config.memory_bytes,
             first_map: map.clone(),
             map,
             seed: world.seed,

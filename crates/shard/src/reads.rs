@@ -17,7 +17,6 @@ use paxos::Slot;
 use paxos::replica::ReadTicket;
 use std::collections::{BTreeSet, VecDeque};
 use wire::{AnswerBody, Holdings, Level, Query, Refusal, Reply};
-use world::land::Readiness;
 use world::{Bucket, ChunkId, FieldId};
 
 /// Reads that wait for a confirmation, a proof or a chunk.
@@ -185,20 +184,15 @@ impl Replica {
         ((vantage.proven)(applied).map(|at| vantage.now.since(at)), None)
     }
 
-    fn missing_for(&self, query: &Query) -> Vec<ChunkId> {
-        let Some(land) = self.state.land() else { return Vec::new() };
-        let stored = |chunk: &ChunkId| land.readiness(*chunk) == Readiness::Stored;
+    fn missing_for(&self, query: &Query) -> BTreeSet<ChunkId> {
         match query {
-            Query::Field(field) => [field.chunk()].into_iter().filter(stored).collect(),
-            Query::View(rect) => rect.chunks().filter(stored).collect(),
+            Query::Field(field) => self.state.not_here([field.chunk()].into_iter()),
+            Query::View(rect) => self.state.not_here(rect.chunks()),
             Query::Changes { rect, seen, .. } => match seen.and_then(|seen| self.watching.since(*rect, seen)) {
-                Some(fields) => {
-                    let chunks: BTreeSet<ChunkId> = fields.into_iter().map(FieldId::chunk).collect();
-                    chunks.into_iter().filter(stored).collect()
-                }
-                None => rect.chunks().filter(stored).collect(),
+                Some(fields) => self.state.not_here(fields.into_iter().map(FieldId::chunk)),
+                None => self.state.not_here(rect.chunks()),
             },
-            Query::Player(_) | Query::Holdings(_) => Vec::new(),
+            Query::Player(_) | Query::Holdings(_) => BTreeSet::new(),
         }
     }
 

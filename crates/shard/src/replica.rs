@@ -354,6 +354,17 @@ impl Replica {
         }
     }
 
+    /// What its chunks in memory weigh, in bytes.
+    pub fn chunk_bytes(&self) -> usize {
+        self.state.land().map_or(0, Land::chunk_bytes)
+    }
+
+    /// Drops chunks that nobody has used lately, until about so many bytes are free; says how many have left. None while a cut is
+    /// being written: what was changed is not durable yet.
+    pub fn cool(&mut self, bytes: usize) -> usize {
+        if self.cutting.is_some() || self.installing { 0 } else { self.state.cool(bytes) }
+    }
+
     /// How many commands wait for a batch.
     pub fn queued(&self) -> usize {
         self.queue.len()

@@ -153,12 +153,24 @@ impl State {
 
     /// The chunks that must come from the disk before `batch` can be applied.
     pub fn missing(&self, batch: &Batch) -> BTreeSet<ChunkId> {
+        let chunks = || {
+            batch.items.iter().filter_map(|item| match item {
+                Item::Client(envelope) => envelope.command.chunk(),
+                Item::Genesis(_) | Item::Receive(_) | Item::Settle { .. } => None,
+            })
+        };
         let Some(land) = &self.land else { return BTreeSet::new() };
-        let chunks = batch.items.iter().filter_map(|item| match item {
-            Item::Client(envelope) => envelope.command.chunk(),
-            Item::Genesis(_) | Item::Receive(_) | Item::Settle { .. } => None,
-        });
-        chunks.filter(|&chunk| land.readiness(chunk) == Readiness::Stored).collect()
+        // Nearly always: nothing.
+        if !chunks().any(|chunk| land.readiness(chunk) == Readiness::Stored) {
+            return BTreeSet::new();
+        }
+        self.not_here(chunks())
+    }
+
+    /// Which of `chunks`, all needed at one time, must come from the disk. The others stay until they have.
+    pub fn not_here(&self, chunks: impl Iterator<Item = ChunkId>) -> BTreeSet<ChunkId> {
+        let Some(land) = &self.land else { return BTreeSet::new() };
+        chunks.inspect(|chunk| land.keep(*chunk)).filter(|chunk| self.is_stored(*chunk)).collect()
     }
 
     /// Whether `chunk` is in the store and not in memory.
@@ -172,6 +184,11 @@ impl State {
             Some(land) if land.readiness(chunk) == Readiness::Stored => land.load_chunk(chunk, page),
             _ => Ok(()),
         }
+    }
+
+    /// Drops chunks that nobody has used lately until about so many bytes are free; says how many have left.
+    pub fn cool(&mut self, bytes: usize) -> usize {
+        self.land.as_mut().map_or(0, |land| land.cool(bytes))
     }
 
     /// Applies a chosen batch whose chunks are all here; tells for each item what came of it.

@@ -57,6 +57,8 @@ pub struct Plan {
     pub pressed: bool,
     /// Of the clients.
     pub options: Options,
+    /// A node keeps about so many bytes of chunks in memory.
+    pub memory_bytes: usize,
     /// Whether frames travel as bytes.
     pub encode: bool,
     /// What goes wrong, in order.
@@ -73,6 +75,8 @@ pub struct Plan {
 const LARGE_EVERY: u64 = 1_000;
 /// No clock is off by more than this.
 pub const MAX_DRIFT_PPM: u64 = 20_000;
+/// So little memory that hardly two chunks fit.
+const TIGHT_MEMORY: usize = 1_000;
 /// And every so many, frames travel as bytes.
 const ENCODE_EVERY: u64 = 100;
 
@@ -123,6 +127,7 @@ impl Plan {
         plan.turn_delay = *random.pick(&[0, 0, 20, 300]);
         plan.checkpoint_bytes = *random.pick(&[300, 1_500, 6_000, 40_000, 1 << 20]);
         plan.pressed = random.chance(300_000);
+        plan.memory_bytes = if seed % 4 == 1 { TIGHT_MEMORY } else { plan.memory_bytes };
         plan.players = usize::try_from(random.between(4, 7)).unwrap_or(4);
         plan.hot_fields = random.index(4) + 1;
         plan.act_every = random.between(380, 560) * MS;
@@ -162,6 +167,7 @@ impl Plan {
             clock_drift_ppm: MAX_DRIFT_PPM,
             checkpoint_bytes: 1 << 20,
             pressed: false,
+            memory_bytes: 1 << 20,
             options: Options { request_timeout: Duration::from_secs(5), ..Options::default() },
             encode: false,
             script: Vec::new(),

@@ -346,6 +346,7 @@ impl Cluster {
             first_map: self.map.clone(),
             map: self.map.clone(),
             snapshot_rate: 1 << 20,
+            memory_bytes: self.plan.memory_bytes,
             seed: sites::SEED,
             rules: Self::rules(),
             probe_every: self.plan.probe_every,

@@ -6,16 +6,22 @@
 use super::{
     page::{Page, PageFault, PlotPage},
     plot::{OwnerIndex, Plot},
+    residency::NODE,
 };
 use crate::{
     CharacterId, ChunkId, FieldId, PlayerName, Rect, RuleBook, Terrain, TerrainMap,
     command::{CropView, FieldView},
 };
+use std::cell::Cell;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
     plots: Vec<Plot>,
     owners: Vec<Owner>,
+    /// Whether somebody has looked at it or changed it since it was last passed by; for [`super::Land::cool`].
+    pub(super) used: Cell<bool>,
+    /// What it weighs in the land's account of its memory.
+    pub(super) weight: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +122,8 @@ impl Chunk {
     /// What [`Chunk::to_page`] wrote; everything is checked again, since a disk or a peer may have had it.
     pub(super) fn from_page(id: ChunkId, page: &[u8], rules: &RuleBook) -> Result<Self, PageFault> {
         let (names, plots): (Vec<PlayerName>, Vec<PlotPage>) = Page::decode(page)?;
-        let mut chunk = Self { plots: Vec::with_capacity(plots.len()), owners: Vec::with_capacity(names.len()) };
+        let mut chunk =
+            Self { plots: Vec::with_capacity(plots.len()), owners: Vec::with_capacity(names.len()), ..Self::default() };
         chunk.owners.extend(names.into_iter().map(|name| Owner { name, plots: 0 }));
         for record in plots {
             if id.field(record.offset).is_none() {
@@ -143,9 +150,11 @@ impl Chunk {
         Ok(chunk)
     }
 
-    /// Bytes on the heap.
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.plots.capacity() * size_of::<Plot>()
+    /// What it weighs in the land's map, with what it has on the heap, in bytes.
+    pub(super) fn weigh(&self) -> usize {
+        size_of::<(ChunkId, Self)>() * 4 / 3
+            + NODE
+            + self.plots.capacity() * size_of::<Plot>()
             + self.owners.capacity() * size_of::<Owner>()
             + self.plots.iter().map(Plot::heap_bytes).sum::<usize>()
     }

@@ -9,8 +9,8 @@
 //! 1. [`Land::new`] at the beginning of the world, or [`Land::restore`] from the pages of a checkpoint;
 //! 2. for each entry of the log [`Land::apply`], [`Land::receive`] or [`Land::settle`]; a command's chunk must be
 //!    [`Readiness::Ready`] first, else [`Land::load_chunk`] its page;
-//! 3. at a checkpoint [`Land::take_changes`], all written as one, and only when that is durable [`Land::evict`] chunks that
-//!    nobody touched lately.
+//! 3. at a checkpoint [`Land::take_changes`], all written as one, and only when that is durable [`Land::cool`]: chunks that
+//!    nobody touched lately leave memory.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -53,6 +53,10 @@ pub struct Land {
     chunks: BTreeMap<ChunkId, Chunk>,
     /// Only in the store.
     stored: BTreeSet<ChunkId>,
+    /// What the chunks in memory weigh, as of when each came or was last taken for a checkpoint.
+    chunk_bytes: usize,
+    /// The chunk that was passed by last when cooling.
+    hand: Option<ChunkId>,
     purses: Purses,
     outbox: Outbox,
     /// What each player has here; nobody who has nothing.
@@ -89,6 +93,8 @@ impl Land {
             terrain: TerrainMap::new(seed),
             chunks: BTreeMap::new(),
             stored: BTreeSet::new(),
+            chunk_bytes: 0,
+            hand: None,
             purses: Purses::default(),
             outbox: Outbox::default(),
             holdings: BTreeMap::new(),

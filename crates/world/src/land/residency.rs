@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{Acorns, ChunkId, RuleBook, WorldSeed};
 use serde::{Deserialize, Serialize};
+use std::ops::Bound;
 
 /// Whether a chunk can be read and changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,11 @@ pub enum Readiness {
     /// It is in the store: load it first.
     Stored,
 }
+
+/// What a map's node costs beyond its entries, per entry, when it is three quarters full.
+pub(super) const NODE: usize = 16;
+/// The most chunks that one call of [`Land::cool`] passes by.
+const PASSED_AT_ONCE: usize = 4_096;
 
 /// Writes a page at the end of a buffer.
 type Write<'a> = &'a dyn Fn(&mut Vec<u8>);
@@ -49,7 +55,7 @@ impl Land {
                 }
                 PageKey::Chunk(id) => {
                     let chunk = Chunk::from_page(id, page, &land.rules).map_err(refused(key))?;
-                    land.chunks.insert(id, chunk).is_none()
+                    land.take_in(id, chunk)
                 }
                 PageKey::Player(player) => {
                     let purse: Purse = Page::decode(page).map_err(refused(key))?;
@@ -94,6 +100,13 @@ impl Land {
         if self.stored.contains(&chunk) { Readiness::Stored } else { Readiness::Ready }
     }
 
+    /// Somebody needs this chunk, and others: if it is in memory it is not to leave yet.
+    pub fn keep(&self, chunk: ChunkId) {
+        if let Some(chunk) = self.chunks.get(&chunk) {
+            chunk.used.set(true);
+        }
+    }
+
     /// Brings a stored chunk into memory. A page that comes twice, or late, changes nothing.
     pub fn load_chunk(&mut self, chunk: ChunkId, page: &[u8]) -> Result<(), PageError> {
         if self.chunks.contains_key(&chunk) {
@@ -104,7 +117,7 @@ impl Land {
         }
         let loaded = Chunk::from_page(chunk, page, &self.rules).map_err(refused(PageKey::Chunk(chunk)))?;
         self.stored.remove(&chunk);
-        self.chunks.insert(chunk, loaded);
+        self.take_in(chunk, loaded);
         Ok(())
     }
 
@@ -112,12 +125,52 @@ impl Land {
     ///
     /// Only when those changes are durable, since the store's page is all that is left.
     pub fn evict(&mut self, chunk: ChunkId) -> bool {
-        let clean = !self.changes.chunks.contains(&chunk);
-        let evicted = clean && self.chunks.remove(&chunk).is_some();
-        if evicted {
-            self.stored.insert(chunk);
+        if self.changes.chunks.contains(&chunk) {
+            return false;
+        }
+        let Some(evicted) = self.chunks.remove(&chunk) else { return false };
+        self.chunk_bytes -= evicted.weight;
+        self.stored.insert(chunk);
+        true
+    }
+
+    /// Evicts chunks until about so many bytes are free: those that nobody has used since they were last passed by (the
+    /// second-chance algorithm). Passes by at most [`PASSED_AT_ONCE`] chunks; says how many have left.
+    ///
+    /// Only when all changes that were ever taken are durable.
+    pub fn cool(&mut self, bytes: usize) -> usize {
+        let enough = self.chunk_bytes.saturating_sub(bytes);
+        let mut evicted = 0;
+        for _ in 0..self.chunks.len().min(PASSED_AT_ONCE) {
+            let behind = (self.hand.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+            let next = self.chunks.range(behind).next().or_else(|| self.chunks.first_key_value());
+            let Some((&id, chunk)) = next.filter(|_| self.chunk_bytes > enough) else { break };
+            self.hand = Some(id);
+            if !chunk.used.replace(false) && self.evict(id) {
+                evicted += 1;
+            }
         }
         evicted
+    }
+
+    /// What the chunks in memory weigh, in bytes; of those that changed, as of the last checkpoint.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
+    /// A chunk comes into memory; says whether it was not there.
+    fn take_in(&mut self, id: ChunkId, chunk: Chunk) -> bool {
+        let new = self.chunks.insert(id, chunk).is_none();
+        self.weigh(id);
+        new
+    }
+
+    fn weigh(&mut self, id: ChunkId) {
+        if let Some(chunk) = self.chunks.get_mut(&id) {
+            chunk.used.set(true);
+            let weight = chunk.weigh();
+            self.chunk_bytes = self.chunk_bytes - std::mem::replace(&mut chunk.weight, weight) + weight;
+        }
     }
 
     /// The chunks in memory.
@@ -148,6 +201,7 @@ impl Land {
             take(PageKey::Head, Some(&|page| Page::encode(page, &Head { granted, received, harvested, settled })));
         }
         for id in chunks {
+            self.weigh(id);
             let chunk = self.chunks.get(&id).expect("a changed chunk is never evicted");
             take(PageKey::Chunk(id), Some(&|page| chunk.to_page(page)));
         }
@@ -171,13 +225,9 @@ impl Land {
         }
     }
 
-    /// About how much memory it takes, in bytes: for reports, and to decide when to evict.
+    /// About how much memory it takes, in bytes: for reports, since it looks at every chunk.
     pub fn heap_bytes(&self) -> usize {
-        /// What a map's node costs beyond its entries, per entry, when it is three quarters full.
-        const NODE: usize = 16;
-        let chunks: usize = self.chunks.values().map(Chunk::heap_bytes).sum();
-        chunks
-            + self.chunks.len() * (size_of::<(ChunkId, Chunk)>() * 4 / 3 + NODE)
+        self.chunks.values().map(Chunk::weigh).sum::<usize>()
             + self.stored.len() * (size_of::<ChunkId>() + NODE)
             + self.purses.entries() * (size_of::<(super::PlayerName, Purse)>() * 4 / 3 + NODE)
             + self.outbox.entries() * (size_of::<(super::PlayerName, Channel)>() * 4 / 3 + NODE)
@@ -188,7 +238,7 @@ impl Land {
     pub(super) fn chunk(&self, id: ChunkId) -> Option<&Chunk> {
         let chunk = self.chunks.get(&id);
         assert!(chunk.is_some() || self.readiness(id) == Readiness::Ready, "{id:?} must be loaded before it is read");
-        chunk
+        chunk.inspect(|chunk| chunk.used.set(true))
     }
 
     fn restore_head(&mut self, page: &[u8]) -> Result<(), PageFault> {

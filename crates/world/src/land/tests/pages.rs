@@ -144,6 +144,36 @@ fn a_changed_chunk_stays_and_a_clean_one_leaves_and_comes_back() {
 }
 
 #[test]
+fn what_is_used_stays_what_is_not_leaves_and_the_account_of_memory_is_exact() {
+    let map = TerrainMap::new(small().seed);
+    let first_claimable = |chunk: ChunkId| {
+        let mut fields = (0..4_096).filter_map(|offset| chunk.field(offset));
+        fields.find(|field| map.at(*field).claimable()).expect("most land is")
+    };
+    let fields: Vec<FieldId> = (0..6).map(|nth| first_claimable(ChunkId::new(200 + nth, 200).unwrap())).collect();
+    let (mut land, mut store) = (land(), Pages::new());
+    for field in &fields {
+        claim(&mut land, "scrat", *field);
+    }
+    assert_eq!(land.chunk_bytes(), 0, "counted with the checkpoint");
+    checkpoint(&mut land, &mut store);
+    let full = land.chunk_bytes();
+    assert_eq!(land.cool(full), 0, "all were used of late: they are passed by once");
+    land.field(fields[2]);
+    done(land.apply(Millis(0), &name("scrat"), &Command::Offer { field: fields[3], price: Some(Acorns(1)) }));
+    assert_eq!(land.cool(1), 1, "no more leave than must");
+    assert_eq!(land.cool(full), 3);
+    let resident: Vec<ChunkId> = land.resident().collect();
+    assert_eq!(resident, [fields[2].chunk(), fields[3].chunk()], "one was looked at, one has changed");
+    assert_eq!(land.cool(full), 1, "and nobody looked at it since");
+    assert_eq!(land.cool(full), 0, "what has changed stays");
+    checkpoint(&mut land, &mut store);
+    assert_eq!((land.cool(full), land.cool(full), land.chunk_bytes()), (0, 1, 0));
+    load_all(&mut land, &store);
+    assert!((1..=full).contains(&land.chunk_bytes()), "the same chunks again, without slack");
+}
+
+#[test]
 fn a_page_that_comes_late_changes_nothing_and_one_that_nobody_stored_is_refused() {
     let (mut land, store, fields) = lived_in();
     let old = store[&PageKey::Chunk(fields[0].chunk())].clone();

@@ -144,6 +144,10 @@ fn checkpoints_recovery_and_eviction_show_in_no_answer() {
                         restless = reopen(&store).unwrap();
                     }
                     2 => {
+                        checkpoint(&mut restless, &mut store);
+                        evicted += restless.cool(1_000);
+                    }
+                    3 => {
                         let chunks: Vec<ChunkId> = restless.resident().collect();
                         evicted += chunks.into_iter().filter(|chunk| restless.evict(*chunk)).count();
                     }

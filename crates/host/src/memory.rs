@@ -1,0 +1,111 @@
+//! The memory that chunks take: all replicas of a node share one budget. What nobody has used lately leaves, and comes back
+//! from the store when somebody needs it.
+
+use crate::host::Host;
+use placement::ShardId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Replicas that are asked to drop something in one turn.
+const ASKED_AT_ONCE: usize = 8;
+
+/// What the chunks of each replica weigh.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    budget: usize,
+    bytes: BTreeMap<ShardId, usize>,
+    total: usize,
+    /// Who is asked next.
+    next: ShardId,
+    /// Who is to drop something in this turn.
+    asked: BTreeSet<ShardId>,
+    /// Chunks that have left memory so far.
+    evicted: u64,
+}
+
+impl Memory {
+    /// Nothing yet, and at most `budget` bytes.
+    pub fn new(budget: usize) -> Self {
+        Self { budget, bytes: BTreeMap::new(), total: 0, next: ShardId(0), asked: BTreeSet::new(), evicted: 0 }
+    }
+
+    /// The chunks of `shard` weigh so much.
+    pub fn note(&mut self, shard: ShardId, bytes: usize) {
+        let before = if bytes == 0 { self.bytes.remove(&shard) } else { self.bytes.insert(shard, bytes) };
+        self.total = self.total - before.unwrap_or(0) + bytes;
+    }
+
+    /// What all weigh.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Chunks that have left.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    fn excess(&self) -> usize {
+        self.total.saturating_sub(self.budget)
+    }
+
+    /// The next replica in turn that has anything in memory.
+    fn next(&mut self) -> Option<ShardId> {
+        let next = self.bytes.range(self.next..).next().or_else(|| self.bytes.first_key_value());
+        let shard = next.map(|(&shard, _)| shard)?;
+        self.next = ShardId(shard.0.wrapping_add(1));
+        Some(shard)
+    }
+}
+
+impl Host {
+    /// Over the budget, the next replicas in turn are asked to drop something when they are stepped. (Only then: what a batch or a
+    /// read is being brought together for has just been kept, and cannot leave before all of it is here.)
+    pub(crate) fn choose_whom_to_cool(&mut self) {
+        if self.memory.excess() == 0 {
+            return;
+        }
+        for _ in 0..ASKED_AT_ONCE.min(self.memory.bytes.len()) {
+            let Some(shard) = self.memory.next() else { return };
+            if self.shards.contains_key(&shard) {
+                self.memory.asked.insert(shard);
+                self.touched.insert(shard);
+            } else {
+                self.memory.note(shard, 0);
+            }
+        }
+    }
+
+    /// `shard` has been stepped.
+    pub(crate) fn cool(&mut self, shard: ShardId) {
+        let asked = self.memory.asked.remove(&shard);
+        let Some(replica) = self.shards.get_mut(&shard) else { return };
+        let excess = self.memory.excess();
+        if asked && excess > 0 {
+            let evicted = replica.cool(excess);
+            self.memory.evicted += evicted as u64;
+            if evicted == 0 && replica.applied() > replica.checkpointed() {
+                // What has changed can leave once it is durable.
+                self.uncut.insert(shard);
+            }
+        }
+        self.memory.note(shard, replica.chunk_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_the_sum_of_the_last_notes_and_all_have_their_turn() {
+        let mut memory = Memory::new(100);
+        for (shard, bytes) in [(1, 40), (5, 30), (9, 50), (5, 60), (9, 0)] {
+            memory.note(ShardId(shard), bytes);
+        }
+        assert_eq!((memory.total(), memory.excess()), (100, 0));
+        memory.note(ShardId(7), 5);
+        assert_eq!(memory.excess(), 5);
+        let turns: Vec<u32> = std::iter::from_fn(|| memory.next()).take(4).map(|shard| shard.0).collect();
+        assert_eq!(turns, [1, 5, 7, 1]);
+    }
+}
