@@ -78,8 +78,8 @@ impl Cluster {
         for node in client.nodes().await? {
             match node.state {
                 NodeState::Up(report) => {
-                    usage.syncs += report.syncs;
-                    usage.log_bytes += report.log_bytes;
+                    usage.syncs += report.figures.syncs;
+                    usage.log_bytes += report.figures.log_bytes;
                     let (memory, cpu) = (process::resident_bytes(report.pid)?, process::cpu_seconds(report.pid)?);
                     usage.nodes.push((node.entry.id.to_string(), memory, cpu));
                 }

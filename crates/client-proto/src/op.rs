@@ -104,7 +104,7 @@ pub enum Success {
     /// A shard's members are as was asked for.
     Changed,
     /// A node about itself.
-    Node(NodeReport),
+    Node(Box<NodeReport>),
     /// A node about its replicas.
     Shards(Vec<ReplicaReport>),
 }

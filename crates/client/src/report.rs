@@ -60,7 +60,7 @@ pub struct Shards {
 
 pub(crate) fn node_state(answer: Result<Success, crate::Error>, trouble: Option<String>) -> NodeState {
     match answer {
-        Ok(Success::Node(report)) => NodeState::Up(Box::new(report)),
+        Ok(Success::Node(report)) => NodeState::Up(report),
         Ok(_) => NodeState::Down(crate::player::nonsense().to_string()),
         Err(crate::Error::Unavailable { reason: client_proto::Reason::NotConnected, .. }) => {
             NodeState::Down(trouble.unwrap_or_else(|| "it does not answer".into()))

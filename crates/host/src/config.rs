@@ -38,6 +38,9 @@ pub struct HostConfig {
     /// A node supports another for this long at a time, in microseconds: as long may a leader answer alone after it was last
     /// heard. Not longer than the election time-out, or a dead leader is missed twice.
     pub support: u64,
+    /// Whether leaders here may answer alone while they are supported. Without it every strong read asks a quorum, and nothing
+    /// rests on clocks.
+    pub leases: bool,
     /// No clock of the cluster runs faster or slower than right by more than this, in parts per million.
     pub clock_drift_ppm: u64,
     /// This long after its start the node may still be bound by what it promised in an earlier life, in microseconds.

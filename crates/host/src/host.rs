@@ -22,7 +22,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use shard::{ConnId, Genesis, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PeerMessage};
-use wire::{Answer, Welcome};
+use wire::{Answer, NodeFigures, Welcome};
 use world::ChunkId;
 use world::land::PageError;
 
@@ -105,7 +105,10 @@ impl Host {
         let peers = config.nodes.iter().copied();
         let fabric = Fabric::new(config.me, config.boot, peers, config.probe_every, config.election_timeout, now.mono);
         let quarantine = now.mono.plus(config.quarantine);
-        let support = Support::new(config.boot, config.support, config.clock_drift_ppm, quarantine);
+        let mut support = Support::new(config.boot, config.support, config.clock_drift_ppm, quarantine);
+        if !config.leases {
+            support.rely_on_none();
+        }
         let rng = Xoshiro256PlusPlus::seed_from_u64(config.random_seed);
         let touched = replicas.keys().copied().collect();
         Ok(Self {
@@ -228,10 +231,9 @@ impl Host {
         }
     }
 
-    /// What the log has done since the start: syncs, records, bytes; for [`wire::RequestBody::Node`].
-    pub fn note_log(&mut self, syncs: u64, records: u64, bytes: u64) {
-        let about = &mut self.config.about;
-        (about.syncs, about.log_records, about.log_bytes) = (syncs, records, bytes);
+    /// What [`wire::RequestBody::Node`] is answered with from now on.
+    pub fn note_figures(&mut self, figures: NodeFigures) {
+        self.config.about.figures = figures;
     }
 
     /// What a [`LogRead`] found.

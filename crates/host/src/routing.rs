@@ -57,7 +57,7 @@ impl Host {
                     hears: self.fabric.heard().iter().copied().collect(),
                     ..self.config.about.clone()
                 };
-                self.answer(origin, AnswerBody::Node(about));
+                self.answer(origin, AnswerBody::Node(Box::new(about)));
             }
             RequestBody::Shards => {
                 let reports = self.shards.values().map(shard::Replica::report).collect();

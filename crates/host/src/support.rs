@@ -62,6 +62,11 @@ impl Support {
         }
     }
 
+    /// From now on no promise to this node counts: its leaders ask a quorum for each read.
+    pub fn rely_on_none(&mut self) {
+        self.usable = 0;
+    }
+
     /// Promises `node` support from `now` on; the epoch to name.
     pub fn give(&mut self, now: Mono, node: NodeId) -> Epoch {
         let first = self.first;

@@ -4,6 +4,7 @@ use crate::clock::Now;
 use crate::host::Host;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
+use shard::Replica;
 
 /// A node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub struct Survey {
     pub leads: usize,
     /// Of these, without a leader that this node would follow.
     pub leaderless: usize,
+    /// Of those it leads, with a lease.
+    pub leases: usize,
+    /// Replicas without a vote.
+    pub standbys: usize,
     /// Log writes under way.
     pub writes: usize,
     /// Checkpoints under way.
@@ -39,6 +44,10 @@ pub struct PeerSurvey {
     pub heard: bool,
     /// How long its last answer took, in microseconds.
     pub round_trip: Option<u64>,
+    /// Slots that it lacks, of the shard led here of which it lacks most.
+    pub lag: u64,
+    /// How much longer what it promised supports leaders here, in microseconds.
+    pub support: u64,
 }
 
 /// One replica.
@@ -60,6 +69,12 @@ pub struct ShardSurvey {
     pub queued: usize,
     /// Reads that cannot be answered yet.
     pub waiting_reads: usize,
+    /// Watchers that wait for a change.
+    pub watchers: usize,
+    /// How much longer it may answer strong reads alone, in microseconds; 0: not now.
+    pub lease: u64,
+    /// Slots that its slowest voter lacks, where it leads.
+    pub lag: u64,
 }
 
 impl Host {
@@ -69,6 +84,8 @@ impl Host {
             node,
             heard: self.fabric.hears(now.mono, node),
             round_trip: self.fabric.round_trip(node),
+            lag: self.leads.iter().filter_map(|shard| self.shards[shard].paxos().lag(node)).max().unwrap_or(0),
+            support: self.support.held(node).map_or(0, |(_, until)| until.since(now.mono)),
         };
         let shards = self.replicas().map(|(shard, replica)| {
             let paxos = replica.paxos();
@@ -81,20 +98,27 @@ impl Host {
                 in_flight: paxos.in_flight(),
                 queued: replica.queued(),
                 waiting_reads: replica.waiting_reads(),
+                watchers: replica.watchers(),
+                lease: self.lease_until(shard).map_or(0, |until| until.since(now.mono)),
+                lag: paxos.quorum().voters().iter().filter_map(|voter| paxos.lag(*voter)).max().unwrap_or(0),
             }
         });
+        let shards: Vec<ShardSurvey> = shards.collect();
+        let stands_by = |replica: &&Replica| !replica.paxos().quorum().voters().contains(&self.config.me);
         let middle = self.fabric.median_wall(now);
         Survey {
             replicas: self.shards.len(),
             leads: self.leads(),
             leaderless: self.leaderless(),
+            leases: shards.iter().filter(|shard| shard.lease > 0).count(),
+            standbys: self.shards.values().filter(stands_by).count(),
             writes: self.writing.len(),
             cuts: self.cutting,
             chunk_bytes: self.memory.total(),
             evicted: self.memory.evicted(),
             clock_lead_ms: now.wall.0.cast_signed().saturating_sub(middle.0.cast_signed()),
             peers: self.peers().into_iter().map(peer).collect(),
-            shards: shards.collect(),
+            shards,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::json::Problem;
 use crate::play::Session;
 use crate::replica;
 use crate::stdout;
+use crate::top;
 use crate::words;
 use client::{NodeState, NodeStatus, ShardStatus, Shards};
 use paxos::NodeId;
@@ -38,16 +39,17 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
             warn_missing(&shards);
             stdout::text(&shard_page(status))
         }
+        AdminVerb::Top { every, rounds } => top::run(session, every, rounds).await,
         AdminVerb::Replica(verb) => replica::run(session, verb).await,
         AdminVerb::TransferLeader { shard, node } => replica::transfer(session, shard, node).await,
     }
 }
 
-async fn ask_nodes(session: &Session<'_>, doing: &str) -> Result<Vec<NodeStatus>, Failure> {
+pub async fn ask_nodes(session: &Session<'_>, doing: &str) -> Result<Vec<NodeStatus>, Failure> {
     session.client.nodes().await.map_err(|error| session.explain(doing, None, &error))
 }
 
-async fn ask_shards(session: &Session<'_>, doing: &str) -> Result<Shards, Failure> {
+pub async fn ask_shards(session: &Session<'_>, doing: &str) -> Result<Shards, Failure> {
     let shards = session.client.shards().await.map_err(|error| session.explain(doing, None, &error))?;
     if shards.shards.is_empty() {
         let missing: Vec<NodeId> = shards.missing.keys().copied().collect();
@@ -102,9 +104,9 @@ fn node_object(node: &NodeStatus) -> Value {
             "data": report.data,
             "version": report.version,
             "hears": report.hears.iter().map(NodeId::to_string).collect::<Vec<_>>(),
-            "syncs": report.syncs,
-            "log_records": report.log_records,
-            "log_bytes": report.log_bytes,
+            "syncs": report.figures.syncs,
+            "log_records": report.figures.log_records,
+            "log_bytes": report.figures.log_bytes,
         }),
         NodeState::Down(why) => json!({
             "node": entry.id.to_string(),

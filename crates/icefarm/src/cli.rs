@@ -203,6 +203,16 @@ pub enum AdminVerb {
         #[arg(value_parser = parse_shard)]
         id: ShardId,
     },
+    /// How busy the nodes are, again and again until interrupted
+    #[command(after_help = "Examples:\n  icefarm admin top\n  icefarm admin top --every 5s --rounds 3 --json")]
+    Top {
+        /// Between two looks
+        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+        every: Duration,
+        /// Stop after so many
+        #[arg(long, value_name = "N")]
+        rounds: Option<u32>,
+    },
     /// Change who holds a shard
     #[command(subcommand)]
     Replica(ReplicaVerb),

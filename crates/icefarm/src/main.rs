@@ -19,6 +19,7 @@ mod replica;
 #[cfg(test)]
 mod samples;
 mod stdout;
+mod top;
 mod up;
 mod watch;
 mod words;

@@ -42,6 +42,18 @@ pub fn thousands(number: u64) -> String {
     grouped
 }
 
+/// `20.5 MB`
+pub fn bytes(number: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "B")];
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| number >= *unit).unwrap_or((1, "B"));
+    let tenths = number / unit * 10 + number % unit * 10 / unit;
+    if unit == 1 || tenths >= 1_000 {
+        format!("{} {name}", tenths / 10)
+    } else {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    }
+}
+
 /// The north-west corner of a default view with `field` in its middle.
 pub fn around(field: FieldId) -> FieldId {
     FieldId::new(field.x().saturating_sub(32), field.y().saturating_sub(16)).expect("nearer to the corner than a field")
@@ -72,6 +84,21 @@ pub fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_show_three_digits_and_their_unit() {
+        let cases = [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 kB"),
+            (20 << 20, "20.0 MB"),
+            (300 << 20, "300 MB"),
+            (5 << 30, "5.0 GB"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(bytes(number), expected);
+        }
+    }
 
     #[test]
     fn a_duration_shows_its_two_largest_units_rounded_up() {

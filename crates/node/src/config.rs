@@ -108,6 +108,9 @@ pub struct Timing {
     /// was last in touch with a quorum. At most the election time-out, which is what it is if this is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub support_ms: Option<u64>,
+    /// Whether leaders answer strong reads alone for as long as a quorum supports them. Without it each such read asks a quorum,
+    /// and nothing rests on clocks.
+    pub leases: bool,
     /// No clock of the cluster runs faster or slower than right by more than this, in parts per million. Leases rest on it:
     /// where it is wrong, a strong read may be stale.
     pub clock_drift_ppm: u64,
@@ -115,7 +118,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { probe_ms: 250, election_timeout_ms: 1_000, support_ms: None, clock_drift_ppm: 10_000 }
+        Self { probe_ms: 250, election_timeout_ms: 1_000, support_ms: None, leases: true, clock_drift_ppm: 10_000 }
     }
 }
 
@@ -186,6 +189,8 @@ pub struct NodeConfig {
     pub election_timeout: Duration,
     /// What it promises other nodes at a time.
     pub support: Duration,
+    /// Whether leaders may answer alone.
+    pub leases: bool,
     /// How wrong clocks may run.
     pub clock_drift_ppm: u64,
     /// Bytes of a log segment.
@@ -230,7 +235,7 @@ impl NodeConfig {
         let Some((_, own)) = nodes.iter().find(|(id, _)| *id == node) else {
             return Err(invalid(format!("node {node} is not in the list of nodes")));
         };
-        let Timing { probe_ms, election_timeout_ms, support_ms, clock_drift_ppm } = file.timing;
+        let Timing { probe_ms, election_timeout_ms, support_ms, leases, clock_drift_ppm } = file.timing;
         if probe_ms == 0 || election_timeout_ms < 2 * probe_ms {
             return Err(invalid(format!(
                 "timing: probe_ms is {probe_ms} and election_timeout_ms {election_timeout_ms}; \
@@ -268,6 +273,7 @@ impl NodeConfig {
             probe: Duration::from_millis(probe_ms),
             election_timeout: Duration::from_millis(election_timeout_ms),
             support: Duration::from_millis(support_ms),
+            leases,
             clock_drift_ppm,
             segment_bytes: segment_mib << 20,
             checkpoint_bytes: checkpoint_kib << 10,

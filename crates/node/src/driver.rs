@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{Event, EventReceiver, Limits, NodeIdentity, Transport, TransportConfig, Tuning};
 use wire::codec;
-use wire::{Answer, AnswerBody, NodeReport, Reply};
+use wire::{Answer, AnswerBody, NodeFigures, NodeReport, Reply, RequestBody};
 
 /// Events taken at once.
 const EVENTS: usize = 1_024;
@@ -121,9 +121,7 @@ impl Node {
             leads: 0,
             replicas: 0,
             hears: Vec::new(),
-            syncs: 0,
-            log_records: 0,
-            log_bytes: 0,
+            figures: NodeFigures::default(),
         };
         let host_config = HostConfig {
             me: config.node,
@@ -141,6 +139,7 @@ impl Node {
             probe_every: micros(config.probe),
             election_timeout: micros(config.election_timeout),
             support: micros(config.support),
+            leases: config.leases,
             clock_drift_ppm: config.clock_drift_ppm,
             quarantine: micros(data.give_support(config.support)?),
             checkpoint_bytes: config.checkpoint_bytes,
@@ -297,6 +296,10 @@ impl Node {
                         for answer in &refused {
                             self.telemetry.answered(answer);
                         }
+                        if requests.iter().any(|request| matches!(request.body, RequestBody::Node)) {
+                            let survey = self.host.survey(now);
+                            self.host.note_figures(self.telemetry.figures(&survey, self.clients.len()));
+                        }
                         for request in &requests {
                             self.host.handle_request(now, id, request);
                         }
@@ -322,7 +325,6 @@ impl Node {
         match done {
             LogDone::Written(id, stats, took) => {
                 self.telemetry.synced(took, stats);
-                self.host.note_log(stats.syncs, stats.records, stats.written_bytes);
                 self.host.handle_written(id);
             }
             LogDone::Read(read, values) => self.host.handle_log_read(read, values),
@@ -438,7 +440,10 @@ impl Node {
 
     /// Many small answers share a frame; large views have one of their own each, so that every frame fits.
     fn answer_all(&mut self, conn: ConnId, answers: &[Answer]) {
-        let is_large = |answer: &Answer| matches!(&answer.body, AnswerBody::Read { reply: Reply::View(fields), .. } if fields.len() > SMALL_VIEW);
+        let is_large = |answer: &Answer| match &answer.body {
+            AnswerBody::Read { reply: Reply::View(fields) | Reply::Changes(fields), .. } => fields.len() > SMALL_VIEW,
+            _ => false,
+        };
         for run in answers.chunk_by(|a, b| !is_large(a) && !is_large(b)) {
             for part in run.chunks(ANSWERS) {
                 self.answer(conn, part);

@@ -10,7 +10,7 @@ use crate::{sites, trace};
 use host::{Host, HostConfig, RecoveredShard, Turn};
 use paxos::{Message, NodeId};
 use wire::peer::{Frame, PeerMessage};
-use wire::{AnswerBody, NodeReport, Refusal, codec};
+use wire::{AnswerBody, NodeFigures, NodeReport, Refusal, codec};
 
 impl Cluster {
     pub(crate) fn at_machine(&mut self, node: NodeId, event: Event) {
@@ -352,6 +352,7 @@ impl Cluster {
             probe_every: self.plan.probe_every,
             election_timeout: self.plan.election_timeout,
             support: self.plan.support,
+            leases: true,
             clock_drift_ppm: self.plan.clock_drift_ppm,
             quarantine: if machine.boot > 1 { self.plan.support } else { 0 },
             checkpoint_bytes: self.plan.checkpoint_bytes,
@@ -454,9 +455,7 @@ fn about(node: NodeId) -> NodeReport {
         version: String::new(),
         leads: 0,
         replicas: 0,
-        log_bytes: 0,
-        log_records: 0,
-        syncs: 0,
+        figures: NodeFigures::default(),
         hears: Vec::new(),
     }
 }

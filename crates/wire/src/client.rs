@@ -225,7 +225,7 @@ pub enum AnswerBody {
     /// Not done here and now.
     Refused(Refusal),
     /// To [`RequestBody::Node`].
-    Node(NodeReport),
+    Node(Box<NodeReport>),
     /// To [`RequestBody::Shards`].
     Shards(Vec<ReplicaReport>),
 }
@@ -326,12 +326,41 @@ pub struct NodeReport {
     pub replicas: u32,
     /// The other nodes it hears.
     pub hears: Vec<NodeId>,
-    /// Syncs of the log since the node started.
+    /// How it is doing.
+    pub figures: NodeFigures,
+}
+
+/// What a node counts and measures; what is counted, since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFigures {
+    /// Syncs of the log.
     pub syncs: u64,
-    /// Records written to the log since then.
+    /// Records written to the log.
     pub log_records: u64,
-    /// Bytes written to the log since then.
+    /// Bytes written to the log.
     pub log_bytes: u64,
+    /// Bytes of disk that the log takes.
+    pub log_size_bytes: u64,
+    /// Commands answered.
+    pub commands: u64,
+    /// Reads answered.
+    pub reads: u64,
+    /// Requests refused.
+    pub refusals: u64,
+    /// Connections of clients.
+    pub clients: u64,
+    /// Commands that wait for a batch.
+    pub queued: u64,
+    /// Slots that the slowest of the others lacks, of the shard led here of which it lacks most.
+    pub lag: u64,
+    /// Shards led here whose strong reads need no message.
+    pub leases: u64,
+    /// CPU time used, in milliseconds.
+    pub cpu_ms: u64,
+    /// Memory in RAM, in bytes.
+    pub memory_bytes: u64,
+    /// Memory that chunks take, in bytes.
+    pub chunk_bytes: u64,
 }
 
 /// A replica about itself.

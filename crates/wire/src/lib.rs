@@ -12,7 +12,7 @@ pub mod peer;
 pub mod session;
 
 pub use client::{
-    Answer, AnswerBody, Change, ClientId, Envelope, Greeting, Hello, Holdings, NodeReport, Query, Refusal,
+    Answer, AnswerBody, Change, ClientId, Envelope, Greeting, Hello, Holdings, NodeFigures, NodeReport, Query, Refusal,
     ReplicaReport, Reply, Request, RequestBody, RequestNo, Welcome,
 };
 pub use consistency::Receipt;

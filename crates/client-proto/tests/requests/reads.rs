@@ -1,7 +1,7 @@
 use crate::play::*;
 use client_proto::{Applied, Failure, Read, Reason, Success};
 use std::collections::BTreeSet;
-use wire::{AnswerBody, Holdings, Level, NodeReport, Query, Refusal, Reply, RequestBody};
+use wire::{AnswerBody, Holdings, Level, NodeFigures, NodeReport, Query, Refusal, Reply, RequestBody};
 use world::{Acorns, FieldId, PlayerView, Rect};
 
 fn reply(play: &mut Play, to: &Sent, reply: Reply) {
@@ -179,12 +179,10 @@ fn reports_are_asked_for_once() {
         leads: 1,
         replicas: 1,
         hears: vec![],
-        log_bytes: 0,
-        log_records: 0,
-        syncs: 0,
+        figures: NodeFigures::default(),
     };
-    play.answer(&sent, AnswerBody::Node(report.clone()));
-    assert_eq!(play.outcome().unwrap().1, Ok(Success::Node(report)));
+    play.answer(&sent, AnswerBody::Node(Box::new(report.clone())));
+    assert_eq!(play.outcome().unwrap().1, Ok(Success::Node(Box::new(report))));
     play.proto.start_shards_report(play.now, N1).unwrap();
     let sent = play.one_sent();
     play.answer(&sent, AnswerBody::Shards(vec![]));

@@ -258,7 +258,7 @@ impl World {
             RequestBody::Read { shard, query, level, .. } => {
                 AnswerBody::Read { reply: self.read(*shard, query), receipt: receipt(*shard, *level) }
             }
-            RequestBody::Node => AnswerBody::Node(node_report(node)),
+            RequestBody::Node => AnswerBody::Node(Box::new(node_report(node))),
             RequestBody::Shards => AnswerBody::Shards(self.map.shards().iter().map(replica).collect()),
         };
         Some(Answer { id, body })
@@ -333,9 +333,7 @@ fn node_report(node: NodeId) -> NodeReport {
         leads: 0,
         replicas: 8,
         hears: Vec::new(),
-        syncs: 0,
-        log_records: 0,
-        log_bytes: 0,
+        figures: wire::NodeFigures::default(),
     }
 }
 

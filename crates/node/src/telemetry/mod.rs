@@ -4,20 +4,28 @@
 //! Counters and histograms are fed as things pass the driver; gauges are set when somebody asks, from one look at the
 //! host. By default everything is about the node, or about it and one peer; figures for each shard are made on request
 //! only, since a node may hold thousands.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `per_shard` | the figures of each replica |
+//! | `process` | what the kernel says of this process |
+//! | `words` | what the figures are called and mean |
+
+mod per_shard;
+mod process;
+mod words;
 
 use gateway::{Figures, Rendering};
 use host::{ShardSurvey, Survey, Turn};
-use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-    with_local_recorder,
-};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use paxos::NodeId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use storage::LogStats;
 use tokio::sync::{mpsc, oneshot};
-use wire::{Answer, AnswerBody, Refusal};
+use wire::{Answer, AnswerBody, NodeFigures};
+use words::{REFUSALS, reason};
 use world::Outcome;
 
 /// Upper bounds of durations, in seconds: 10 µs to 10 s.
@@ -74,7 +82,10 @@ pub struct Telemetry {
     log_reads: Counter,
     peers: BTreeMap<NodeId, Peer>,
     node: NodeGauges,
+    cpu: Gauge,
     log_before: LogStats,
+    /// What operators ask for, counted once more: a recorder's counters cannot be read.
+    figures: NodeFigures,
 }
 
 struct Peer {
@@ -84,6 +95,8 @@ struct Peer {
     bytes_received: Counter,
     heard: Gauge,
     round_trip: Gauge,
+    lag: Gauge,
+    support: Gauge,
 }
 
 struct NodeGauges {
@@ -99,6 +112,12 @@ struct NodeGauges {
     unapplied: Gauge,
     clients: Gauge,
     log_size: Gauge,
+    leases: Gauge,
+    standbys: Gauge,
+    watchers: Gauge,
+    chunk_memory: Gauge,
+    evicted: Gauge,
+    memory: Gauge,
 }
 
 impl Telemetry {
@@ -106,7 +125,7 @@ impl Telemetry {
     pub fn new(peers: impl IntoIterator<Item = NodeId>) -> Self {
         let recorder = recorder();
         with_local_recorder(&recorder, || {
-            describe();
+            words::describe();
             let kinds = REFUSALS.map(|kind| (kind, counter!("icefarm_refusals_total", "reason" => kind)));
             let peers = peers.into_iter().map(|node| (node, Peer::new(node)));
             Self {
@@ -126,7 +145,9 @@ impl Telemetry {
                 log_reads: counter!("icefarm_catchup_reads_total"),
                 peers: peers.collect(),
                 node: NodeGauges::new(),
+                cpu: gauge!("process_cpu_seconds_total"),
                 log_before: LogStats::default(),
+                figures: NodeFigures::default(),
                 handle: recorder.handle(),
             }
         })
@@ -144,10 +165,17 @@ impl Telemetry {
     /// An answer leaves.
     pub fn answered(&mut self, answer: &Answer) {
         match &answer.body {
-            AnswerBody::Applied { outcome: Outcome::Rejected(_), .. } => self.rejected.increment(1),
-            AnswerBody::Applied { .. } => self.done.increment(1),
-            AnswerBody::Read { .. } => self.reads.increment(1),
+            AnswerBody::Applied { outcome, .. } => {
+                self.figures.commands += 1;
+                let rejected = matches!(outcome, Outcome::Rejected(_));
+                if rejected { &self.rejected } else { &self.done }.increment(1);
+            }
+            AnswerBody::Read { .. } => {
+                self.figures.reads += 1;
+                self.reads.increment(1);
+            }
             AnswerBody::Refused(refusal) => {
+                self.figures.refusals += 1;
                 if let Some(counter) = self.refused.get(reason(refusal)) {
                     counter.increment(1);
                 }
@@ -185,6 +213,10 @@ impl Telemetry {
         self.log_records.increment(log.records - before.records);
         self.log_bytes.increment(log.written_bytes - before.written_bytes);
         self.node.log_size.set(float(log.bytes));
+        self.figures.syncs = log.syncs;
+        self.figures.log_records = log.records;
+        self.figures.log_bytes = log.written_bytes;
+        self.figures.log_size_bytes = log.bytes;
     }
 
     /// A checkpoint is durable.
@@ -202,12 +234,32 @@ impl Telemetry {
         self.handle.run_upkeep();
     }
 
+    /// What an operator is told, given a fresh look at the node.
+    pub fn figures(&self, survey: &Survey, clients: usize) -> NodeFigures {
+        let usage = process::usage();
+        NodeFigures {
+            clients: clients as u64,
+            queued: survey.shards.iter().map(|shard| shard.queued as u64).sum(),
+            lag: survey.peers.iter().map(|peer| peer.lag).max().unwrap_or(0),
+            leases: survey.leases as u64,
+            cpu_ms: usage.cpu_ms,
+            memory_bytes: usage.resident_bytes,
+            chunk_bytes: survey.chunk_bytes as u64,
+            ..self.figures
+        }
+    }
+
     /// Answers `ask`, given a fresh look at the node.
     pub fn answer(&self, ask: Ask, survey: &Survey, clients: usize) {
         self.node.set(survey, clients);
+        let usage = process::usage();
+        self.cpu.set(float(usage.cpu_ms) / 1e3);
+        self.node.memory.set(float(usage.resident_bytes));
         for seen in &survey.peers {
             if let Some(peer) = self.peers.get(&seen.node) {
                 peer.heard.set(f64::from(u8::from(seen.heard)));
+                peer.lag.set(float(seen.lag));
+                peer.support.set(float(seen.support) / 1e6);
                 if let Some(micros) = seen.round_trip {
                     peer.round_trip.set(Duration::from_micros(micros).as_secs_f64());
                 }
@@ -215,7 +267,7 @@ impl Telemetry {
         }
         let mut text = self.handle.render();
         if ask.per_shard {
-            text += &per_shard(survey);
+            text += &per_shard::render(survey);
         }
         // Whoever asked may have gone.
         let _ = ask.answer.send(text);
@@ -229,33 +281,6 @@ fn recorder() -> PrometheusRecorder {
     builder.expect("there are buckets").build_recorder()
 }
 
-/// The figures of each replica, rendered by a recorder of their own, so that they are gone when nobody asks.
-fn per_shard(survey: &Survey) -> String {
-    let recorder = recorder();
-    with_local_recorder(&recorder, || {
-        describe_gauge!("icefarm_shard_leader_node", "Number of the node it follows (n2 is 2); 0: none");
-        describe_gauge!("icefarm_shard_chosen_slot", "Everything up to here is chosen, as far as this replica knows");
-        describe_gauge!("icefarm_shard_applied_slot", "Everything up to here is applied here");
-        describe_gauge!("icefarm_shard_checkpointed_slot", "Everything up to here is in the checkpoint");
-        describe_gauge!("icefarm_shard_in_flight_slots", "Slots proposed and not chosen, where this replica leads");
-        describe_gauge!("icefarm_shard_queued_commands", "Commands that wait for a batch");
-        describe_gauge!("icefarm_shard_waiting_reads", "Reads that cannot be answered yet");
-        for replica in &survey.shards {
-            let shard = replica.shard.to_string();
-            let set = |gauge: Gauge, value: u64| gauge.set(float(value));
-            let of = |name: &'static str| gauge!(name, "shard" => shard.clone());
-            set(of("icefarm_shard_leader_node"), replica.leader.map_or(0, |node| node.0.into()));
-            set(of("icefarm_shard_chosen_slot"), replica.chosen.0);
-            set(of("icefarm_shard_applied_slot"), replica.applied.0);
-            set(of("icefarm_shard_checkpointed_slot"), replica.checkpointed.0);
-            set(of("icefarm_shard_in_flight_slots"), replica.in_flight);
-            set(of("icefarm_shard_queued_commands"), replica.queued as u64);
-            set(of("icefarm_shard_waiting_reads"), replica.waiting_reads as u64);
-        }
-    });
-    recorder.handle().render()
-}
-
 impl Peer {
     fn new(node: NodeId) -> Self {
         let peer = node.to_string();
@@ -265,7 +290,9 @@ impl Peer {
             bytes_sent: counter!("icefarm_peer_sent_bytes_total", "peer" => peer.clone()),
             bytes_received: counter!("icefarm_peer_received_bytes_total", "peer" => peer.clone()),
             heard: gauge!("icefarm_peer_heard", "peer" => peer.clone()),
-            round_trip: gauge!("icefarm_peer_round_trip_seconds", "peer" => peer),
+            round_trip: gauge!("icefarm_peer_round_trip_seconds", "peer" => peer.clone()),
+            lag: gauge!("icefarm_peer_lag_slots", "peer" => peer.clone()),
+            support: gauge!("icefarm_peer_support_seconds", "peer" => peer),
         }
     }
 }
@@ -285,6 +312,12 @@ impl NodeGauges {
             unapplied: gauge!("icefarm_unapplied_slots"),
             clients: gauge!("icefarm_client_connections"),
             log_size: gauge!("icefarm_log_size_bytes"),
+            leases: gauge!("icefarm_leases_held"),
+            standbys: gauge!("icefarm_standbys"),
+            watchers: gauge!("icefarm_watchers"),
+            chunk_memory: gauge!("icefarm_chunk_memory_bytes"),
+            evicted: gauge!("icefarm_evicted_chunks"),
+            memory: gauge!("process_resident_memory_bytes"),
         }
     }
 
@@ -302,6 +335,11 @@ impl NodeGauges {
         let behind = |shard: &ShardSurvey| usize::try_from(shard.chosen.0 - shard.applied.0).unwrap_or(usize::MAX);
         set(&self.unapplied, survey.shards.iter().map(behind).max().unwrap_or(0));
         set(&self.clients, clients);
+        set(&self.leases, survey.leases);
+        set(&self.standbys, survey.standbys);
+        set(&self.watchers, sum(|shard| shard.watchers));
+        set(&self.chunk_memory, survey.chunk_bytes);
+        self.evicted.set(float(survey.evicted));
         let lead = float(survey.clock_lead_ms.unsigned_abs()) / 1e3;
         self.clock_lead.set(if survey.clock_lead_ms < 0 { -lead } else { lead });
     }
@@ -311,77 +349,4 @@ impl NodeGauges {
 #[allow(clippy::cast_precision_loss, reason = "nobody reads the seventeenth digit of a gauge")]
 fn float(value: u64) -> f64 {
     value as f64
-}
-
-/// Every kind of refusal, as [`reason`] names it.
-const REFUSALS: [&str; 15] = [
-    "cannot_change",
-    "catching_up",
-    "change_under_way",
-    "deposed",
-    "expired",
-    "forgotten",
-    "invalid",
-    "too_stale",
-    "behind",
-    "moved",
-    "no_quorum",
-    "not_allowed",
-    "not_leader",
-    "overloaded",
-    "too_far_ahead",
-];
-
-fn reason(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::CannotChange { .. } => "cannot_change",
-        Refusal::CatchingUp { .. } => "catching_up",
-        Refusal::ChangeUnderWay => "change_under_way",
-        Refusal::NotLeader { .. } => "not_leader",
-        Refusal::Moved { .. } => "moved",
-        Refusal::Deposed => "deposed",
-        Refusal::Overloaded { .. } => "overloaded",
-        Refusal::NoQuorum { .. } => "no_quorum",
-        Refusal::Expired { .. } => "expired",
-        Refusal::TooFarAhead { .. } => "too_far_ahead",
-        Refusal::Forgotten => "forgotten",
-        Refusal::TooStale { .. } => "too_stale",
-        Refusal::Behind { .. } => "behind",
-        Refusal::NotAllowed { .. } => "not_allowed",
-        Refusal::Invalid { .. } => "invalid",
-    }
-}
-
-fn describe() {
-    describe_histogram!("icefarm_turn_seconds", Unit::Seconds, "Time of a turn, without its waiting");
-    describe_histogram!("icefarm_log_sync_seconds", Unit::Seconds, "Time of a sync of the log");
-    describe_histogram!("icefarm_batch_items", "Commands in a batch proposed here");
-    describe_counter!("icefarm_log_syncs_total", "Syncs of the log");
-    describe_counter!("icefarm_log_records_total", "Records appended to the log");
-    describe_counter!("icefarm_log_bytes_total", Unit::Bytes, "Bytes written to the log");
-    describe_counter!("icefarm_commands_total", "Commands answered, by what came of them");
-    describe_counter!("icefarm_reads_total", "Reads answered");
-    describe_counter!("icefarm_refusals_total", "Requests refused, by reason");
-    describe_counter!("icefarm_requests_total", "Requests received from clients");
-    describe_counter!("icefarm_checkpoints_total", "Checkpoints of shards written");
-    describe_counter!("icefarm_chunk_loads_total", "Chunks read back from the store");
-    describe_counter!("icefarm_catchup_reads_total", "Parts of the log read for peers that lag behind");
-    describe_counter!("icefarm_peer_frames_sent_total", "Frames handed to the transport");
-    describe_counter!("icefarm_peer_frames_received_total", "Frames received");
-    describe_counter!("icefarm_peer_sent_bytes_total", Unit::Bytes, "Bytes of these frames");
-    describe_counter!("icefarm_peer_received_bytes_total", Unit::Bytes, "Bytes of these frames");
-    describe_gauge!("icefarm_peer_heard", "1: it has answered within the election time-out; 0: it has not");
-    describe_gauge!("icefarm_peer_round_trip_seconds", Unit::Seconds, "From the last probe it answered to its answer");
-    describe_gauge!("icefarm_replicas", "Replicas held");
-    describe_gauge!("icefarm_shards_led", "Shards led");
-    describe_gauge!("icefarm_shards_leaderless", "Shards without a leader that this node would follow");
-    describe_gauge!("icefarm_log_writes_under_way", "Writes handed to the log and not durable yet");
-    describe_gauge!("icefarm_log_size_bytes", Unit::Bytes, "Disk that the log takes");
-    describe_gauge!("icefarm_checkpoints_under_way", "Checkpoints being written");
-    describe_gauge!("icefarm_clock_lead_seconds", Unit::Seconds, "Wall clock less the middle of the clocks heard");
-    describe_gauge!("icefarm_queued_commands", "Commands that wait for a batch");
-    describe_gauge!("icefarm_waiting_reads", "Reads that cannot be answered yet");
-    describe_gauge!("icefarm_in_flight_slots", "Slots proposed here and not chosen");
-    describe_gauge!("icefarm_unapplied_slots", "Slots chosen and not applied, at the replica furthest behind");
-    describe_gauge!("icefarm_client_connections", "Connections of clients");
 }
