@@ -34,6 +34,10 @@ pub struct Host {
     pub(crate) support: Support,
     pub(crate) leases: Leases,
     pub(crate) covers: Covers,
+    /// Until then every shard led here has a lease, if none of its replicas is stepped.
+    pub(crate) covers_until: Mono,
+    /// Replicas stepped since the covers were looked at.
+    pub(crate) stepped: BTreeSet<ShardId>,
     pub(crate) freshness: Freshness,
     pub(crate) releases: Releases,
     pub(crate) snapshots: Snapshots,
@@ -116,6 +120,8 @@ impl Host {
             support,
             leases: Leases::default(),
             covers: Covers::new(config.boot),
+            covers_until: Mono(0),
+            stepped: BTreeSet::new(),
             freshness: Freshness::default(),
             releases: Releases::default(),
             snapshots: Snapshots::new(unfinished),

@@ -3,7 +3,7 @@
 use crate::clock::{Mono, Now};
 use crate::host::Host;
 use crate::support::Support;
-use crate::{fabric::Fabric, freshness::Covers, lease::Leases};
+use crate::{fabric::Fabric, lease::Leases};
 use paxos::{Ballot, Liveness, Message, NodeId, QuorumSystem, Slot};
 use placement::ShardId;
 use shard::Replica;
@@ -189,18 +189,38 @@ impl Host {
         paxos.quorum().voters().iter().copied().filter(lacks).collect()
     }
 
+    /// Sees which shards are covered now. A lease once looked at lasts at least as long as it did then, unless its replica has been
+    /// stepped since; so while every shard led here had one, only those are looked at. (Probes are answered many times a
+    /// second, and shards are led by the thousand.)
     fn refresh_covers(&mut self, now: Mono) {
+        let stepped = std::mem::take(&mut self.stepped);
         let Self { covers, shards, leases, support, leads, config, .. } = self;
-        let cover = |covers: &mut Covers, shard: ShardId| {
+        let mut cover = |shard: ShardId| {
             let replica = shards.get(&shard);
             let held = replica.and_then(|replica| lease(replica, shard, leases, config.me, support));
-            let valid = held.is_some_and(|until| now < until);
-            covers.set(shard, replica.filter(|_| valid).and_then(|replica| replica.paxos().settled()));
+            let held = held.filter(|until| now < *until);
+            covers.set(shard, replica.filter(|_| held.is_some()).and_then(|replica| replica.paxos().settled()));
+            held
         };
-        let before: Vec<ShardId> = covers.shards().filter(|shard| !leads.contains(shard)).collect();
-        for shard in before.into_iter().chain(leads.iter().copied()) {
-            cover(covers, shard);
+        let mut until = self.covers_until;
+        if now < until {
+            for &shard in &stepped {
+                let held = cover(shard);
+                if leads.contains(&shard) {
+                    until = until.min(held.unwrap_or_default());
+                }
+            }
+        } else {
+            until = Mono(u64::MAX);
+            for &shard in leads.iter() {
+                until = until.min(cover(shard).unwrap_or_default());
+            }
+            let others: Vec<ShardId> = covers.shards().filter(|shard| !leads.contains(shard)).collect();
+            for shard in others {
+                covers.set(shard, None);
+            }
         }
+        self.covers_until = until;
     }
 }
 

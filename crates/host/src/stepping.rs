@@ -100,6 +100,7 @@ impl Host {
     }
 
     fn step(&mut self, now: Now, shard: ShardId) {
+        self.stepped.insert(shard);
         let may_propose = self.writing.len() < MAX_WRITES;
         let time = self.log_clock(now);
         let lease = self.lease_until(shard);

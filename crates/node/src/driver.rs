@@ -30,8 +30,8 @@ const ANSWERS: usize = 1_024;
 const SMALL_VIEW: usize = 32;
 /// Between two upkeeps of the figures, in microseconds.
 const UPKEEP_EVERY: u64 = 5_000_000;
-/// Between two looks at whether it is ready, in microseconds.
-const READY_EVERY: u64 = 50_000;
+/// Between two looks at whether it is ready, in microseconds: all shards are looked at.
+const READY_EVERY: u64 = 200_000;
 /// A clean stop writes checkpoints for at most this long.
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
 /// Then lets what is queued reach the network for at most this long.
@@ -250,7 +250,6 @@ impl Node {
         self.telemetry.turn(&turn, Duration::from_micros(waited));
         self.carry_out(turn)?;
         if now.mono >= self.ready_at {
-            // All shards are looked at: not every turn.
             self.ready_at = now.mono.plus(READY_EVERY);
             self.ready.note(&self.host);
         }
