@@ -52,6 +52,8 @@ pub struct Host {
     pub(crate) meeting: BTreeSet<NodeId>,
     /// Nodes that knew this one by another life of its disk.
     pub(crate) disowned_by: BTreeSet<NodeId>,
+    /// Nodes that know it by this one.
+    pub(crate) known_by: BTreeSet<NodeId>,
     /// The probes to answer at the end of this turn: of each asker the last, and what it knows of our cover.
     pub(crate) unanswered: BTreeMap<NodeId, (u64, u64)>,
     /// Replicas with reads that wait for news from other nodes.
@@ -131,6 +133,7 @@ impl Host {
             leaving: BTreeSet::new(),
             meeting: BTreeSet::new(),
             disowned_by: BTreeSet::new(),
+            known_by: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             awaiting: BTreeSet::new(),
             await_at: now.mono,
@@ -184,7 +187,7 @@ impl Host {
                         self.consider_joining(shard, configuration, &message);
                         continue;
                     }
-                    if !self.is_genuine(shard, from, frame.incarnation) {
+                    if !self.is_to_be_heard(shard, from, frame.incarnation, (configuration, &message)) {
                         continue;
                     }
                     self.note_pledge(shard, from, frame.epoch, &message);
@@ -346,6 +349,7 @@ impl Host {
     pub fn is_ready(&self) -> bool {
         self.elections.leaderless() == 0
             && self.disowned().is_none()
+            && (self.is_founded() || self.shards.keys().all(|&shard| self.takes_part(shard)))
             && self.leads.iter().all(|shard| self.shards[shard].is_serving())
     }
 

@@ -95,7 +95,8 @@ impl Host {
             self.leases.drop(shard);
         }
         // Who takes part no more, or not yet, waits for no leader.
-        if !paxos.is_member() || leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
+        let waits = paxos.is_member() && self.takes_part(shard);
+        if !waits || leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
             self.elections.found(shard);
             return;
         }

@@ -8,6 +8,11 @@
 //! * A node whose disk was wiped comes back as another *incarnation*. Its votes count only in shards whose configuration
 //!   names that one; in a shard's first configuration, which names nobody, each node listens to the incarnation of a peer
 //!   that it met first, and remembers it.
+//! * A disk that was emptied looks like one that is new. Two such nodes, both voters of a shard when it began, would be a
+//!   quorum of its first configuration, found it again and decide on what others hold, in another configuration, since
+//!   long. So a node takes part in first configurations only once it is *founded*: every other node of the cluster has met
+//!   this life of its disk, and no earlier one. That is needed once, is remembered, and cannot happen to an emptied disk as
+//!   long as any other remembers.
 
 use crate::clock::{Mono, Now};
 use crate::host::{Host, peers_of};
@@ -27,13 +32,26 @@ pub(crate) struct Joining {
 }
 
 impl Host {
-    /// Whether `from`, in this life of its disk, may speak for `shard`.
-    pub(crate) fn is_genuine(&self, shard: ShardId, from: NodeId, incarnation: Incarnation) -> bool {
-        let named = self.shards.get(&shard).and_then(|replica| replica.paxos().configuration().incarnations.get(&from));
-        match named {
+    /// Whether what `from` says of `shard`, in this life of its disk, is to be heard. Only within one configuration does
+    /// anything count as somebody's word. What is chosen is the same whoever tells it; and whoever is in another configuration
+    /// is only told what it has missed, or asked.
+    pub(crate) fn is_to_be_heard(
+        &self,
+        shard: ShardId,
+        from: NodeId,
+        incarnation: Incarnation,
+        (configuration, message): (u64, &Message),
+    ) -> bool {
+        let Some(replica) = self.shards.get(&shard) else { return false };
+        let here = replica.paxos().configuration();
+        if configuration != here.number || is_history(message) {
+            return true;
+        }
+        let is_genuine = match here.incarnations.get(&from) {
             Some(named) => *named == incarnation,
             None => self.config.met.get(&from) == Some(&incarnation),
-        }
+        };
+        is_genuine && self.takes_part(shard)
     }
 
     /// `node` speaks, in this life of its disk. The first that is met is remembered, and counts once that is durable.
@@ -45,9 +63,36 @@ impl Host {
         }
     }
 
-    /// A meeting is durably remembered.
+    /// A meeting is durably remembered; that with itself says that this node is founded.
     pub fn handle_met(&mut self, node: NodeId, incarnation: Incarnation) {
         self.config.met.entry(node).or_insert(incarnation);
+        if node == self.config.me {
+            self.touched.extend(self.shards.keys().copied());
+        }
+    }
+
+    /// Whether this node may take part in first configurations.
+    pub fn is_founded(&self) -> bool {
+        self.config.met.contains_key(&self.config.me) || self.config.nodes.len() == 1
+    }
+
+    /// The nodes that are still to meet this one before it is founded.
+    pub fn unmet(&self) -> Vec<NodeId> {
+        let meets = |node: &NodeId| self.known_by.contains(node) && self.config.met.contains_key(node);
+        if self.is_founded() { Vec::new() } else { peers_of(&self.config).filter(|node| !meets(node)).collect() }
+    }
+
+    /// Whether this node may stand for election in `shard`, and others wait for its votes.
+    pub(crate) fn takes_part(&self, shard: ShardId) -> bool {
+        let number = self.shards.get(&shard).map_or(0, |replica| replica.paxos().configuration().number);
+        number > 0 || self.is_founded()
+    }
+
+    fn consider_founding(&mut self) {
+        let me = self.config.me;
+        if !self.is_founded() && self.unmet().is_empty() && self.meeting.insert(me) {
+            self.turn.meetings.push((me, self.config.incarnation));
+        }
     }
 
     /// In how many shards this node's votes count for nothing with another member, and with whom: it knew this node by
@@ -69,7 +114,11 @@ impl Host {
     pub(crate) fn note_known_as(&mut self, node: NodeId, me: Option<Incarnation>) {
         match me {
             Some(me) if me != self.config.incarnation => _ = self.disowned_by.insert(node),
-            Some(_) => _ = self.disowned_by.remove(&node),
+            Some(_) => {
+                self.disowned_by.remove(&node);
+                self.known_by.insert(node);
+                self.consider_founding();
+            }
             None => {}
         }
     }
@@ -197,10 +246,12 @@ impl Host {
             let left = self.config.left.entry(shard).or_default();
             *left = number.max(*left);
         }
+        let takes_part = self.takes_part(shard);
         if let Some(replica) = self.shards.get_mut(&shard) {
-            let me = self.config.me;
-            if !replica.paxos().has_joined() && number >= replica.paxos().floor() && !configuration.contains(me) {
-                // It was to join, and is not wanted any more.
+            let (me, paxos) = (self.config.me, replica.paxos());
+            let needed = takes_part && paxos.has_joined();
+            if !needed && number >= paxos.floor() && !configuration.contains(me) {
+                // It was to join, or this disk was emptied after its node had left: it never took part.
                 self.leave(shard, number);
             } else {
                 replica.fall_behind(from, number);
@@ -245,6 +296,11 @@ impl Host {
         self.untold.remove(&shard);
         self.turn.leaves.push((shard, number));
     }
+}
+
+/// Whether a message is about chosen values, which are the same whoever tells or hears them.
+fn is_history(message: &Message) -> bool {
+    matches!(message, Message::Fetch { .. } | Message::Learn { .. } | Message::Ahead { .. } | Message::Trimmed { .. })
 }
 
 /// What a node that is about to start knows of others' lives.

@@ -40,12 +40,14 @@ impl Host {
                     return self.answer(origin, AnswerBody::Refused(refusal));
                 }
                 let until = now.mono.plus(self.config.election_timeout);
-                let incarnation = match change {
-                    Change::Add(node) => self.fabric.incarnation(node),
-                    _ => None,
-                };
+                let mut lives = self.config.met.clone();
+                if let Change::Add(node) = change {
+                    // Whoever joins does so as it is, and not as it was met.
+                    lives.remove(&node);
+                    lives.extend(self.fabric.incarnation(node).map(|life| (node, life)));
+                }
                 if let Some(replica) = self.shards.get_mut(&shard) {
-                    replica.handle_change(origin, change, incarnation, until);
+                    replica.handle_change(origin, change, &lives, until);
                     self.touched.insert(shard);
                 }
             }

@@ -34,6 +34,15 @@ impl Ready {
             );
             missing.push(Missing { what: "incarnation", detail });
         }
+        let unmet = host.unmet();
+        if !unmet.is_empty() && missing.is_empty() {
+            let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
+            let detail = format!(
+                "a new node votes once every other node of the cluster has met it: {} has not yet",
+                unmet.join(", ")
+            );
+            missing.push(Missing { what: "founding", detail });
+        }
         let leaderless = host.leaderless();
         if leaderless > 0 || missing.is_empty() {
             let detail = format!("{leaderless} shards have no leader that this node follows");

@@ -4,15 +4,19 @@ use crate::replica::{Origin, Replica};
 use crate::vantage::Mono;
 use paxos::replica::{StopError, TransferError};
 use paxos::{Configuration, Incarnation, NodeId, QuorumSystem, Slot};
+use std::collections::BTreeMap;
 use wire::{AnswerBody, Change, Refusal};
+
+/// Lives of nodes' disks.
+pub type Lives = BTreeMap<NodeId, Incarnation>;
 
 /// A standby may vote once it lacks no more than this many slots: it has them before anybody notices.
 const CAUGHT_UP: u64 = 512;
 
 impl Replica {
-    /// An operator's request. `incarnation`: which life of the disk of a node that is to join is meant, if that node is heard.
-    /// A hand-over is tried until `until`.
-    pub fn handle_change(&mut self, origin: Origin, change: Change, incarnation: Option<Incarnation>, until: Mono) {
+    /// An operator's request. `lives`: which life of a node's disk is meant, for whoever is to join, if it is heard, and for all
+    /// whom the first configuration did not name. A hand-over is tried until `until`.
+    pub fn handle_change(&mut self, origin: Origin, change: Change, lives: &Lives, until: Mono) {
         if !self.paxos.is_leader() {
             return self.refuse(origin, self.not_leader());
         }
@@ -22,7 +26,7 @@ impl Replica {
                 Err(refusal) => self.refuse(origin, refusal),
             };
         }
-        match self.next_configuration(change, incarnation) {
+        match self.next_configuration(change, lives) {
             Ok(None) => self.answer(origin, AnswerBody::Changed),
             Ok(Some(next)) => match self.paxos.propose_stop(next) {
                 Ok(slot) => self.changing = Some((slot, origin)),
@@ -45,20 +49,16 @@ impl Replica {
     }
 
     /// What the change leads to; `None` if everything is so already.
-    fn next_configuration(
-        &self,
-        change: Change,
-        incarnation: Option<Incarnation>,
-    ) -> Result<Option<Configuration>, Refusal> {
+    fn next_configuration(&self, change: Change, lives: &Lives) -> Result<Option<Configuration>, Refusal> {
         let now = self.paxos.configuration();
         let mut next = now.clone();
         let mut voters = now.quorum.voters().to_vec();
         match change {
             Change::Add(node) if now.contains(node) => {}
             Change::Add(node) => {
-                let life = incarnation.ok_or_else(|| cannot(format!("{node} is not heard: start it first")))?;
+                let life = lives.get(&node).ok_or_else(|| cannot(format!("{node} is not heard: start it first")))?;
                 next.standbys.insert(node);
-                next.incarnations.insert(node, life);
+                next.incarnations.insert(node, *life);
             }
             Change::Promote(node) if voters.contains(&node) => {}
             Change::Promote(node) => {
@@ -88,7 +88,13 @@ impl Replica {
         if voters != now.quorum.voters() {
             next.quorum = QuorumSystem::majority(voters).map_err(|error| cannot(error.to_string()))?;
         }
-        Ok((next != *now).then_some(next))
+        if next == *now {
+            return Ok(None);
+        }
+        // Who has met whom first is not for ever: disks are replaced, and forget it.
+        let unnamed: Vec<NodeId> = next.members().filter(|node| !next.incarnations.contains_key(node)).collect();
+        next.incarnations.extend(unnamed.into_iter().filter_map(|node| Some((node, *lives.get(&node)?))));
+        Ok(Some(next))
     }
 
     fn ready_to_vote(&self, node: NodeId) -> Result<(), Refusal> {

@@ -24,7 +24,7 @@
 //! * A checkpoint is a cut at one slot of *everything* that apply uses.
 
 pub mod batch;
-mod changing;
+pub mod changing;
 mod office;
 mod paying;
 mod reads;
