@@ -11,6 +11,7 @@ use crate::judge::{Judge, PlayerNo};
 use crate::machine::Machine;
 use crate::meddle::{Fate, Meddler};
 use crate::network::Network;
+use crate::operator::Operator;
 use crate::plan::Plan;
 use crate::player::Player;
 use crate::random::Random;
@@ -55,6 +56,8 @@ pub enum Event {
     Wake(PlayerNo),
     /// Something goes wrong, or is mended.
     Fault(Box<Fault>),
+    /// The operator looks after broken disks.
+    Operate,
     /// The observer looks whether all is well.
     Look,
 }
@@ -113,6 +116,8 @@ pub struct Cluster {
     pub hot: Vec<FieldId>,
     /// How often each shard got a new leader.
     pub elections: BTreeMap<ShardId, u64>,
+    /// Whoever replaces broken disks.
+    pub operator: Operator,
     /// Since when everything is mended.
     pub calm_since: Option<Time>,
     /// For each shard, whether it takes claims since.
@@ -159,6 +164,7 @@ impl Cluster {
             sites,
             hot,
             elections: BTreeMap::new(),
+            operator: Operator::default(),
             calm_since: None,
             well: false,
             map,
@@ -273,6 +279,7 @@ impl Cluster {
             Event::Act(player) => self.act(player),
             Event::Wake(player) => self.wake(player),
             Event::Fault(fault) => self.strike(&fault),
+            Event::Operate => self.operate(),
             Event::Look => self.look(),
         }
     }

@@ -1,9 +1,10 @@
-//! One machine's disk: a log and pages that take their time, lose what was not synced when power fails, and stall.
+//! One machine's disk: a log and pages that take their time, and fail in every way that the product must live with. They
+//! stall, are full, fail a sync, rot, and lose what was not synced when power fails.
 //!
-//! Jobs of one kind are done in order. Beside the stores this keeps the observer's own account of
-//! which value lies where, because the checkers must not rely on what they check.
+//! Jobs of one kind are done in order; those that wait for space let pass what only reads, as the node's threads do.
 
 use crate::clock::Time;
+use crate::ledger::Ledger;
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use bytes::Bytes;
@@ -16,14 +17,11 @@ use storage::{Checkpointed, Log, LogError, LogRecord, Membership, MemoryLog, Mem
 use wire::peer::PartOf;
 use world::ChunkId;
 use world::land::PageKey;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Catch-up reads this many bytes at a time.
 const READ_BYTES: usize = 64 << 10;
 /// A part of a checkpoint for another node: small, so that a small world's takes several.
 const PART_BYTES: usize = 700;
-/// The first byte of a chunk's page key: chunks stay on the disk until somebody needs them.
-const CHUNK_TAG: u8 = 1;
 
 /// How fast a disk is, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +52,19 @@ enum PageJob {
     Leave(ShardId, u64),
 }
 
-/// A job that is done.
+impl PageJob {
+    fn is_write(&self) -> bool {
+        !matches!(self, Self::Load(..) | Self::ReadPart(_))
+    }
+}
+
+/// What came of a job.
 #[derive(Debug)]
 pub enum Done {
+    /// There was none.
+    Nothing,
+    /// Nothing can be done before there is space: to be tried again.
+    Full,
     /// This write is durable.
     Written(u64),
     /// These values were in the log.
@@ -84,11 +92,16 @@ pub struct Loss {
     pub unsynced: usize,
     /// Of those, how many reached the disk all the same: the first ones.
     pub survived: usize,
+    /// A frame reached it in part, and is cut when the log is opened.
+    pub torn_frame: bool,
 }
 
-/// A disk failed in a way nobody asked it to: a bug in the simulator or in the stores' doubles.
+/// Why a store is out of use. Damage and failed syncs come only when planned; everything else is a bug.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
+    /// Nobody knows what is on the disk.
+    #[error("a sync failed")]
+    Sync,
     /// The log's.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -97,15 +110,16 @@ pub enum DiskError {
     Pages(#[from] PagesError),
 }
 
-/// Where a shard's values are, with their hashes.
-#[derive(Clone, Debug, Default)]
-struct Account {
-    /// Handed in.
-    written: BTreeMap<Slot, (u64, Value)>,
-    /// Durable in the log.
-    durable: BTreeMap<Slot, (u64, Value)>,
-    /// Durable in the checkpoint, up to here.
-    checkpointed: Slot,
+impl DiskError {
+    /// Whether the disk holds something else than it once confirmed.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Log(LogError::Damaged { .. }) | Self::Pages(PagesError::Damaged { .. }))
+    }
+
+    /// Whether it is the disk's fault and not the product's.
+    pub fn is_planned(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Sync)
+    }
 }
 
 /// A disk, with everything that outlives its machine's process.
@@ -124,7 +138,12 @@ pub struct Disk {
     pub stalled_until: Time,
     /// How fast it is.
     pub speed: Speed,
-    accounts: BTreeMap<ShardId, Account>,
+    /// It has no space left.
+    pub full: bool,
+    /// The next sync will fail.
+    pub failing: bool,
+    /// What the observer knows to be on it.
+    pub ledger: Ledger,
 }
 
 impl Disk {
@@ -140,17 +159,15 @@ impl Disk {
             pages_free_at: Time(0),
             stalled_until: Time(0),
             speed,
-            accounts: BTreeMap::new(),
+            full: false,
+            failing: false,
+            ledger: Ledger::default(),
         }
     }
 
     /// Takes a write; says when it is done.
     pub fn write(&mut self, now: Time, random: &mut Random, write: Write) -> Time {
-        for (shard, record) in &write.records {
-            if let Some((slot, hash, value)) = value_of(record) {
-                self.accounts.entry(*shard).or_default().written.insert(slot, (hash, value.clone()));
-            }
-        }
+        self.ledger.hand_in(&write.records);
         self.log_jobs.push_back(LogJob::Write(write));
         self.log_time(now, random)
     }
@@ -205,59 +222,70 @@ impl Disk {
     }
 
     /// Does the log's next job.
-    pub fn finish_log(&mut self) -> Result<Option<Done>, DiskError> {
+    pub fn finish_log(&mut self) -> Result<Done, DiskError> {
+        match self.log_jobs.front() {
+            Some(LogJob::Write(_)) if self.full => return Ok(Done::Full),
+            Some(LogJob::Write(_)) if self.failing => return Err(DiskError::Sync),
+            _ => {}
+        }
         Ok(match self.log_jobs.pop_front() {
-            None => None,
+            None => Done::Nothing,
             Some(LogJob::Write(Write { id, records })) => {
                 self.append(records)?;
                 self.log.sync()?;
-                Some(Done::Written(id))
+                Done::Written(id)
             }
             Some(LogJob::Read(read)) => {
                 let values = self.log.read(read.shard, read.after.next(), READ_BYTES)?;
-                Some(Done::Read(read, values))
+                Done::Read(read, values)
             }
         })
     }
 
     /// Does the pages' next job.
-    pub fn finish_page(&mut self) -> Result<Option<Done>, DiskError> {
-        Ok(match self.page_jobs.pop_front() {
-            None => None,
-            Some(PageJob::Cut(shard, cut)) => {
+    pub fn finish_page(&mut self) -> Result<Done, DiskError> {
+        let next = self.page_jobs.iter().position(|job| !(self.full && job.is_write()));
+        let Some(job) = next.and_then(|next| self.page_jobs.remove(next)) else {
+            return Ok(if self.page_jobs.is_empty() { Done::Nothing } else { Done::Full });
+        };
+        if self.failing && job.is_write() {
+            return Err(DiskError::Sync);
+        }
+        Ok(match job {
+            PageJob::Cut(shard, cut) => {
                 let slot = cut.slot;
                 self.commit(shard, cut)?;
-                Some(Done::Checkpointed(shard, slot))
+                Done::Checkpointed(shard, slot)
             }
-            Some(PageJob::Load(shard, chunk)) => {
+            PageJob::Load(shard, chunk) => {
                 let page = self.pages.page(shard, &PageKey::Chunk(chunk).to_bytes())?;
-                Some(Done::Chunk(shard, chunk, page))
+                Done::Chunk(shard, chunk, page)
             }
-            Some(PageJob::ReadPart(read)) => {
+            PageJob::ReadPart(read) => {
                 let PartRead { shard, slot, after, .. } = &read;
                 let found = storage::next_part(&mut self.pages, *shard, *slot, after.as_deref(), PART_BYTES)?;
                 let found = found.map(|(slot, storage::Part { head, pages, last })| {
                     let after = after.clone();
                     PartOf { shard: *shard, slot, after, head, pages, last }
                 });
-                Some(Done::PartRead(read, found))
+                Done::PartRead(read, found)
             }
-            Some(PageJob::Stage(PartOf { shard, slot, after, head, pages, last })) => {
+            PageJob::Stage(PartOf { shard, slot, after, head, pages, last }) => {
                 let fits = self.pages.stage(shard, slot, after.as_deref(), &pages)?;
                 if fits && last {
-                    Some(Done::Installed(shard, self.install(shard, slot, &head)?))
+                    Done::Installed(shard, self.install(shard, slot, &head)?)
                 } else {
-                    Some(Done::Staged(shard, fits))
+                    Done::Staged(shard, fits)
                 }
             }
-            Some(PageJob::Join(shard, number)) => {
+            PageJob::Join(shard, number) => {
                 self.pages.set_membership(shard, Membership::Joined(number))?;
-                Some(Done::Joined(shard, number))
+                Done::Joined(shard, number)
             }
-            Some(PageJob::Leave(shard, number)) => {
+            PageJob::Leave(shard, number) => {
                 self.pages.set_membership(shard, Membership::Left(number))?;
-                self.accounts.remove(&shard);
-                Some(Done::Left(shard))
+                self.ledger.forget(shard);
+                Done::Left(shard)
             }
         })
     }
@@ -267,13 +295,12 @@ impl Disk {
             Err(PagesError::Backwards { .. }) => return Ok(None),
             other => other?,
         }
-        let account = self.accounts.entry(shard).or_default();
-        account.checkpointed = slot;
+        self.ledger.install(shard, slot);
         Ok(self.stored(shard)?)
     }
 
     fn stored(&self, shard: ShardId) -> Result<Option<Stored>, PagesError> {
-        Ok(self.pages.load(shard, CHUNK_TAG)?.map(|pages| Stored {
+        Ok(self.pages.load(shard, PageKey::CHUNK_TAG)?.map(|pages| Stored {
             slot: pages.slot,
             head: pages.head,
             pages: pages.pages,
@@ -286,38 +313,72 @@ impl Disk {
         Ok(self.pages.page(shard, &PageKey::Chunk(chunk).to_bytes())?)
     }
 
-    /// Power fails. Of what was under way some first part survives.
+    /// Power fails, or the process is gone. Of what was under way some first part survives.
     pub fn crash(&mut self, random: &mut Random, sabotage: Sabotage) -> Result<Loss, DiskError> {
         let jobs = std::mem::take(&mut self.log_jobs);
-        let records: Vec<(ShardId, Record)> = jobs
+        let frames: Vec<Vec<(ShardId, Record)>> = jobs
             .into_iter()
             .filter_map(|job| if let LogJob::Write(write) = job { Some(write.records) } else { None })
-            .flatten()
             .collect();
-        let unsynced = records.len();
-        let survived = match random.below(3) {
-            0 => 0,
-            1 => unsynced,
-            _ => random.index(unsynced + 1),
-        };
-        self.append(records.into_iter().take(survived).collect())?;
+        let unsynced = frames.iter().map(Vec::len).sum();
+        let (survivors, torn_frame) = self.survivors(random, frames);
+        let survived = survivors.len();
+        self.append(survivors)?;
         self.log.crash(survived);
         // A commit is all or nothing; its report may be lost all the same.
-        if let Some(PageJob::Cut(shard, cut)) = std::mem::take(&mut self.page_jobs).pop_front()
-            && random.chance(500_000)
-        {
-            self.commit(shard, cut)?;
+        let may_end = !self.failing && !self.full && self.page_jobs.front().is_some_and(PageJob::is_write);
+        if may_end && random.chance(500_000) {
+            self.finish_page()?;
         }
+        self.page_jobs.clear();
         self.pages.restart();
+        self.failing = false;
         // Nobody waits for the dead machine's jobs any more.
         (self.sync_ends, self.next_sync_ends, self.pages_free_at) = (Time(0), None, Time(0));
         if sabotage == Sabotage::Amnesia {
-            (self.log, self.pages, self.accounts) = (MemoryLog::new(), MemoryPages::new(), BTreeMap::new());
+            (self.log, self.pages, self.ledger) = (MemoryLog::new(), MemoryPages::new(), Ledger::default());
         }
-        for account in self.accounts.values_mut() {
-            account.written.clone_from(&account.durable);
+        self.ledger.lose_unsynced();
+        Ok(Loss { unsynced, survived, torn_frame })
+    }
+
+    /// What recovery would find of frames that were not synced: whole ones, up to the first that is torn. (A turn that does
+    /// not fit into its segment is two frames.)
+    fn survivors(&self, random: &mut Random, frames: Vec<Vec<(ShardId, Record)>>) -> (Vec<(ShardId, Record)>, bool) {
+        if self.full {
+            return (Vec::new(), false);
         }
-        Ok(Loss { unsynced, survived })
+        let whole = match random.below(3) {
+            0 => 0,
+            1 => frames.len(),
+            _ => random.index(frames.len() + 1),
+        };
+        let torn = whole < frames.len() && random.chance(500_000);
+        let mut survivors = Vec::new();
+        for (nth, mut records) in frames.into_iter().enumerate().take(whole + 1) {
+            if nth == whole {
+                let in_first_segment = if torn && random.chance(250_000) { random.index(records.len()) } else { 0 };
+                records.truncate(in_first_segment);
+            }
+            survivors.append(&mut records);
+        }
+        (survivors, torn)
+    }
+
+    /// A bit flips in something that the disk had confirmed, and that a later write knew to be there. Says in what, if it
+    /// holds any such thing.
+    pub fn rot(&mut self, random: &mut Random) -> Option<String> {
+        if random.chance(700_000) {
+            let held: Vec<(ShardId, Slot)> = self.ledger.durable().collect();
+            let (shard, slot) = *held.get(random.index(held.len()))?;
+            return self.log.flip(shard, slot).then(|| format!("slot {slot} of shard {shard} in the log"));
+        }
+        let shards = self.pages.shards().ok()?;
+        let (shard, _) = *shards.get(random.index(shards.len()))?;
+        let found = self.pages.load(shard, PageKey::CHUNK_TAG).ok()??;
+        let keys: Vec<Bytes> = found.pages.into_iter().map(|(key, _)| key).chain(found.lazy_keys).collect();
+        let key = keys.get(random.index(keys.len()))?;
+        self.pages.flip(shard, key).then(|| format!("a page of shard {shard} in the checkpoints"))
     }
 
     /// What a starting node finds.
@@ -351,38 +412,15 @@ impl Disk {
         Ok(left.collect())
     }
 
-    /// What was handed in for `slot`, and its hash.
-    pub fn written(&self, shard: ShardId, slot: Slot) -> Option<&(u64, Value)> {
-        self.accounts.get(&shard)?.written.get(&slot)
-    }
-
-    /// Whether power may fail and `slot` is still there with this value.
-    pub fn holds(&self, shard: ShardId, slot: Slot, hash: u64) -> bool {
-        self.accounts.get(&shard).is_some_and(|account| {
-            slot <= account.checkpointed || account.durable.get(&slot).is_some_and(|held| held.0 == hash)
-        })
-    }
-
     fn append(&mut self, records: Vec<(ShardId, Record)>) -> Result<(), DiskError> {
-        for (shard, record) in &records {
-            if *record == Record::Retire {
-                self.accounts.remove(shard);
-            }
-            if let Some((slot, hash, value)) = value_of(record) {
-                self.accounts.entry(*shard).or_default().durable.insert(slot, (hash, value.clone()));
-            }
-        }
+        self.ledger.persist(&records);
         let records: Vec<LogRecord> = records.into_iter().map(|(shard, record)| LogRecord { shard, record }).collect();
         self.log.append(&records)?;
         Ok(())
     }
 
     fn commit(&mut self, shard: ShardId, cut: Cut) -> Result<(), DiskError> {
-        let account = self.accounts.entry(shard).or_default();
-        account.checkpointed = cut.slot;
-        // What lies before is never asked for again.
-        account.durable = account.durable.split_off(&cut.slot);
-        account.written = account.written.split_off(&cut.slot);
+        self.ledger.checkpoint(shard, cut.slot);
         let Cut { slot, head, pages } = cut;
         self.pages.commit(&[storage::Cut { shard, slot, head, pages }])?;
         Ok(())
@@ -408,17 +446,4 @@ impl Disk {
         self.pages_free_at = start.plus(self.speed.pages * (self.speed.sync + random.below(self.speed.jitter)));
         self.pages_free_at
     }
-}
-
-fn value_of(record: &Record) -> Option<(Slot, u64, &Value)> {
-    let (slot, value) = match record {
-        Record::Promise { .. } | Record::Retire => return None,
-        Record::Accept { slot, value, .. } | Record::Learn { slot, value } => (slot, value),
-    };
-    let hash = match value {
-        Value::Noop => 1,
-        Value::Command(bytes) => xxh3_64(bytes),
-        Value::Stop(next) => xxh3_64(&next.encode()),
-    };
-    Some((*slot, hash, value))
 }

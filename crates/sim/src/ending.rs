@@ -33,6 +33,11 @@ impl Cluster {
             Fault::Pause(node) => self.pause(*node),
             Fault::Resume(node) => self.resume(*node),
             Fault::Stall(node, micros) => self.stall(*node, *micros),
+            Fault::Fill(node) => self.fill(*node),
+            Fault::Space(node) => self.clear_space(*node),
+            Fault::FailSync(node) => self.fail_sync(*node),
+            Fault::Rot(node) => _ = self.rot(*node),
+            Fault::Wipe(node) => _ = self.wipe(*node),
             Fault::Step(node, ms) => {
                 self.stats.steps += 1;
                 self.machines[index(*node)].clock.wall_ahead_ms = *ms;
@@ -65,6 +70,10 @@ impl Cluster {
 
     /// Asks the leader of `shard` for one more step of a change of members that is drawn.
     fn change_members(&mut self, shard: ShardId, dice: u64) {
+        // Two operators would be in each other's way, and could between them ask for what no quorum survives.
+        if self.is_being_repaired(shard) {
+            return;
+        }
         let Some(leader) = self.leader(shard) else { return };
         let Some(configuration) = self.judge.configuration(shard) else { return };
         let voters = configuration.quorum.voters().to_vec();
@@ -98,13 +107,15 @@ impl Cluster {
     pub fn calm(&mut self) {
         self.network.heal();
         self.network.weather = Weather::default();
-        self.free_disks();
+        self.mend_disks();
         for (machine, clock) in self.machines.iter_mut().zip(&self.plan.clocks) {
             machine.clock.wall_ahead_ms = clock.wall_ahead_ms;
         }
         for node in (1..=self.plan.nodes).map(NodeId) {
             self.resume(node);
-            self.start(node);
+            if !self.machines[index(node)].doomed {
+                self.start(node);
+            }
         }
         self.calm_since = Some(self.now);
         for shard in 0..self.auditions.len() {
@@ -137,6 +148,9 @@ impl Cluster {
 
     /// What is not yet as it should be when everything is mended.
     pub fn trouble(&self) -> Option<String> {
+        if let Some(what) = self.operator.business() {
+            return Some(what);
+        }
         for machine in &self.machines {
             let Some(host) = &machine.host else { return Some(format!("{} is off", machine.id)) };
             if !host.is_ready() {

@@ -23,6 +23,16 @@ pub enum Fault {
     Resume(NodeId),
     /// A machine's disk does nothing for so many microseconds.
     Stall(NodeId, u64),
+    /// A machine's disk has no space left.
+    Fill(NodeId),
+    /// It has some again.
+    Space(NodeId),
+    /// A machine's next sync fails.
+    FailSync(NodeId),
+    /// A bit flips on a machine's disk.
+    Rot(NodeId),
+    /// A machine's disk is replaced by an empty one.
+    Wipe(NodeId),
     /// A machine's wall clock is set: so many milliseconds ahead of the right time.
     Step(NodeId, i64),
     /// Whoever leads the shard of this index hands it over to a node.
@@ -46,6 +56,11 @@ impl fmt::Display for Fault {
             Self::Pause(node) => write!(f, "{node} is paused"),
             Self::Resume(node) => write!(f, "{node} goes on"),
             Self::Stall(node, time) => write!(f, "{node}'s disk stalls for {} ms", time / MS),
+            Self::Fill(node) => write!(f, "{node}'s disk is full"),
+            Self::Space(node) => write!(f, "{node}'s disk has space again"),
+            Self::FailSync(node) => write!(f, "{node}'s next sync fails"),
+            Self::Rot(node) => write!(f, "{node}'s disk flips a bit"),
+            Self::Wipe(node) => write!(f, "{node}'s disk is replaced"),
             Self::Step(node, ms) => write!(f, "{node}'s wall clock is set to {ms} ms ahead"),
             Self::Transfer(shard, to) => write!(f, "shard {} shall go to {to}", shard + 1),
             Self::Change(shard, _) => write!(f, "the members of shard {} shall change", shard + 1),
@@ -65,12 +80,16 @@ enum Kind {
     Bounce,
     Pause,
     Stall,
+    Fill,
+    FailSync,
+    Rot,
+    Wipe,
     Step,
     Transfer,
     Change,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 16] = [
     Kind::Sides,
     Kind::OneWay,
     Kind::Chain,
@@ -80,6 +99,10 @@ const KINDS: [Kind; 12] = [
     Kind::Bounce,
     Kind::Pause,
     Kind::Stall,
+    Kind::Fill,
+    Kind::FailSync,
+    Kind::Rot,
+    Kind::Wipe,
     Kind::Step,
     Kind::Transfer,
     Kind::Change,
@@ -149,6 +172,17 @@ fn strike(random: &mut Random, nodes: &[NodeId], kind: Kind, at: Time, script: &
         }
         Kind::Transfer => script.push((at, Fault::Transfer(u32::try_from(random.below(64)).unwrap_or(0), node))),
         Kind::Stall => script.push((at, Fault::Stall(node, while_long))),
+        Kind::Fill => script.extend([(at, Fault::Fill(node)), (end, Fault::Space(node))]),
+        Kind::FailSync => script.extend([(at, Fault::FailSync(node)), (end, Fault::Start(node))]),
+        Kind::Rot => {
+            script.push((at, Fault::Rot(node)));
+            // Found while it runs, or when it starts the next time.
+            if random.chance(500_000) {
+                let back = at.plus(random.between(1, 500) * MS);
+                script.extend([(at.plus(random.below(MS)), Fault::Crash(node)), (back, Fault::Start(node))]);
+            }
+        }
+        Kind::Wipe => script.extend([(at, Fault::Wipe(node)), (end, Fault::Start(node))]),
         Kind::Step => {
             let reach: u64 = *random.pick(&[50, 1_000, 4_000]);
             // Only one machine's clock may be quite wrong: log time is what most of them say.

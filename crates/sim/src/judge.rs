@@ -67,8 +67,10 @@ pub struct Judge {
     map: ShardMap,
     agreement: Agreement,
     prints: BTreeMap<(ShardId, Slot), (NodeId, Print)>,
-    /// The first slot of each shard not yet seen applied anywhere.
+    /// How far each shard was seen applied anywhere.
     applied: BTreeMap<ShardId, Slot>,
+    /// Where the configuration of each shard began: its last stop.
+    configured: BTreeMap<ShardId, Slot>,
     /// What was done to each field.
     pub fields: BTreeMap<FieldId, History<FieldOp, FieldRet>>,
     /// The claims nobody else competes for.
@@ -105,6 +107,7 @@ impl Judge {
             agreement: Agreement::new(),
             prints: BTreeMap::new(),
             applied: BTreeMap::new(),
+            configured: BTreeMap::new(),
             fields: BTreeMap::new(),
             ownership: Ownership::new(),
             answers: BTreeMap::new(),
@@ -161,7 +164,7 @@ impl Judge {
         // What came with another node's checkpoint was never written down here one by one.
         let before = before.max(machine.installed.get(&shard).copied().unwrap_or_default().min(now_applied));
         for slot in (before.0 + 1..=now_applied.0).map(Slot) {
-            let Some(&(hash, ref value)) = machine.disk.written(shard, slot) else {
+            let Some(&(hash, ref value)) = machine.disk.ledger.written(shard, slot) else {
                 let what = format!("{} applied slot {slot} of shard {shard}, which it never wrote down", machine.id);
                 self.object(time, "durability", what);
                 return new;
@@ -174,7 +177,7 @@ impl Judge {
                 *first = slot;
                 new += 1;
                 self.check_durable(time, machines, shard, slot, hash);
-                self.decide(time, shard, value);
+                self.decide(time, shard, slot, value);
             }
         }
         let Some(replica) = machine.host.as_ref().and_then(|host| host.replica(shard)) else { return new };
@@ -192,12 +195,13 @@ impl Judge {
     }
 
     /// Applies a slot that nobody had applied before to a state of the observer's own.
-    fn decide(&mut self, time: Time, shard: ShardId, value: &Value) {
+    fn decide(&mut self, time: Time, shard: ShardId, slot: Slot, value: &Value) {
         let bytes = match value {
             Value::Noop => return,
             Value::Command(bytes) => bytes,
             Value::Stop(next) => {
                 self.stops += 1;
+                self.configured.insert(shard, slot);
                 return self.shadows.entry(shard).or_default().configure(next.clone());
             }
         };
@@ -221,7 +225,10 @@ impl Judge {
     /// What is applied anywhere is chosen, so a quorum must have it where power cannot take it.
     fn check_durable(&mut self, time: Time, machines: &[Machine], shard: ShardId, slot: Slot, hash: u64) {
         let Some(configuration) = self.configuration(shard) else { return };
-        let holds = |node: NodeId| machines[index(node)].disk.holds(shard, slot, hash);
+        let holds = |node: NodeId| {
+            // A disk that was replaced since has done its part.
+            machines[index(node)].ledger(&configuration).is_some_and(|ledger| ledger.holds(shard, slot, hash))
+        };
         if !configuration.quorum.accept_quorum_where(holds) {
             let holders: Vec<NodeId> =
                 configuration.quorum.voters().iter().copied().filter(|&node| holds(node)).collect();
@@ -240,6 +247,11 @@ impl Judge {
         }
         let voters = self.map.get(shard)?.voters.iter().copied();
         QuorumSystem::majority(voters).ok().map(Configuration::first)
+    }
+
+    /// The stop that made it so; 0 if there was none.
+    pub fn configured(&self, shard: ShardId) -> Slot {
+        self.configured.get(&shard).copied().unwrap_or_default()
     }
 
     /// A node sends an answer.

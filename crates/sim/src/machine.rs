@@ -3,8 +3,9 @@
 use crate::clock::{Clock, Time};
 use crate::cluster::Event;
 use crate::disk::Disk;
+use crate::ledger::Ledger;
 use host::{Host, Now};
-use paxos::{Ballot, Incarnation, NodeId, Slot};
+use paxos::{Ballot, Configuration, Incarnation, NodeId, Slot};
 use placement::ShardId;
 use shard::ConnId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Machine {
     /// Which node runs here.
     pub id: NodeId,
-    /// Counts the process's starts.
+    /// Counts the process's starts: what was planned for one is not for another.
+    pub life: u64,
+    /// Counts its starts with this disk.
     pub boot: u64,
     /// The process, while it runs.
     pub host: Option<Host>,
@@ -22,6 +25,10 @@ pub struct Machine {
     pub disk: Disk,
     /// Which life of its disk this is.
     pub incarnation: Incarnation,
+    /// What is known of disks that it had before.
+    pub graves: BTreeMap<Incarnation, Ledger>,
+    /// Its disk holds something else than it once confirmed: it is to be replaced.
+    pub doomed: bool,
     /// The lives of other disks that it has met.
     pub met: BTreeMap<NodeId, Incarnation>,
     /// Up to which slot of each shard it has another node's checkpoint.
@@ -49,10 +56,13 @@ impl Machine {
     pub fn new(id: NodeId, clock: Clock, disk: Disk) -> Self {
         Self {
             id,
+            life: 0,
             boot: 0,
             host: None,
             disk,
-            incarnation: Incarnation(u64::from(id.0)),
+            incarnation: first_life(id),
+            graves: BTreeMap::new(),
+            doomed: false,
             met: BTreeMap::new(),
             installed: BTreeMap::new(),
             clock,
@@ -71,8 +81,41 @@ impl Machine {
         self.clock.read(time)
     }
 
+    /// A new, empty disk takes the place of the old one.
+    pub fn replace_disk(&mut self) {
+        let empty = Disk::new(self.disk.speed);
+        let old = std::mem::replace(&mut self.disk, empty);
+        self.graves.insert(self.incarnation, old.ledger);
+        self.incarnation = Incarnation(self.incarnation.0 + (1 << 32));
+        (self.boot, self.doomed) = (0, false);
+        self.met.clear();
+        self.installed.clear();
+        self.applied.clear();
+    }
+
+    /// What is on the disk, or was on the one, that `configuration` means by this node.
+    pub fn ledger(&self, configuration: &Configuration) -> Option<&Ledger> {
+        let life = life_of(configuration, self.id);
+        if life == self.incarnation { Some(&self.disk.ledger) } else { self.graves.get(&life) }
+    }
+
+    /// Whether its disk is the one that `configuration` means, and is as it should be.
+    pub fn is_genuine(&self, configuration: &Configuration) -> bool {
+        !self.doomed && life_of(configuration, self.id) == self.incarnation
+    }
+
     /// Whether the process runs and is not paused.
     pub fn is_awake(&self) -> bool {
         self.host.is_some() && !self.paused
     }
+}
+
+/// The life of a node's first disk.
+fn first_life(node: NodeId) -> Incarnation {
+    Incarnation(u64::from(node.0))
+}
+
+/// Which life of a node's disk counts. (Whom a configuration does not name, everybody met before any disk was replaced.)
+fn life_of(configuration: &Configuration, node: NodeId) -> Incarnation {
+    configuration.incarnations.get(&node).copied().unwrap_or_else(|| first_life(node))
 }

@@ -1,16 +1,21 @@
-//! The machines' side of a cluster: what reaches a machine, its turns, its starts and its ends.
+//! The machines' side of a cluster: what reaches a machine, and its turns.
 
-use crate::clock::{MS, SECOND, Time};
+use crate::clock::{MS, SECOND};
 use crate::cluster::{Cluster, Event, Packet};
-use crate::disk::{DiskError, Done, Speed};
+use crate::disk::{DiskError, Done};
 use crate::network::index;
 use crate::sabotage::Sabotage;
 use crate::stats::{self, RoleSeen};
-use crate::{sites, trace};
-use host::{Host, HostConfig, RecoveredShard, Turn};
+use crate::trace;
+use host::Turn;
 use paxos::{Message, NodeId};
 use wire::peer::{Frame, PeerMessage};
-use wire::{AnswerBody, NodeFigures, NodeReport, Refusal, codec};
+use wire::{AnswerBody, Refusal, codec};
+
+/// How long the log waits before it tries a full disk again.
+const LOG_FULL_PAUSE: u64 = 200 * MS;
+/// And the pages.
+const PAGES_FULL_PAUSE: u64 = SECOND;
 
 impl Cluster {
     pub(crate) fn at_machine(&mut self, node: NodeId, event: Event) {
@@ -19,7 +24,7 @@ impl Cluster {
             machine.waiting.push(event);
             return;
         }
-        let boot = machine.boot;
+        let life = machine.life;
         let now = machine.now(self.now);
         let Some(host) = &mut machine.host else {
             if matches!(event, Event::Frame(..)) {
@@ -59,43 +64,49 @@ impl Cluster {
                     host.handle_request(now, conn, &request);
                 }
             }
-            Event::Tick(_, life) => {
-                if life != boot || machine.tick_at.is_none_or(|at| at > self.now) {
+            Event::Tick(_, of) => {
+                if of != life || machine.tick_at.is_none_or(|at| at > self.now) {
                     return;
                 }
                 machine.tick_at = None;
                 host.handle_tick(now);
             }
-            Event::Turn(_, life) => {
-                if life == boot {
+            Event::Turn(_, of) => {
+                if of == life {
                     self.turn(node);
                 }
                 return;
             }
-            Event::Log(_, life) if life == boot => {
-                let done = machine.disk.finish_log();
-                self.disk_done(node, done);
-            }
-            Event::Page(_, life) if life == boot => {
-                let done = machine.disk.finish_page();
-                self.disk_done(node, done);
-            }
+            Event::Log(_, of) if of == life => match machine.disk.finish_log() {
+                Ok(Done::Full) => {
+                    self.stats.full_waits += 1;
+                    return self.agenda.plan(self.now.plus(LOG_FULL_PAUSE), event);
+                }
+                done => self.disk_done(node, done),
+            },
+            Event::Page(_, of) if of == life => match machine.disk.finish_page() {
+                Ok(Done::Full) => {
+                    self.stats.full_waits += 1;
+                    return self.agenda.plan(self.now.plus(PAGES_FULL_PAUSE), event);
+                }
+                done => self.disk_done(node, done),
+            },
             _ => return,
         }
         self.wake_machine(node);
     }
 
-    fn disk_done(&mut self, node: NodeId, done: Result<Option<Done>, DiskError>) {
+    fn disk_done(&mut self, node: NodeId, done: Result<Done, DiskError>) {
         let Some(host) = &mut self.machines[index(node)].host else { return };
         match done {
-            Err(error) => self.judge.object(self.now, "storage", format!("{node}: {error}")),
-            Ok(None) => {}
-            Ok(Some(Done::Written(id))) => host.handle_written(id),
-            Ok(Some(Done::Read(read, values))) => {
+            Err(error) => self.store_failed(node, &error),
+            Ok(Done::Nothing | Done::Full) => {}
+            Ok(Done::Written(id)) => host.handle_written(id),
+            Ok(Done::Read(read, values)) => {
                 self.stats.log_reads += 1;
                 host.handle_log_read(read, values);
             }
-            Ok(Some(Done::Checkpointed(shard, slot))) => {
+            Ok(Done::Checkpointed(shard, slot)) => {
                 self.stats.checkpoints += 1;
                 self.trace.note(self.now, || format!("{node}         s{shard} checkpointed at {slot}"));
                 host.handle_checkpointed(shard, slot);
@@ -103,18 +114,18 @@ impl Cluster {
                     host.handle_laggard(shard, slot, true);
                 }
             }
-            Ok(Some(Done::Chunk(shard, chunk, page))) => {
+            Ok(Done::Chunk(shard, chunk, page)) => {
                 self.stats.chunk_loads += 1;
                 if let Err(error) = host.handle_chunk(shard, chunk, page.as_deref()) {
                     self.judge.object(self.now, "storage", format!("{node}: {error}"));
                 }
             }
-            Ok(Some(Done::PartRead(read, found))) => {
+            Ok(Done::PartRead(read, found)) => {
                 self.stats.parts += u64::from(found.is_some());
                 host.handle_part_read(&read, found);
             }
-            Ok(Some(Done::Staged(shard, fits))) => host.handle_staged(shard, fits),
-            Ok(Some(Done::Installed(shard, stored))) => {
+            Ok(Done::Staged(shard, fits)) => host.handle_staged(shard, fits),
+            Ok(Done::Installed(shard, stored)) => {
                 let machine = &mut self.machines[index(node)];
                 let now = machine.now(self.now).mono;
                 let Some(host) = &mut machine.host else { return };
@@ -129,13 +140,13 @@ impl Cluster {
                     self.judge.object(self.now, "storage", format!("{node}: {error}"));
                 }
             }
-            Ok(Some(Done::Joined(shard, number))) => {
+            Ok(Done::Joined(shard, number)) => {
                 self.stats.joins += 1;
                 self.trace.note(self.now, || format!("{node}         joins s{shard} in configuration {number}"));
                 host.handle_joined(shard, number);
                 self.machines[index(node)].applied.remove(&shard);
             }
-            Ok(Some(Done::Left(shard))) => {
+            Ok(Done::Left(shard)) => {
                 self.stats.leaves += 1;
                 self.trace.note(self.now, || format!("{node}         has left s{shard}"));
                 host.handle_left(shard);
@@ -152,10 +163,11 @@ impl Cluster {
             return self.turn(node);
         }
         let machine = &mut self.machines[index(node)];
-        if !machine.turn_planned {
+        // (A process that has just ended has no more turns.)
+        if machine.host.is_some() && !machine.turn_planned {
             machine.turn_planned = true;
             let at = self.now.plus(self.random.between(1, self.plan.turn_delay));
-            self.agenda.plan(at, Event::Turn(node, machine.boot));
+            self.agenda.plan(at, Event::Turn(node, machine.life));
         }
     }
 
@@ -173,7 +185,7 @@ impl Cluster {
         let at = machine.clock.when(host.next_tick()).max(self.now.plus(1));
         if machine.tick_at != Some(at) {
             machine.tick_at = Some(at);
-            self.agenda.plan(at, Event::Tick(node, machine.boot));
+            self.agenda.plan(at, Event::Tick(node, machine.life));
         }
     }
 
@@ -186,43 +198,43 @@ impl Cluster {
         }
         let (time, sabotage) = (self.now, self.plan.sabotage);
         let machine = &mut self.machines[index(node)];
-        let boot = machine.boot;
+        let life = machine.life;
         if let Some(write) = write {
             self.stats.writes += 1;
             let id = write.id;
             self.trace.note(time, || format!("{node}         writes {} records (write {id})", write.records.len()));
             let at = machine.disk.write(time, &mut self.random, write);
-            self.agenda.plan(at, Event::Log(node, boot));
+            self.agenda.plan(at, Event::Log(node, life));
             if sabotage == Sabotage::EarlyReports
                 && let Some(host) = &mut machine.host
             {
                 host.handle_written(id);
-                self.agenda.plan(time, Event::Turn(node, boot));
+                self.agenda.plan(time, Event::Turn(node, life));
             }
         }
         for read in log_reads {
             let at = machine.disk.read(time, &mut self.random, read);
-            self.agenda.plan(at, Event::Log(node, boot));
+            self.agenda.plan(at, Event::Log(node, life));
         }
         for (shard, chunk) in chunk_loads {
             let at = machine.disk.load(time, &mut self.random, shard, chunk);
-            self.agenda.plan(at, Event::Page(node, boot));
+            self.agenda.plan(at, Event::Page(node, life));
         }
         for read in part_reads {
             let at = machine.disk.read_part(time, &mut self.random, read);
-            self.agenda.plan(at, Event::Page(node, boot));
+            self.agenda.plan(at, Event::Page(node, life));
         }
         for staging in stagings {
             let at = machine.disk.stage(time, &mut self.random, staging);
-            self.agenda.plan(at, Event::Page(node, boot));
+            self.agenda.plan(at, Event::Page(node, life));
         }
         for (shard, number) in turn.joins {
             let at = machine.disk.join(time, &mut self.random, shard, number);
-            self.agenda.plan(at, Event::Page(node, boot));
+            self.agenda.plan(at, Event::Page(node, life));
         }
         for (shard, number) in turn.leaves {
             let at = machine.disk.leave(time, &mut self.random, shard, number);
-            self.agenda.plan(at, Event::Page(node, boot));
+            self.agenda.plan(at, Event::Page(node, life));
         }
         for (other, incarnation) in turn.meetings {
             machine.met.insert(other, incarnation);
@@ -232,7 +244,7 @@ impl Cluster {
         }
         for (shard, cut) in cuts {
             let at = machine.disk.cut(time, &mut self.random, shard, cut);
-            self.agenda.plan(at, Event::Page(node, boot));
+            self.agenda.plan(at, Event::Page(node, life));
         }
         for (shard, slot) in releases {
             self.stats.releases += 1;
@@ -314,124 +326,6 @@ impl Cluster {
             }
         }
     }
-
-    /// Switches a machine on.
-    pub fn start(&mut self, node: NodeId) {
-        let time = self.now;
-        let machine = &mut self.machines[index(node)];
-        if machine.host.is_some() {
-            return;
-        }
-        machine.boot += 1;
-        self.stats.restarts += u64::from(machine.boot > 1);
-        let shards: Vec<RecoveredShard> = match machine.disk.recover(&self.map, node) {
-            Ok(shards) => shards,
-            Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
-        };
-        machine.applied = shards.iter().map(|shard| (shard.info.shard, shard.recovered.applied)).collect();
-        machine.leads.clear();
-        self.stats.from_checkpoint += u64::from(shards.iter().any(|shard| shard.stored.is_some()));
-        self.stats.from_log += u64::from(shards.iter().any(|shard| !shard.recovered.entries.is_empty()));
-        let left = match machine.disk.left() {
-            Ok(left) => left,
-            Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
-        };
-        let config = HostConfig {
-            me: node,
-            boot: machine.boot,
-            nodes: (1..=self.plan.nodes).map(NodeId).collect(),
-            incarnation: machine.incarnation,
-            met: machine.met.clone(),
-            left,
-            first_map: self.map.clone(),
-            map: self.map.clone(),
-            snapshot_rate: 1 << 20,
-            memory_bytes: self.plan.memory_bytes,
-            seed: sites::SEED,
-            rules: Self::rules(),
-            probe_every: self.plan.probe_every,
-            election_timeout: self.plan.election_timeout,
-            support: self.plan.support,
-            leases: true,
-            clock_drift_ppm: self.plan.clock_drift_ppm,
-            quarantine: if machine.boot > 1 { self.plan.support } else { 0 },
-            checkpoint_bytes: self.plan.checkpoint_bytes,
-            random_seed: self.random.bits(),
-            about: about(node),
-        };
-        let boot = machine.boot;
-        self.trace.note(time, || format!("{node}         starts, boot {boot}"));
-        match Host::new(config, shards, machine.now(time)) {
-            Ok(host) => machine.host = Some(host),
-            Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
-        }
-        machine.tick_at = Some(time);
-        self.agenda.plan(time, Event::Tick(node, boot));
-        self.wake_machine(node);
-    }
-
-    /// Power fails at a machine.
-    pub fn crash(&mut self, node: NodeId) {
-        let sabotage = self.plan.sabotage;
-        let machine = &mut self.machines[index(node)];
-        if machine.host.take().is_none() {
-            return;
-        }
-        self.stats.crashes += 1;
-        machine.paused = false;
-        machine.waiting.clear();
-        machine.turn_planned = false;
-        machine.tick_at = None;
-        let conns = std::mem::take(&mut machine.conns);
-        match machine.disk.crash(&mut self.random, sabotage) {
-            Ok(loss) => {
-                self.stats.torn += u64::from(loss.survived < loss.unsynced);
-                self.stats.half_torn += u64::from(loss.survived > 0 && loss.survived < loss.unsynced);
-                let lost = loss.unsynced - loss.survived;
-                self.trace
-                    .note(self.now, || format!("{node}         loses {lost} of {} unsynced records", loss.unsynced));
-            }
-            Err(error) => self.judge.object(self.now, "storage", error),
-        }
-        for conn in conns {
-            if let Some(&player) = self.conns.get(&conn) {
-                let notices = if self.random.chance(700_000) { 10 * MS } else { 2 * SECOND };
-                let at = self.now.plus(self.random.below(notices));
-                self.agenda.plan(at, Event::Broken(player, node, conn));
-            }
-        }
-    }
-
-    /// A machine stops without knowing.
-    pub fn pause(&mut self, node: NodeId) {
-        let machine = &mut self.machines[index(node)];
-        self.stats.pauses += u64::from(machine.is_awake());
-        machine.paused = machine.host.is_some();
-    }
-
-    /// And goes on.
-    pub fn resume(&mut self, node: NodeId) {
-        let machine = &mut self.machines[index(node)];
-        machine.paused = false;
-        for event in std::mem::take(&mut machine.waiting) {
-            self.agenda.plan(self.now, event);
-        }
-    }
-
-    /// A machine's disk does nothing for so many microseconds.
-    pub fn stall(&mut self, node: NodeId, micros: u64) {
-        self.stats.stalls += 1;
-        let disk = &mut self.machines[index(node)].disk;
-        disk.stalled_until = disk.stalled_until.max(self.now.plus(micros));
-    }
-
-    /// All disks work, and well.
-    pub(crate) fn free_disks(&mut self) {
-        for machine in &mut self.machines {
-            machine.disk.stalled_until = Time(0);
-            machine.disk.speed = Speed { sync: machine.disk.speed.sync.min(2 * MS), jitter: MS, pages: 2 };
-        }
-    }
 }
 
 fn role(paxos: &paxos::Replica) -> RoleSeen {
@@ -441,21 +335,5 @@ fn role(paxos: &paxos::Replica) -> RoleSeen {
         RoleSeen::Candidate
     } else {
         RoleSeen::Follower
-    }
-}
-
-fn about(node: NodeId) -> NodeReport {
-    NodeReport {
-        node,
-        region: String::new(),
-        pid: node.0,
-        quic: String::new(),
-        http: String::new(),
-        data: String::new(),
-        version: String::new(),
-        leads: 0,
-        replicas: 0,
-        figures: NodeFigures::default(),
-        hears: Vec::new(),
     }
 }

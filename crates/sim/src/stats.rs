@@ -107,6 +107,26 @@ counters! {
     partitions = "partitions",
     /// Disks that stalled.
     stalls = "disk stalls",
+    /// Disks that ran full.
+    full_disks = "full disks",
+    /// Jobs that found the disk full.
+    full_waits = "waits for space",
+    /// Starts refused for want of space.
+    full_starts = "no start: full",
+    /// Nodes that ended because a sync had failed.
+    failed_syncs = "failed syncs",
+    /// Bits that flipped on disks.
+    flips = "flipped bits",
+    /// Nodes that ended because they read damaged data.
+    damage_ends = "damage met",
+    /// Starts refused because of damaged data.
+    damaged_starts = "no start: damage",
+    /// Disks replaced by empty ones.
+    wipes = "disks replaced",
+    /// Members brought back on empty disks.
+    readded = "members re-added",
+    /// Members whose place another node took.
+    substituted = "members replaced",
     /// Wall clocks that were set.
     steps = "clock steps",
     /// Leaders that were told to hand over.
@@ -151,6 +171,8 @@ counters! {
     torn = "torn tails",
     /// Power failures of which some unsynced records survived.
     half_torn = "half-torn tails",
+    /// Frames of which a part reached the disk.
+    torn_frames = "torn frames",
     /// Restarts that found a checkpoint.
     from_checkpoint = "starts from checkpoint",
     /// Restarts that replayed a log.

@@ -2,6 +2,7 @@
 
 mod claims;
 mod determinism;
+mod disks;
 mod messages;
 mod partitions;
 mod power;
