@@ -2,7 +2,7 @@
 //!
 //! Invariants: one cluster at a time in this process; no node outlives its [`Cluster`]; the files of a failed test stay.
 
-use crate::cli::Cli;
+use crate::cli::{self, Cli};
 use crate::http;
 use crate::operator::Operator;
 use crate::program::{self, Program, icefarm};
@@ -13,6 +13,7 @@ use paxos::NodeId;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,6 +69,47 @@ impl Cluster {
         // A test that failed has cleaned up behind itself all the same.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         Self { options, up: None, restarted: BTreeMap::new(), scratch: Scratch::new(name), _turn: turn }
+    }
+
+    /// Makes the cluster's files, and starts nothing yet.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn found(&self) {
+        let sockets: Vec<UdpSocket> =
+            self.nodes().map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
+        let sites = sockets.iter().map(|socket| socket.local_addr().expect("it is bound"));
+        // `up` chooses the HTTP ports.
+        self.found_at(&sites.map(|quic| format!("{quic},1")).collect::<Vec<_>>());
+    }
+
+    /// As [`Cluster::found`], with nodes at these places, as `icefarm cluster init --node` takes them.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn found_at(&self, sites: &[String]) {
+        let mut command = Command::new(icefarm());
+        command.args(["cluster", "init"]).arg(self.data()).args(["--shards", &self.options.shards.to_string()]);
+        for site in sites {
+            command.args(["--node", site]);
+        }
+        let _ = cli::run(&mut command).expect(0);
+    }
+
+    /// Changes a node's `node.toml`: each line that begins with the first word of one of `lines` becomes that line.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    pub fn configure(&self, node: NodeId, lines: &[&str]) {
+        let path = self.home(node).join("node.toml");
+        let mut text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for line in lines {
+            let word = line.split(' ').next().unwrap_or_default();
+            let old = text.lines().find(|old| old.split(' ').next() == Some(word)).map(str::to_owned);
+            let old = old.unwrap_or_else(|| panic!("no line '{word} ...' in {text}"));
+            text = text.replacen(&old, line, 1);
+        }
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
     /// `icefarm up`; returns when it says `ready`, with how long that took.

@@ -9,6 +9,7 @@
 //! | [`storm`] | many clients claiming at once, and what they were told |
 //! | [`raw`] | a client that says what no SDK would |
 //! | [`disk`] | damage to a node's files |
+//! | [`small_disk`] | a disk of a node's own that can be filled up |
 //! | [`wait`] | every wait is for a condition, with a deadline |
 //!
 //! Clusters share two cores, so a process runs one at a time: [`Cluster::start`](cluster::Cluster::start) waits its turn.
@@ -22,6 +23,7 @@ pub mod operator;
 pub mod program;
 pub mod raw;
 pub mod scratch;
+pub mod small_disk;
 pub mod storm;
 pub mod wait;
 
@@ -30,4 +32,5 @@ pub use cluster::{Cluster, Options};
 pub use operator::Operator;
 pub use program::Program;
 pub use scratch::Scratch;
+pub use small_disk::SmallDisk;
 pub use wait::until;

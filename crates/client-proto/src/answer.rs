@@ -130,6 +130,17 @@ impl ClientProto {
                 self.leads_not(key, node);
                 self.stumble(key, Reason::NoQuorum, 0);
             }
+            Refusal::DiskFull => {
+                if part.trouble != Some(Reason::DiskFull) {
+                    part.missing.clear();
+                }
+                if !part.missing.contains(&node) {
+                    part.missing.push(node);
+                }
+                part.avoid = Some(node);
+                self.leads_not(key, node);
+                self.stumble(key, Reason::DiskFull, 0);
+            }
             Refusal::TooStale { .. } => self.try_leader(key, node, Reason::TooStale),
             Refusal::Behind { .. } => self.try_leader(key, node, Reason::Behind),
             Refusal::CatchingUp { slots } => self.give_up(key, Reason::CatchingUp(slots)),

@@ -198,6 +198,9 @@ impl ClientProto {
 
     /// Who should have answered `part` and did not.
     fn missing(&self, part: &Part, reason: Reason) -> Vec<NodeId> {
+        if reason == Reason::DiskFull {
+            return part.missing.clone();
+        }
         let silent = matches!(reason, Reason::NoQuorum | Reason::NoLeader | Reason::Timeout | Reason::NotConnected);
         if !silent {
             return Vec::new();
@@ -290,6 +293,7 @@ impl ClientProto {
 /// Of several reasons the one that tells most.
 fn weight(reason: Reason) -> u32 {
     match reason {
+        Reason::DiskFull => 6,
         Reason::NoQuorum => 5,
         Reason::NoLeader => 4,
         Reason::Overloaded => 3,
@@ -317,10 +321,10 @@ impl Part {
         matches!(self.body, Body::Node | Body::Shards)
     }
 
-    /// Why it has no answer yet. That there is no quorum explains what follows from it.
+    /// Why it has no answer yet. That there is no quorum, or no space, explains what follows from it.
     pub(crate) fn note(&mut self, reason: Reason) {
         let follows = matches!(reason, Reason::NoLeader | Reason::Timeout | Reason::NotConnected);
-        if !(self.trouble == Some(Reason::NoQuorum) && follows) {
+        if !(matches!(self.trouble, Some(Reason::NoQuorum | Reason::DiskFull)) && follows) {
             self.trouble = Some(reason);
         }
     }

@@ -133,6 +133,8 @@ impl Applied {
 pub enum Reason {
     /// A node says that no quorum can be reached.
     NoQuorum,
+    /// Nodes that are needed have no space left on their disks.
+    DiskFull,
     /// Nodes were heard, but none that leads the shard.
     NoLeader,
     /// The one replica that was to be asked does not lead the shard, and the level wants the leader.
@@ -168,6 +170,7 @@ impl Reason {
     pub fn word(self) -> &'static str {
         match self {
             Self::NoQuorum => "no_quorum",
+            Self::DiskFull => "disk_full",
             Self::NoLeader => "no_leader",
             Self::NotLeader => "not_leader",
             Self::NoReplica => "no_replica",
@@ -189,6 +192,7 @@ impl Reason {
     fn sentence(self) -> &'static str {
         match self {
             Self::NoQuorum => "no quorum of the shard's voters can be reached",
+            Self::DiskFull => "nodes that are needed have no space on their disks",
             Self::NoLeader => "no node leads the shard just now",
             Self::NotLeader => "the chosen node does not lead the shard; choose a weaker read level or no node",
             Self::NoReplica => "the chosen node holds no replica of the shard; choose another",
@@ -217,13 +221,13 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Nobody could answer; asking again later may help.
-    #[error("not available: {reason}{}{}", Missing(missing), match applied { Applied::No => "", Applied::Unknown => "; whether it took effect is unknown" })]
+    #[error("not available: {reason}{}{}", Missing(*reason, missing), match applied { Applied::No => "", Applied::Unknown => "; whether it took effect is unknown" })]
     Unavailable {
         /// Whether it may have taken effect.
         applied: Applied,
         /// Why.
         reason: Reason,
-        /// Nodes that should have answered and did not.
+        /// Nodes that should have answered and did not, or whose disks are full.
         missing: Vec<NodeId>,
         /// When asking again may help, in milliseconds.
         retry_after_ms: u64,
@@ -243,17 +247,21 @@ pub enum Failure {
 }
 
 /// ` (n2 and n3 do not answer)`, or nothing.
-struct Missing<'a>(&'a [NodeId]);
+struct Missing<'a>(Reason, &'a [NodeId]);
 
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((last, others)) = self.0.split_last() else { return Ok(()) };
+        let Some((last, others)) = self.1.split_last() else { return Ok(()) };
         f.write_str(" (")?;
         for (nth, node) in others.iter().enumerate() {
             write!(f, "{}{node}", if nth == 0 { "" } else { ", " })?;
         }
-        let (and, verb) = if others.is_empty() { ("", "does") } else { (" and ", "do") };
-        write!(f, "{and}{last} {verb} not answer)")
+        write!(f, "{}{last}", if others.is_empty() { "" } else { " and " })?;
+        f.write_str(match (self.0, others.is_empty()) {
+            (Reason::DiskFull, _) => ")",
+            (_, true) => " does not answer)",
+            (_, false) => " do not answer)",
+        })
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Host {
     pub(crate) next_write: u64,
     /// Replicas that have commands waiting for the disk to catch up.
     pub(crate) stalled: BTreeSet<ShardId>,
+    /// The disk takes nothing new.
+    pub(crate) disk_full: bool,
     pub(crate) cutting: usize,
     pub(crate) memory: Memory,
     /// Replicas with enough log for a checkpoint.
@@ -148,6 +150,7 @@ impl Host {
             writing: VecDeque::new(),
             next_write: 1,
             stalled: BTreeSet::new(),
+            disk_full: false,
             cutting: 0,
             memory: Memory::new(config.memory_bytes),
             uncut: BTreeSet::new(),
@@ -181,6 +184,9 @@ impl Host {
     pub fn handle_frame(&mut self, now: Now, from: NodeId, frame: Frame) {
         self.meet(now, from, frame.incarnation);
         for message in frame.messages {
+            if self.disk_full && !is_free_of_writes(&message) {
+                continue;
+            }
             match message {
                 PeerMessage::Paxos { shard, configuration, message } => {
                     if !self.shards.contains_key(&shard) {
@@ -269,17 +275,37 @@ impl Host {
         }
     }
 
+    /// The disk is full, or is so no more. While it is, this node only finishes what it has begun: it leads nothing, and to
+    /// what would have to be written it is deaf, as if the frame had been lost. It can still be read, and be asked how it is.
+    pub fn handle_disk_full(&mut self, now: Now, full: bool) {
+        self.disk_full = full;
+        if full {
+            self.step_down(now);
+            return;
+        }
+        // What failed without a disk counts for nothing.
+        for shard in self.shards.keys().copied().collect::<Vec<_>>() {
+            let rank = self.rank(now, shard);
+            self.elections.forgive(now.mono, shard, rank);
+        }
+    }
+
+    /// Whether the disk is full, as far as it was told.
+    pub fn is_disk_full(&self) -> bool {
+        self.disk_full
+    }
+
     /// Time has passed.
     pub fn handle_tick(&mut self, now: Now) {
         let changes = self.fabric.look(now.mono);
         self.notice(now, &changes);
         self.probe_all(now);
         self.tick_snapshots(now.mono);
-        if self.is_disk_stuck(now.mono) {
+        if !self.leads.is_empty() && (self.disk_full || self.is_disk_stuck(now.mono)) {
             self.step_down(now);
         }
         for shard in self.elections.poll_due(now.mono) {
-            let stuck = self.is_disk_stuck(now.mono);
+            let stuck = self.disk_full || self.is_disk_stuck(now.mono);
             let Some(replica) = self.shards.get_mut(&shard) else { continue };
             // Standing where no quorum answers, or with a disk that takes no promise, would only raise ballots.
             if !stuck && self.fabric.healthy(now.mono, self.config.me, replica.paxos().quorum()) {
@@ -347,7 +373,8 @@ impl Host {
     /// Whether every shard this node holds has a leader that this node would follow, every one it leads serves, and its
     /// votes count wherever it has any.
     pub fn is_ready(&self) -> bool {
-        self.elections.leaderless() == 0
+        !self.disk_full
+            && self.elections.leaderless() == 0
             && self.disowned().is_none()
             && (self.is_founded() || self.shards.keys().all(|&shard| self.takes_part(shard)))
             && self.leads.iter().all(|shard| self.shards[shard].is_serving())
@@ -413,6 +440,11 @@ impl Host {
     pub(crate) fn peers(&self) -> Vec<NodeId> {
         peers_of(&self.config).collect()
     }
+}
+
+/// Whether what the message asks for needs no space on the disk.
+fn is_free_of_writes(message: &PeerMessage) -> bool {
+    matches!(message, PeerMessage::Probe(_) | PeerMessage::Heard(_) | PeerMessage::Pull { .. })
 }
 
 /// All other nodes.

@@ -107,7 +107,7 @@ impl Host {
 
     /// How many voters of `shard` stand for election before this node: those that placement would rather have, and that
     /// are not counted out.
-    fn rank(&self, now: Now, shard: ShardId) -> usize {
+    pub(crate) fn rank(&self, now: Now, shard: ShardId) -> usize {
         let voters = self.config.map.get(shard).map_or(&[][..], |info| &info.voters[..]);
         let leader = self.shards.get(&shard).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
         let before = voters.iter().take_while(|&&node| node != self.config.me);

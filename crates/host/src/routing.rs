@@ -104,12 +104,15 @@ impl Host {
     fn cannot_decide(&self, now: Now, shard: ShardId) -> Option<Refusal> {
         let Some(replica) = self.shards.get(&shard) else { return self.not_here(shard) };
         let quorum = replica.paxos().quorum();
-        if replica.paxos().is_leader() {
+        if replica.paxos().is_leader() && !self.disk_full {
             return None;
         }
         let leader = replica.paxos().leader().map(|ballot| ballot.node).filter(|&node| node != self.config.me);
         if leader.is_some_and(|node| self.fabric.healthy(now.mono, node, quorum)) {
             return Some(Refusal::NotLeader { leader });
+        }
+        if self.disk_full {
+            return Some(Refusal::DiskFull);
         }
         if self.fabric.healthy(now.mono, self.config.me, quorum) {
             // An election is due here or elsewhere.

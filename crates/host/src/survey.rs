@@ -27,6 +27,8 @@ pub struct Survey {
     pub chunk_bytes: usize,
     /// Chunks that have left memory since the start.
     pub evicted: u64,
+    /// Whether the disk is full.
+    pub disk_full: bool,
     /// The wall clock less the middle of the clocks of this node and those it hears, in milliseconds.
     pub clock_lead_ms: i64,
     /// Every other node.
@@ -116,6 +118,7 @@ impl Host {
             cuts: self.cutting,
             chunk_bytes: self.memory.total(),
             evicted: self.memory.evicted(),
+            disk_full: self.disk_full,
             clock_lead_ms: now.wall.0.cast_signed().saturating_sub(middle.0.cast_signed()),
             peers: self.peers().into_iter().map(peer).collect(),
             shards,

@@ -51,6 +51,10 @@ fn unavailable(
     let doing = context.doing;
     let hint = match (applied, reason) {
         (Applied::Unknown, _) => "look with `icefarm field X,Y` before you try again: it may have taken effect".into(),
+        (_, Reason::DiskFull) => format!(
+            "nothing was done; free space on the disk of {} (`icefarm admin nodes` says where the data is): it goes on by itself",
+            words::list(missing.iter())
+        ),
         (_, Reason::NotLeader) => "leave --from out, or add --read eventual".into(),
         (_, Reason::TooStale | Reason::Behind) => {
             let level = context.level.map_or_else(String::new, |level| format!(" '{level}'"));

@@ -136,11 +136,26 @@ pub struct Storage {
     pub snapshot_mib_per_s: u64,
     /// Chunks in memory, in MiB; what nobody has used lately is on the disk alone.
     pub memory_mib: usize,
+    /// Disk kept back, in MiB, so that a node whose disk is full can still finish what it has begun and clean up. At least two
+    /// segments, which is what it is if this is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve_mib: Option<u32>,
+    /// For tests only: a slow disk. Every sync of the log takes this many milliseconds longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_delay_ms: Option<u64>,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { segment_mib: 32, checkpoint_kib: 2_048, log_mib: 1_024, snapshot_mib_per_s: 128, memory_mib: 1_024 }
+        Self {
+            segment_mib: 32,
+            checkpoint_kib: 2_048,
+            log_mib: 1_024,
+            snapshot_mib_per_s: 128,
+            memory_mib: 1_024,
+            reserve_mib: None,
+            sync_delay_ms: None,
+        }
     }
 }
 
@@ -203,6 +218,10 @@ pub struct NodeConfig {
     pub snapshot_rate: u64,
     /// Bytes of chunks in memory.
     pub memory_bytes: usize,
+    /// Bytes of disk kept back for when it is full.
+    pub reserve_bytes: u64,
+    /// What a sync of the log takes longer than it would.
+    pub sync_delay: Duration,
     nodes: Vec<(NodeId, NodeRow)>,
 }
 
@@ -250,12 +269,28 @@ impl NodeConfig {
                 2 * probe_ms
             )));
         }
-        let Storage { segment_mib, checkpoint_kib, log_mib, snapshot_mib_per_s, memory_mib } = file.storage;
+        let Storage {
+            segment_mib,
+            checkpoint_kib,
+            log_mib,
+            snapshot_mib_per_s,
+            memory_mib,
+            reserve_mib,
+            sync_delay_ms,
+        } = file.storage;
         let at_least_one = [checkpoint_kib, memory_mib].iter().all(|value| *value > 0) && snapshot_mib_per_s > 0;
         if !(1..=1_024).contains(&segment_mib) || !at_least_one {
             return Err(invalid(format!(
                 "storage: segment_mib is {segment_mib} (1 to 1024), checkpoint_kib {checkpoint_kib}, \
                  snapshot_mib_per_s {snapshot_mib_per_s} and memory_mib {memory_mib} (1 or more)"
+            )));
+        }
+        let (reserve_mib, sync_delay_ms) = (reserve_mib.unwrap_or(2 * segment_mib), sync_delay_ms.unwrap_or(0));
+        if reserve_mib < 2 * segment_mib || sync_delay_ms > 10_000 {
+            return Err(invalid(format!(
+                "storage: reserve_mib is {reserve_mib} (at least two segments, {}) and sync_delay_ms {sync_delay_ms} \
+                 (0 to 10000)",
+                2 * segment_mib
             )));
         }
         let config = Self {
@@ -280,6 +315,8 @@ impl NodeConfig {
             log_bytes: log_mib << 20,
             snapshot_rate: snapshot_mib_per_s << 20,
             memory_bytes: memory_mib << 20,
+            reserve_bytes: u64::from(reserve_mib) << 20,
+            sync_delay: Duration::from_millis(sync_delay_ms),
             nodes,
         };
         config.first_map()?;

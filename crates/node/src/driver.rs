@@ -4,7 +4,7 @@ use crate::clients::{Clients, Received, greet};
 use crate::clock;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::log_thread::{LogDone, LogJob, LogThread};
+use crate::log_thread::{Keeping, LogDone, LogJob, LogThread};
 use crate::page_thread::{self, PageDone, PageJob, PageThread};
 use crate::ready::Ready;
 use crate::telemetry::{self, Ask, Asking, Telemetry};
@@ -32,6 +32,10 @@ const SMALL_VIEW: usize = 32;
 const UPKEEP_EVERY: u64 = 5_000_000;
 /// Between two looks at whether it is ready, in microseconds: all shards are looked at.
 const READY_EVERY: u64 = 200_000;
+/// Between two tries to get space back on a full disk, in microseconds.
+const RECLAIM_EVERY: u64 = 200_000;
+/// An old segment goes when no more than this part of it has to be written again. (More would be endless work.)
+const REWRITE: u32 = 8;
 /// A clean stop writes checkpoints for at most this long.
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
 /// Then lets what is queued reach the network for at most this long.
@@ -58,6 +62,7 @@ pub struct Node {
     telemetry: Telemetry,
     upkeep_at: Mono,
     ready_at: Mono,
+    reclaim_at: Mono,
     /// Who wants to see the figures.
     asked: mpsc::Receiver<Ask>,
     /// The other end, until it runs.
@@ -76,7 +81,8 @@ impl Node {
         let http = gateway::bind(config.http).await?;
         let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
         let options = StoreOptions {
-            log: LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() },
+            log: LogOptions { segment_bytes: config.segment_bytes, rewrite_bytes: config.segment_bytes / REWRITE },
+            reserve_bytes: config.reserve_bytes,
             ..StoreOptions::default()
         };
         let Stores { log, pages, mut recovered, memberships } = data.open_stores(options)?;
@@ -150,7 +156,9 @@ impl Node {
         let peers: Vec<NodeId> = config.peers().into_iter().map(|(node, _)| node).collect();
         let (figures, asked) = telemetry::channel();
         let host = Host::new(host_config, shards, clock::now())?;
-        let (log, log_done) = LogThread::start(log, config.log_bytes).map_err(system("start the log's thread"))?;
+        let keeping =
+            Keeping { budget: config.log_bytes, reserve: data.reserve().clone(), sync_delay: config.sync_delay };
+        let (log, log_done) = LogThread::start(log, keeping).map_err(system("start the log's thread"))?;
         let (pages, page_done) = PageThread::start(pages).map_err(system("start the checkpoints' thread"))?;
         tracing::info!(node = %config.node, quic = %quic_addr, http = %http_addr, replicas, boot = data.boots(), "started");
         Ok(Self {
@@ -170,6 +178,7 @@ impl Node {
             telemetry: Telemetry::new(peers),
             upkeep_at: Mono(0),
             ready_at: Mono(0),
+            reclaim_at: Mono(0),
             asked,
             figures: Arc::new(figures),
         })
@@ -221,13 +230,14 @@ impl Node {
     ) -> Result<bool, NodeError> {
         let tick = self.until_tick();
         // While the disk is behind, nothing new is taken in: the network's own windows hold it back.
-        let open = !self.host.is_stalled();
+        let open = !self.host.is_stalled() || self.host.is_disk_full();
         tokio::select! {
             done = self.log_done.recv() => self.log_done(done.ok_or(NodeError::Thread("log"))?)?,
             done = self.page_done.recv() => self.page_done(done.ok_or(NodeError::Thread("checkpoint"))?)?,
             _ = self.events.recv_many(events, EVENTS), if open => {}
             Some(ask) = self.asked.recv() => {
-                self.telemetry.answer(ask, &self.host.survey(clock::now()), self.clients.len());
+                let reserve = self.data.reserve().bytes();
+                self.telemetry.answer(ask, &self.host.survey(clock::now()), self.clients.len(), reserve);
             }
             () = sleep_until(tick) => {}
             () = stop => return Ok(false),
@@ -239,6 +249,7 @@ impl Node {
             self.page_done(done)?;
         }
         let now = clock::now();
+        self.look_at_disk(now)?;
         for event in events.drain(..) {
             self.event(now, event);
         }
@@ -251,7 +262,7 @@ impl Node {
         self.carry_out(turn)?;
         if now.mono >= self.ready_at {
             self.ready_at = now.mono.plus(READY_EVERY);
-            self.ready.note(&self.host);
+            self.ready.note(&self.host, &self.data);
         }
         if now.mono >= self.upkeep_at {
             self.upkeep_at = now.mono.plus(UPKEEP_EVERY);
@@ -318,6 +329,25 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Without its reserve this node only finishes what it has begun, and cleans up, until there is space.
+    fn look_at_disk(&mut self, now: host::Now) -> Result<(), NodeError> {
+        let full = !self.data.reserve().is_held();
+        if full != self.host.is_disk_full() {
+            let data = self.data.path().display();
+            if full {
+                tracing::error!(%data, "the disk is full: this node decides nothing until there is space");
+            } else {
+                tracing::info!(%data, "there is space on the disk again");
+            }
+            self.host.handle_disk_full(now, full);
+        }
+        if full && now.mono >= self.reclaim_at {
+            self.reclaim_at = now.mono.plus(RECLAIM_EVERY);
+            self.submit_log(LogJob::Reclaim)?;
+        }
+        Ok(())
     }
 
     fn log_done(&mut self, done: LogDone) -> Result<(), NodeError> {

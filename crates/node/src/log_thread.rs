@@ -3,20 +3,21 @@
 use host::{LogRead, Write};
 use paxos::{Slot, Value};
 use placement::ShardId;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use storage::{Log, LogError, LogRecord, LogStats};
+use storage::{Log, LogError, LogRecord, LogStats, Reserve};
 use tokio::sync::mpsc;
 
 /// Jobs that may wait. The driver takes no new work from the network while far fewer than this are under way.
 const QUEUE: usize = 4_096;
 /// What one catch-up message carries, in bytes.
 const READ_BYTES: usize = 256 << 10;
-/// How long to wait before a full disk is tried again.
-const FULL_PAUSE: Duration = Duration::from_millis(200);
+/// While old segments may go, the thread looks again when it has been idle for so long.
+const IDLE: Duration = Duration::from_millis(200);
+/// Segments that a log may have before old ones are dropped: a few save the work of writing records again.
+const FEW: u64 = 4;
 
 /// What the log is asked to do.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub enum LogJob {
     Read(LogRead),
     /// Slots up to here may go.
     Release(ShardId, Slot),
+    /// The disk is full: drop what can be dropped, say what is in the way, and try again.
+    Reclaim,
     /// Nothing follows.
     Stop,
 }
@@ -48,41 +51,46 @@ pub enum LogDone {
 #[derive(Debug)]
 pub struct LogThread {
     jobs: SyncSender<LogJob>,
-    stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// How the log is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    /// Beyond so many bytes the log is not kept for peers that lag.
+    pub budget: u64,
+    /// What gives way when the disk is full, and is to be there again before the node goes on.
+    pub reserve: Reserve,
+    /// For tests: a sync takes so much longer.
+    pub sync_delay: Duration,
 }
 
 impl LogThread {
     /// Starts the thread. What it has done comes out of the receiver, which holds more than the jobs that can wait: so
     /// the thread never waits for the driver, and the driver may wait for the thread.
-    ///
-    /// Beyond `budget` bytes the log is not kept for peers that lag.
-    pub fn start(log: impl Log + Send + 'static, budget: u64) -> std::io::Result<(Self, mpsc::Receiver<LogDone>)> {
+    pub fn start(log: impl Log + Send + 'static, keeping: Keeping) -> std::io::Result<(Self, mpsc::Receiver<LogDone>)> {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
-        let stopping = Arc::new(AtomicBool::new(false));
-        let told = stopping.clone();
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            let mut worker = Worker { log, budget, done, stopping: told };
+            let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), released: false };
             if let Err(error) = worker.run(&todo) {
                 worker.report(LogDone::Failed(error));
             }
         })?;
-        Ok((Self { jobs, stopping, thread: Some(thread) }, results))
+        Ok((Self { jobs, thread: Some(thread) }, results))
     }
 
     /// Queues a job; waits if very many wait already. `false`: the thread has ended, and has said why.
     pub fn submit(&self, job: LogJob) -> bool {
         match job {
             // A peer that gets no answer asks again; behind a disk that stands still, its questions must not pile up.
-            LogJob::Read(_) => !matches!(self.jobs.try_send(job), Err(TrySendError::Disconnected(_))),
+            LogJob::Read(_) | LogJob::Reclaim => !matches!(self.jobs.try_send(job), Err(TrySendError::Disconnected(_))),
             job => self.jobs.send(job).is_ok(),
         }
     }
 
     /// Lets it finish what is queued, unless the disk is full: what waits for space was never acknowledged.
     pub fn stop(mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.submit(LogJob::Stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -94,43 +102,40 @@ impl LogThread {
 
 struct Worker<L> {
     log: L,
-    budget: u64,
+    keeping: Keeping,
     done: mpsc::Sender<LogDone>,
-    stopping: Arc<AtomicBool>,
+    /// Writes that the log has not taken yet, in order: more than one turn's only while they wait for space. (The host has
+    /// only a few under way.)
+    waiting: VecDeque<(u64, Vec<LogRecord>)>,
+    /// Old segments may have become worth nothing.
+    released: bool,
 }
 
 impl<L: Log> Worker<L> {
     fn run(&mut self, todo: &Receiver<LogJob>) -> Result<(), LogError> {
-        let mut records = Vec::new();
-        let mut released = false;
         loop {
-            // While old segments may go, the thread looks again when it has been idle for a moment.
-            let first = if released { todo.recv_timeout(FULL_PAUSE) } else { todo.recv().map_err(Into::into) };
+            let first = if self.released { todo.recv_timeout(IDLE) } else { todo.recv().map_err(Into::into) };
             let mut next = match first {
                 Ok(job) => Some(job),
                 Err(RecvTimeoutError::Timeout) => {
-                    released = false;
-                    self.compact()?;
+                    self.tidy_up()?;
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
-            let mut last = None;
-            let mut reads = Vec::new();
-            let mut stop = false;
+            let (mut reads, mut reclaim, mut stop) = (Vec::new(), false, false);
             while let Some(job) = next {
                 match job {
-                    LogJob::Write(Write { id, records: turn }) => {
-                        records.clear();
-                        records.extend(turn.into_iter().map(|(shard, record)| LogRecord { shard, record }));
-                        self.append(&records)?;
-                        last = Some(id);
+                    LogJob::Write(Write { id, records }) => {
+                        let records = records.into_iter().map(|(shard, record)| LogRecord { shard, record });
+                        self.waiting.push_back((id, records.collect()));
                     }
                     LogJob::Read(read) => reads.push(read),
                     LogJob::Release(shard, slot) => {
                         self.log.release(shard, slot);
-                        released = true;
+                        self.released = true;
                     }
+                    LogJob::Reclaim => reclaim = true,
                     LogJob::Stop => {
                         stop = true;
                         break;
@@ -138,18 +143,15 @@ impl<L: Log> Worker<L> {
                 }
                 next = todo.try_recv().ok();
             }
-            if let Some(id) = last {
-                let begin = Instant::now();
-                self.sync()?;
-                self.report(LogDone::Written(id, self.log.stats(), begin.elapsed()));
-            }
+            self.write()?;
             for read in reads {
                 let values = self.log.read(read.shard, read.after.next(), READ_BYTES)?;
                 self.report(LogDone::Read(read, values));
             }
-            if released && self.log.stats().segments > 4 {
-                released = false;
-                self.compact()?;
+            if reclaim {
+                self.reclaim()?;
+            } else if self.released && self.log.stats().segments > FEW {
+                self.tidy_up()?;
             }
             if stop {
                 return Ok(());
@@ -157,36 +159,49 @@ impl<L: Log> Worker<L> {
         }
     }
 
-    /// A full disk is waited for: nothing is acknowledged meanwhile, and nothing is lost.
-    fn append(&mut self, records: &[LogRecord]) -> Result<(), LogError> {
-        self.patiently(|log| log.append(records))
-    }
-
-    fn sync(&mut self) -> Result<(), LogError> {
-        self.patiently(Log::sync)
-    }
-
-    fn patiently(&mut self, mut step: impl FnMut(&mut L) -> Result<(), LogError>) -> Result<(), LogError> {
-        let mut told = false;
-        loop {
-            match step(&mut self.log) {
+    /// Writes what waits, as far as there is space, with one sync.
+    fn write(&mut self) -> Result<(), LogError> {
+        let mut last = None;
+        while let Some((id, records)) = self.waiting.front() {
+            match self.log.append(records) {
+                Ok(()) => last = Some(*id),
                 Err(error) if error.is_full() => {
-                    if self.stopping.load(Ordering::Relaxed) {
-                        return Err(error);
-                    }
-                    if !told {
-                        tracing::error!(%error, "the disk is full: this node decides nothing until there is space");
-                        told = true;
-                    }
-                    std::thread::park_timeout(FULL_PAUSE);
+                    tracing::error!(%error, writes = self.waiting.len(), "writes wait for space on the disk");
+                    break;
                 }
-                Ok(()) if told => {
-                    tracing::info!("there is space on the disk again");
-                    return Ok(());
-                }
-                other => return other,
+                Err(error) => return Err(error),
             }
+            self.waiting.pop_front();
         }
+        if let Some(id) = last {
+            let begin = Instant::now();
+            self.log.sync()?;
+            if !self.keeping.sync_delay.is_zero() {
+                std::thread::sleep(self.keeping.sync_delay);
+            }
+            self.report(LogDone::Written(id, self.log.stats(), begin.elapsed()));
+        }
+        Ok(())
+    }
+
+    fn tidy_up(&mut self) -> Result<(), LogError> {
+        self.released = false;
+        self.compact()?;
+        if self.log.stats().segments > FEW {
+            self.report_laggards(self.log.stats().bytes > self.keeping.budget);
+        }
+        Ok(())
+    }
+
+    /// Makes space, first of all for the writes that wait for it; then the reserve is filled again.
+    fn reclaim(&mut self) -> Result<(), LogError> {
+        self.compact()?;
+        self.write()?;
+        if self.waiting.is_empty() && self.keeping.reserve.restore() {
+            return Ok(());
+        }
+        self.report_laggards(true);
+        Ok(())
     }
 
     fn compact(&mut self) -> Result<(), LogError> {
@@ -198,14 +213,15 @@ impl<L: Log> Worker<L> {
             Err(error) if error.is_full() => tracing::warn!(%error, "cannot compact the log"),
             Err(error) => return Err(error),
         }
-        if self.log.stats().segments > 4 {
-            let laggards = self.log.laggards().into_iter().map(|laggard| (laggard.shard, laggard.through));
-            let laggards: Vec<(ShardId, Slot)> = laggards.collect();
-            if !laggards.is_empty() {
-                self.report(LogDone::Laggards(laggards, self.log.stats().bytes > self.budget));
-            }
-        }
         Ok(())
+    }
+
+    fn report_laggards(&self, pressed: bool) {
+        let laggards = self.log.laggards().into_iter().map(|laggard| (laggard.shard, laggard.through));
+        let laggards: Vec<(ShardId, Slot)> = laggards.collect();
+        if !laggards.is_empty() {
+            self.report(LogDone::Laggards(laggards, pressed));
+        }
     }
 
     fn report(&self, done: LogDone) {

@@ -177,7 +177,7 @@ impl<P: Pages> Worker<P> {
             match self.perform(&write) {
                 Ok(done) => self.report(done),
                 Err(error) if error.is_full() => {
-                    tracing::error!(%error, "the disk is full: checkpoints wait for space");
+                    tracing::error!(%error, "checkpoints wait for space on the disk");
                     self.waiting.push_front(write);
                     return Ok(());
                 }

@@ -3,6 +3,7 @@
 use gateway::{Missing, Readiness};
 use host::Host;
 use std::sync::{Mutex, PoisonError};
+use storage::DataDir;
 
 /// Written now and then, read by whoever asks.
 #[derive(Debug)]
@@ -21,11 +22,18 @@ impl Ready {
     }
 
     /// How things stand.
-    pub fn note(&self, host: &Host) {
+    pub fn note(&self, host: &Host, data: &DataDir) {
         let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         missing.clear();
         if host.is_ready() {
             return;
+        }
+        if host.is_disk_full() {
+            let detail = format!(
+                "the disk of {} is full: free space on it; this node then goes on by itself",
+                data.path().display()
+            );
+            missing.push(Missing { what: "disk", detail });
         }
         if let Some((shards, by)) = host.disowned() {
             let detail = format!(

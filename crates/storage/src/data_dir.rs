@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LOCK` | locked while a process uses the directory; names its pid |
 //! | `VERSION` | format, cluster, node, incarnation, boots, support; text with a checksum |
+//! | `RESERVE` | nothing: disk space that is there when the disk is full |
 //! | `PEERS` | the lives of other nodes' disks that this node met first; text with a checksum |
 //! | `log/` | the log's segments |
 //! | `pages.redb` | the checkpoints |
@@ -16,7 +17,7 @@ mod tests;
 
 pub use error::DataError;
 
-use crate::{Checkpointed, FileLog, FilePages, Identity, Incarnation, LogOptions, Membership, Pages, fsops};
+use crate::{Checkpointed, FileLog, FilePages, Identity, Incarnation, LogOptions, Membership, Pages, Reserve, fsops};
 use meta::Meta;
 use paxos::{NodeId, Recovered};
 use placement::{ClusterId, ShardId};
@@ -32,6 +33,7 @@ pub struct DataDir {
     path: PathBuf,
     meta: Meta,
     met: BTreeMap<NodeId, Incarnation>,
+    reserve: Reserve,
     /// Unlocked when closed.
     _lock: File,
 }
@@ -43,11 +45,13 @@ pub struct StoreOptions {
     pub log: LogOptions,
     /// Bytes of memory that redb may use as its cache.
     pub cache_bytes: usize,
+    /// Bytes of disk kept back for when it is full.
+    pub reserve_bytes: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { log: LogOptions::default(), cache_bytes: 16 << 20 }
+        Self { log: LogOptions::default(), cache_bytes: 16 << 20, reserve_bytes: 0 }
     }
 }
 
@@ -103,8 +107,10 @@ impl DataDir {
         };
         let met = peers::read(&path.join("PEERS"))?;
         meta.boots += 1;
-        meta.write(&version)?;
-        Ok(Self { path: path.to_owned(), meta, met, _lock: lock })
+        let data =
+            Self { path: path.to_owned(), meta, met, reserve: Reserve::found(&path.join("RESERVE")), _lock: lock };
+        data.write_meta()?;
+        Ok(data)
     }
 
     /// Opens both stores: the checkpoints, then the log from where they end. On the first boot, makes them; later a
@@ -120,14 +126,16 @@ impl DataDir {
             drop(FileLog::create(&log, identity, options.log)?);
             fsops::sync_dir(&self.path).map_err(failed("sync", &self.path))?;
             self.meta.stores = true;
-            self.meta.write(&self.path.join("VERSION"))?;
+            self.write_meta()?;
         }
-        let pages = FilePages::open(&pages, identity, options.cache_bytes)?;
+        self.reserve.resize(options.reserve_bytes);
+        let pages = FilePages::open(&pages, identity, options.cache_bytes)?.with_reserve(self.reserve.clone());
         let memberships: BTreeMap<ShardId, Membership> = pages.memberships()?.into_iter().collect();
         let left = memberships.iter().filter(|(_, membership)| matches!(membership, Membership::Left(_)));
         let left = left.map(|(shard, _)| *shard).collect();
         let known = Checkpointed { applied: pages.shards()?.into_iter().collect(), left };
         let (log, mut recovered) = FileLog::open(&log, identity, options.log, &known)?;
+        let log = log.with_reserve(self.reserve.clone());
         for (shard, membership) in &memberships {
             if let &Membership::Joined(floor) = membership {
                 recovered.entry(*shard).or_insert_with(Recovered::fresh).floor = floor;
@@ -144,7 +152,7 @@ impl DataDir {
     /// This node has met `node`, for the first time, in this life of its disk: remembered from now on.
     pub fn meet(&mut self, node: NodeId, incarnation: Incarnation) -> Result<(), DataError> {
         self.met.entry(node).or_insert(incarnation);
-        peers::write(&self.path.join("PEERS"), &self.met)
+        self.with_room(|| peers::write(&self.path.join("PEERS"), &self.met))
     }
 
     /// From now on this node supports others for `support` at a time. Says for how long at most it did so before, as far as
@@ -153,7 +161,7 @@ impl DataDir {
         let (ms, before) = (millis(support), self.meta.support_ms);
         if ms > before {
             self.meta.support_ms = ms;
-            self.meta.write(&self.path.join("VERSION"))?;
+            self.write_meta()?;
         }
         Ok(Duration::from_millis(before))
     }
@@ -162,9 +170,26 @@ impl DataDir {
     pub fn outlived_support(&mut self, support: Duration) -> Result<(), DataError> {
         if self.meta.support_ms != millis(support) {
             self.meta.support_ms = millis(support);
-            self.meta.write(&self.path.join("VERSION"))?;
+            self.write_meta()?;
         }
         Ok(())
+    }
+
+    /// What is kept back for when the disk is full.
+    pub fn reserve(&self) -> &Reserve {
+        &self.reserve
+    }
+
+    fn write_meta(&self) -> Result<(), DataError> {
+        self.with_room(|| self.meta.write(&self.path.join("VERSION")))
+    }
+
+    /// Writes something small, if need be into the reserve.
+    fn with_room(&self, write: impl Fn() -> Result<(), DataError>) -> Result<(), DataError> {
+        match write() {
+            Err(error) if error.is_full() && self.reserve.give_way() => write(),
+            done => done,
+        }
     }
 
     /// Whose data this is.

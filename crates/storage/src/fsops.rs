@@ -18,6 +18,20 @@ pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Takes `bytes` of disk space for a file.
+pub(crate) fn allocate(file: &fs::File, bytes: u64) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        // Some file systems cannot: there only writing takes space.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, bytes),
+        done => Ok(done?),
+    }
+}
+
+fn write_zeros(file: &fs::File, bytes: u64) -> io::Result<()> {
+    io::copy(&mut io::Read::take(io::repeat(0), bytes), &mut &*file).map(drop)
+}
+
 /// Whether the disk, or what the user may have of it, is used up.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

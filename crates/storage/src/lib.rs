@@ -16,7 +16,8 @@
 //!
 //! * What [`Log::sync`] or [`Pages::commit`] returned `Ok` for survives a crash. A failed one poisons its store: pages
 //!   that an `fsync` failed on are not to be trusted, so nothing is acknowledged afterwards and the node stops.
-//! * A full disk is no failure: [`LogError::Full`] and [`PagesError::Full`] leave the store usable.
+//! * A full disk is no failure: first the [`Reserve`] gives way, and then [`LogError::Full`] and [`PagesError::Full`] leave
+//!   the store usable.
 //! * A torn tail is normal after a crash and is cut. Any other damage is an error that names file and offset.
 //! * Both stores carry cluster, node and incarnation, and open for no other: a wiped or mixed-up disk cannot vote.
 //!
@@ -30,6 +31,7 @@ mod fsops;
 mod identity;
 pub mod log;
 pub mod pages;
+mod reserve;
 #[cfg(test)]
 mod scratch;
 
@@ -38,3 +40,4 @@ pub use identity::Identity;
 pub use log::{Checkpointed, Compaction, FileLog, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, MemoryLog};
 pub use pages::{Cut, FilePages, Membership, MemoryPages, Pages, PagesError, Part, ShardPages, Staged, next_part};
 pub use paxos::Incarnation;
+pub use reserve::Reserve;

@@ -301,6 +301,8 @@ pub enum Refusal {
         /// A sentence for a person.
         reason: String,
     },
+    /// The node's disk is full, and it knows nobody who could decide in its place. Not applied.
+    DiskFull,
 }
 
 /// A node about itself.

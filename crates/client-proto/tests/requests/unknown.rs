@@ -55,6 +55,7 @@ fn a_command_refused_by_everyone_was_not_applied() {
         (not_leader(None), Reason::NoLeader),
         (Refusal::Overloaded { retry_after_ms: 50 }, Reason::Overloaded),
         (Refusal::NoQuorum { missing: vec![N2, N3] }, Reason::NoQuorum),
+        (Refusal::DiskFull, Reason::DiskFull),
         (Refusal::Moved { hint: None, map_version: 9 }, Reason::NoLeader),
     ];
     for (refusal, expected) in refusals {
@@ -63,6 +64,9 @@ fn a_command_refused_by_everyone_was_not_applied() {
         assert_eq!((applied, reason), (Applied::No, expected));
         if expected == Reason::NoQuorum {
             assert_eq!(missing, [N2, N3]);
+        }
+        if expected == Reason::DiskFull {
+            assert_eq!(missing, [N1, N2, N3], "those whose disks are full");
         }
     }
 }

@@ -118,6 +118,8 @@ struct NodeGauges {
     chunk_memory: Gauge,
     evicted: Gauge,
     memory: Gauge,
+    disk_full: Gauge,
+    disk_reserve: Gauge,
 }
 
 impl Telemetry {
@@ -250,11 +252,12 @@ impl Telemetry {
     }
 
     /// Answers `ask`, given a fresh look at the node.
-    pub fn answer(&self, ask: Ask, survey: &Survey, clients: usize) {
+    pub fn answer(&self, ask: Ask, survey: &Survey, clients: usize, reserve: u64) {
         self.node.set(survey, clients);
         let usage = process::usage();
         self.cpu.set(float(usage.cpu_ms) / 1e3);
         self.node.memory.set(float(usage.resident_bytes));
+        self.node.disk_reserve.set(float(reserve));
         for seen in &survey.peers {
             if let Some(peer) = self.peers.get(&seen.node) {
                 peer.heard.set(f64::from(u8::from(seen.heard)));
@@ -318,6 +321,8 @@ impl NodeGauges {
             chunk_memory: gauge!("icefarm_chunk_memory_bytes"),
             evicted: gauge!("icefarm_evicted_chunks"),
             memory: gauge!("process_resident_memory_bytes"),
+            disk_full: gauge!("icefarm_disk_full"),
+            disk_reserve: gauge!("icefarm_disk_reserve_bytes"),
         }
     }
 
@@ -340,6 +345,7 @@ impl NodeGauges {
         set(&self.watchers, sum(|shard| shard.watchers));
         set(&self.chunk_memory, survey.chunk_bytes);
         self.evicted.set(float(survey.evicted));
+        set(&self.disk_full, usize::from(survey.disk_full));
         let lead = float(survey.clock_lead_ms.unsigned_abs()) / 1e3;
         self.clock_lead.set(if survey.clock_lead_ms < 0 { -lead } else { lead });
     }

@@ -4,11 +4,12 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use wire::Refusal;
 
 /// Every kind of refusal, as [`reason`] names it.
-pub const REFUSALS: [&str; 15] = [
+pub const REFUSALS: [&str; 16] = [
     "cannot_change",
     "catching_up",
     "change_under_way",
     "deposed",
+    "disk_full",
     "expired",
     "forgotten",
     "invalid",
@@ -31,6 +32,7 @@ pub fn reason(refusal: &Refusal) -> &'static str {
         Refusal::NotLeader { .. } => "not_leader",
         Refusal::Moved { .. } => "moved",
         Refusal::Deposed => "deposed",
+        Refusal::DiskFull => "disk_full",
         Refusal::Overloaded { .. } => "overloaded",
         Refusal::NoQuorum { .. } => "no_quorum",
         Refusal::Expired { .. } => "expired",
@@ -76,6 +78,8 @@ pub fn describe() {
     describe_gauge!("icefarm_in_flight_slots", "Slots proposed here and not chosen");
     describe_gauge!("icefarm_unapplied_slots", "Slots chosen and not applied, at the replica furthest behind");
     describe_gauge!("icefarm_client_connections", "Connections of clients");
+    describe_gauge!("icefarm_disk_full", "1: the disk is full, and this node decides nothing; 0: it is not");
+    describe_gauge!("icefarm_disk_reserve_bytes", Unit::Bytes, "Disk kept back for when it is full");
     describe_gauge!("icefarm_peer_lag_slots", "What it lacks of the shard led here of which it lacks most");
     describe_gauge!("icefarm_peer_support_seconds", Unit::Seconds, "So much longer its support for leaders here lasts");
     describe_gauge!("icefarm_leases_held", "Shards led here whose strong reads need no message");

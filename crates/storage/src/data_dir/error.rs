@@ -1,6 +1,6 @@
 //! Why a data directory was refused.
 
-use crate::{LogError, PagesError};
+use crate::{LogError, PagesError, fsops};
 use paxos::NodeId;
 use placement::ClusterId;
 use std::{fmt, io, path::PathBuf};
@@ -80,6 +80,18 @@ pub enum DataError {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl DataError {
+    /// Whether space on the disk is all that is missing.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => fsops::is_full(source),
+            Self::Log(error) => error.is_full(),
+            Self::Pages(error) => error.is_full(),
+            _ => false,
+        }
+    }
 }
 
 struct Pid(Option<u32>);

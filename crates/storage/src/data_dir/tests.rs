@@ -11,7 +11,11 @@ const NODE: NodeId = NodeId(1);
 const SHARD: ShardId = ShardId(4);
 
 fn options() -> StoreOptions {
-    StoreOptions { log: LogOptions { segment_bytes: 8192, rewrite_bytes: 1024 }, cache_bytes: 1 << 20 }
+    StoreOptions {
+        log: LogOptions { segment_bytes: 8192, rewrite_bytes: 1024 },
+        cache_bytes: 1 << 20,
+        reserve_bytes: 1 << 16,
+    }
 }
 
 fn open(dir: &Scratch, incarnation: u64) -> Result<DataDir, DataError> {

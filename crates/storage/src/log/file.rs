@@ -5,7 +5,7 @@ use super::index::{Place, ShardState};
 use super::record::{self, Content};
 use super::segment::{self, Disk, RealDisk, Segment};
 use super::{Checkpointed, Compaction, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, compaction, recovery};
-use crate::Identity;
+use crate::{Identity, Reserve};
 use paxos::{Ballot, Record, Recovered, Slot, Value};
 use placement::ShardId;
 use std::collections::BTreeMap;
@@ -34,6 +34,7 @@ pub struct FileLog {
     pub(super) synced: u32,
     pub(super) buffer: Vec<u8>,
     pub(super) spare: Spare,
+    pub(super) reserve: Reserve,
     pub(super) shards: BTreeMap<ShardId, ShardState>,
     pub(super) poisoned: Option<String>,
     pub(super) stats: LogStats,
@@ -61,6 +62,13 @@ impl FileLog {
         known: &Checkpointed,
     ) -> Result<(Self, BTreeMap<ShardId, Recovered>), LogError> {
         recovery::open(Arc::new(RealDisk), dir, identity, options, known)
+    }
+
+    /// What gives way when the disk is full.
+    #[must_use]
+    pub fn with_reserve(mut self, reserve: Reserve) -> Self {
+        self.reserve = reserve;
+        self
     }
 
     pub(super) fn create_on(
@@ -92,6 +100,7 @@ impl FileLog {
             synced: segment::BEGIN,
             buffer: Vec::new(),
             spare: Spare::None,
+            reserve: Reserve::default(),
             shards: BTreeMap::new(),
             poisoned: None,
             stats: LogStats::default(),
@@ -193,9 +202,13 @@ impl FileLog {
             Spare::Making(thread) => thread.join().ok().and_then(Result::ok),
             Spare::None => None,
         };
-        match made {
-            Some(segment) => Ok(segment),
-            None => segment::create(&*self.disk, &self.dir, next, self.options.segment_bytes, self.identity),
+        if let Some(segment) = made {
+            return Ok(segment);
+        }
+        let make = || segment::create(&*self.disk, &self.dir, next, self.options.segment_bytes, self.identity);
+        match make() {
+            Err(error) if error.is_full() && self.reserve.give_way() => make(),
+            made => made,
         }
     }
 
@@ -204,6 +217,8 @@ impl FileLog {
         if !matches!(self.spare, Spare::None)
             || self.end() < self.active().capacity as usize / 2
             || !self.disk.in_background()
+            // What the reserve gave is not for work to come.
+            || !self.reserve.is_held()
         {
             return;
         }

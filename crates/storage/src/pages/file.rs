@@ -16,7 +16,7 @@
 //! nothing to repair.
 
 use super::{Cut, HELD, Membership, Pages, PagesError, Part, ShardPages, Staged};
-use crate::{Identity, fsops};
+use crate::{Identity, Reserve, fsops};
 use bytes::Bytes;
 use paxos::Slot;
 use placement::ShardId;
@@ -51,6 +51,7 @@ pub struct FilePages {
     held: VecDeque<Held>,
     /// Parts put aside since the last that was made durable.
     unsynced: u32,
+    reserve: Reserve,
 }
 
 /// A checkpoint that stays as it was.
@@ -122,7 +123,13 @@ impl FilePages {
 
     fn of(path: &Path, opener: Opener, database: Database) -> Self {
         let (path, held) = (path.to_owned(), VecDeque::new());
-        Self { path, opener, database: Some(database), poisoned: None, held, unsynced: 0 }
+        Self { path, opener, database: Some(database), poisoned: None, held, unsynced: 0, reserve: Reserve::default() }
+    }
+
+    /// What gives way when the disk is full.
+    #[must_use]
+    pub fn with_reserve(self, reserve: Reserve) -> Self {
+        Self { reserve, ..self }
     }
 
     fn database(&self) -> Result<&Database, PagesError> {
@@ -145,11 +152,22 @@ impl FilePages {
         Head::read(shard, stored).ok_or_else(|| self.damaged(format!("the checksum of the head of shard {shard}")))
     }
 
-    /// Writes, and after a failure is out of use, or (if the disk was only full) as before.
+    /// Writes, if need be into the reserve. After a failure it is out of use, or (if the disk was only full) as before.
     fn write<T>(
         &mut self,
         doing: &'static str,
-        write: impl FnOnce(&Database) -> Result<T, redb::Error>,
+        write: impl Fn(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, PagesError> {
+        match self.try_write(doing, &write) {
+            Err(error) if error.is_full() && self.reserve.give_way() => self.try_write(doing, &write),
+            done => done,
+        }
+    }
+
+    fn try_write<T>(
+        &mut self,
+        doing: &'static str,
+        write: &impl Fn(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, PagesError> {
         if self.database.is_none() && self.poisoned.is_none() {
             self.database = Some(open(&self.path, &self.opener)?);

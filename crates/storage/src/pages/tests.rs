@@ -1,12 +1,14 @@
 //! What both page stores owe, and what a file can suffer.
 
 use super::*;
+use crate::Reserve;
 use crate::scratch::{Random, Scratch, identity};
 use redb::{Database, StorageBackend, backends::FileBackend};
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 const CACHE: usize = 1 << 20;
 const CHUNK: u8 = b'c';
@@ -382,6 +384,8 @@ fn flipped_bits_in_the_page_file_are_damage_or_harmless_but_never_another_value(
 #[derive(Clone, Debug, Default)]
 struct Faults {
     full: Arc<AtomicBool>,
+    /// No room either while this file is there.
+    ballast: Arc<Mutex<Option<PathBuf>>>,
     fail_sync: Arc<AtomicBool>,
 }
 
@@ -390,7 +394,9 @@ struct FaultyDisk(FileBackend, Faults);
 
 impl FaultyDisk {
     fn room(&self) -> io::Result<()> {
-        if self.1.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        let ballast = self.1.ballast.lock().expect("no test panics while holding it");
+        let full = self.1.full.load(Ordering::Relaxed) || ballast.as_ref().is_some_and(|file| file.exists());
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 
@@ -456,6 +462,22 @@ fn a_full_disk_refuses_a_checkpoint_keeps_the_old_one_and_takes_the_next_when_th
     drop(pages);
     let pages = on_faulty_disk(&dir, &faults);
     assert_eq!(pages.page(ShardId(1), b"p").expect("sound"), Some(bytes(&value)));
+}
+
+#[test]
+fn on_a_full_disk_the_reserve_gives_way_for_a_checkpoint_before_anything_is_refused() {
+    let (dir, kept, faults) = (Scratch::new(), Scratch::new(), Faults::default());
+    let file = kept.path().join("RESERVE");
+    let reserve = Reserve::found(&file);
+    reserve.resize(4096);
+    let mut pages = on_faulty_disk(&dir, &faults).with_reserve(reserve.clone());
+    *faults.ballast.lock().expect("free") = Some(file);
+    let value = "y".repeat(100_000);
+    pages.commit(&[cut(1, 2, "two", &[("p", Some(&value))])]).expect("the space kept back");
+    assert!(!reserve.is_held());
+    assert_eq!(pages.page(ShardId(1), b"p").expect("sound"), Some(bytes(&value)));
+    faults.full.store(true, Ordering::Relaxed);
+    assert!(pages.commit(&[cut(1, 3, "three", &[("p", None)])]).is_err_and(|error| error.is_full()), "once only");
 }
 
 #[test]

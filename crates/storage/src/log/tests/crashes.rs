@@ -1,6 +1,7 @@
 //! A crash at every step that changes the disk: nothing acknowledged is lost, and the log opens and goes on.
 
 use super::*;
+use crate::Reserve;
 use std::sync::Mutex;
 
 /// What had been acknowledged at some moment.
@@ -136,6 +137,33 @@ fn compaction_stops_at_a_segment_that_holds_much_and_names_who_pins_it() {
     assert!(done.rewritten_records > 10);
     assert!(log.laggards()[0].through > laggards[0].through, "the next segment's turn");
     assert_eq!(log.read(ShardId(2), Slot(1), 5).expect("sound"), vec![text("y"); 5]);
+}
+
+#[test]
+fn on_a_full_disk_the_reserve_gives_way_for_a_segment_before_anything_is_refused() {
+    let (dir, kept) = (Scratch::new(), Scratch::new());
+    let (disk, file) = (TestDisk::default(), kept.path().join("RESERVE"));
+    let reserve = Reserve::found(&file);
+    reserve.resize(4096);
+    let log = FileLog::create_on(Arc::new(disk.clone()), dir.path(), identity(), SMALL).expect("a new log");
+    let mut log = log.with_reserve(reserve.clone());
+    disk.set_full_beside(&file);
+    let mut slot = 0;
+    let mut append = |log: &mut FileLog| {
+        slot += 1;
+        log.append(&[accept(1, slot, 1, slot - 1, text(&"x".repeat(50)))])
+    };
+    while reserve.is_held() {
+        append(&mut log).expect("room");
+    }
+    assert_eq!(log.stats().segments, 2, "what did not fit went into the space that was kept back");
+    disk.set_full(true);
+    let refused = loop {
+        if let Err(error) = append(&mut log) {
+            break error;
+        }
+    };
+    assert!(refused.is_full() && log.stats().segments == 2, "{refused}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A disk that fails when told to, and shows every step taken on it.
 
 use crate::log::segment::{Disk, RealDisk, SegmentFile};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::{io, mem};
 
@@ -11,6 +11,8 @@ pub(super) struct TestDisk(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     full: bool,
+    /// In the way of every segment, as long as it is there.
+    ballast: Option<PathBuf>,
     fail_sync: bool,
     lose_unsynced: bool,
     before_step: Option<Box<dyn FnMut() + Send>>,
@@ -24,6 +26,11 @@ impl TestDisk {
     /// No segment can be made any more (or again).
     pub fn set_full(&self, full: bool) {
         self.state().full = full;
+    }
+
+    /// No segment can be made while this file is there.
+    pub fn set_full_beside(&self, ballast: &Path) {
+        self.state().ballast = Some(ballast.to_owned());
     }
 
     pub fn fail_next_sync(&self) {
@@ -90,7 +97,10 @@ struct TestFile {
 impl SegmentFile for TestFile {
     fn reserve(&self, bytes: u64) -> io::Result<()> {
         self.disk.step();
-        if self.disk.state().full {
+        let state = self.disk.state();
+        let full = state.full || state.ballast.as_ref().is_some_and(|ballast| ballast.exists());
+        drop(state);
+        if full {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.real.reserve(bytes)
