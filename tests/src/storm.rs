@@ -106,11 +106,19 @@ impl Storm {
     /// # Panics
     /// If the system has no thread for it.
     pub fn begin(profile: Profile, plan: Plan) -> Self {
+        Self::begin_beyond(profile, plan, 0)
+    }
+
+    /// Begins, on other land than a storm that claimed `taken` fields.
+    ///
+    /// # Panics
+    /// As [`Storm::begin`].
+    pub fn begin_beyond(profile: Profile, plan: Plan, taken: usize) -> Self {
         let answered = Arc::new(AtomicUsize::new(0));
         let counter = answered.clone();
         let thread = std::thread::Builder::new().name("storm".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(blow(profile, plan, counter))
+            runtime.block_on(blow(profile, plan, taken, counter))
         });
         Self { answered, thread: thread.expect("a thread"), total: plan.distinct + 2 * plan.contested }
     }
@@ -187,6 +195,17 @@ impl Aftermath {
         }
     }
 
+    /// Checks that a node's replicas have everything that was acknowledged; they may have more.
+    ///
+    /// # Panics
+    /// If something is missing or somebody else's.
+    pub fn is_within(&self, operator: &Operator, node: NodeId) {
+        let ownership = self.ownership();
+        let owners = operator.owners_at(node, ownership.iter().map(|(field, _)| field));
+        let verdict = ownership.verify(&node.to_string(), |field| owners.get(&field).copied());
+        verdict.unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// How long after `since` each of `shards` first served a claim again, asked of nodes that `counts`: the longest.
     ///
     /// # Panics
@@ -231,7 +250,7 @@ impl Aftermath {
     }
 }
 
-async fn blow(profile: Profile, plan: Plan, answered: Arc<AtomicUsize>) -> Result<Vec<Claim>, String> {
+async fn blow(profile: Profile, plan: Plan, taken: usize, answered: Arc<AtomicUsize>) -> Result<Vec<Claim>, String> {
     let mut clients = Vec::new();
     for nth in 0..plan.clients {
         let client = Client::connect(profile.clone(), Options::default()).await.map_err(|error| error.to_string())?;
@@ -240,7 +259,10 @@ async fn blow(profile: Profile, plan: Plan, answered: Arc<AtomicUsize>) -> Resul
     }
     let character =
         clients[0].0.rules().characters.first().map(|_| CharacterId(0)).ok_or("a world without characters")?;
-    let fields = land(clients[0].0.terrain(), plan.distinct + plan.contested, 20);
+    let terrain = clients[0].0.terrain();
+    let there: BTreeSet<FieldId> = land(terrain, taken, 20).into_iter().collect();
+    let mut fields = land(terrain, taken + plan.distinct + plan.contested, 20);
+    fields.retain(|field| !there.contains(field));
     let mut tasks = JoinSet::new();
     for ((_, player), fields) in clients.iter().zip(share_out(&fields, plan)) {
         let (player, answered) = (player.clone(), answered.clone());

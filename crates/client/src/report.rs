@@ -115,6 +115,7 @@ mod tests {
             ballot: Ballot { round, node: NodeId(1) },
             voters: vec![NodeId(1), NodeId(2)],
             standbys: vec![NodeId(4)],
+            unheeded: vec![],
             configuration: 1,
             chosen: Slot(applied + 1),
             applied: Slot(applied),

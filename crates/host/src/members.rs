@@ -54,6 +54,14 @@ impl Host {
         is_genuine && self.takes_part(shard)
     }
 
+    /// The members of `shard` that are heard in a life of their disk that may not speak for it.
+    pub(crate) fn unheeded(&self, shard: ShardId) -> Vec<NodeId> {
+        let Some(replica) = self.shards.get(&shard) else { return Vec::new() };
+        let others = replica.paxos().configuration().members().filter(|&member| member != self.config.me);
+        let heard = others.filter_map(|member| Some((member, self.fabric.incarnation(member)?)));
+        heard.filter(|&(member, life)| !self.is_genuine(shard, member, life)).map(|(member, _)| member).collect()
+    }
+
     /// `node` speaks, in this life of its disk. The first that is met is remembered, and counts once that is durable.
     pub(crate) fn meet(&mut self, now: Now, node: NodeId, incarnation: Incarnation) {
         let changes = self.fabric.note_incarnation(node, incarnation);

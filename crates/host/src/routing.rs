@@ -4,9 +4,9 @@ use crate::clock::Now;
 use crate::host::Host;
 use paxos::NodeId;
 use placement::ShardId;
-use shard::{ConnId, Origin};
+use shard::{ConnId, Origin, Replica};
 use wire::peer::PeerMessage;
-use wire::{Answer, AnswerBody, Change, Level, NodeReport, Refusal, Request, RequestBody};
+use wire::{Answer, AnswerBody, Change, Level, NodeReport, Refusal, ReplicaReport, Request, RequestBody};
 use world::Bucket;
 use world::land::Payment;
 
@@ -62,7 +62,11 @@ impl Host {
                 self.answer(origin, AnswerBody::Node(Box::new(about)));
             }
             RequestBody::Shards => {
-                let reports = self.shards.values().map(shard::Replica::report).collect();
+                let report = |(shard, replica): (&ShardId, &Replica)| ReplicaReport {
+                    unheeded: self.unheeded(*shard),
+                    ..replica.report()
+                };
+                let reports = self.shards.iter().map(report).collect();
                 self.answer(origin, AnswerBody::Shards(reports));
             }
         }

@@ -4,6 +4,7 @@ use crate::cli::AdminVerb;
 use crate::exit::{Exit, Failure};
 use crate::json::Problem;
 use crate::play::Session;
+use crate::repair;
 use crate::replica;
 use crate::stdout;
 use crate::top;
@@ -41,6 +42,8 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
         }
         AdminVerb::Top { every, rounds } => top::run(session, every, rounds).await,
         AdminVerb::Replica(verb) => replica::run(session, verb).await,
+        AdminVerb::Repair { node, dry_run } => repair::run(session, node, dry_run).await,
+        AdminVerb::Verify { .. } => unreachable!("asks no cluster"),
         AdminVerb::TransferLeader { shard, node } => replica::transfer(session, shard, node).await,
     }
 }

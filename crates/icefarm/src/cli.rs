@@ -189,7 +189,7 @@ pub enum ClusterVerb {
 }
 
 /// Looking after clusters.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum AdminVerb {
     /// How the cluster is, on one screen
     Status,
@@ -216,6 +216,23 @@ pub enum AdminVerb {
     /// Change who holds a shard
     #[command(subcommand)]
     Replica(ReplicaVerb),
+    /// Give a node whose disk was wiped everything back, in all its shards; can be interrupted and said again
+    #[command(after_help = "Example:\n  icefarm admin repair n3 --dry-run\n  icefarm admin repair n3")]
+    Repair {
+        /// Which node: up, with an empty disk
+        node: NodeId,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read all data of nodes that do not run, and say whether it is sound; nothing is changed
+    #[command(
+        after_help = "Examples:\n  icefarm admin verify icefarm-data/n2     # one node\n  icefarm admin verify icefarm-data        # each of a local cluster"
+    )]
+    Verify {
+        /// A node's data directory, its home, or the directory of a local cluster
+        data: PathBuf,
+    },
     /// Let another voter lead a shard
     #[command(name = "transfer-leader", after_help = "Example:\n  icefarm admin transfer-leader 7 n2")]
     TransferLeader {

@@ -295,6 +295,14 @@ pub enum Problem {
         /// For people.
         message: String,
     },
+    /// Data on this machine that is not as it was written.
+    #[serde(rename = "failed")]
+    Damaged {
+        /// For people.
+        message: String,
+        /// All that was looked at, the sound ones too.
+        nodes: Vec<serde_json::Value>,
+    },
     /// This machine or a bug.
     Failed {
         /// For people.

@@ -15,16 +15,18 @@ mod node;
 mod play;
 mod processes;
 mod refusal;
+mod repair;
 mod replica;
 #[cfg(test)]
 mod samples;
 mod stdout;
 mod top;
 mod up;
+mod verify;
 mod watch;
 mod words;
 
-use cli::{Cli, ClusterVerb, Verb};
+use cli::{AdminVerb, Cli, ClusterVerb, Verb};
 use exit::{Exit, Failure};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut cli::command(), "icefarm", &mut script);
             stdout::text(&String::from_utf8_lossy(&script))
         }
+        Verb::Admin(AdminVerb::Verify { data }) => verify::run(&cli.globals, &data),
         Verb::Admin(verb) => play::with_session(&cli.globals, false, async |session| admin::run(session, verb).await),
         verb => {
             let needs_player = play::needs_player(&verb);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use wire::Change;
 
 /// How often a node that is catching up is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Does one of them.
 pub async fn run(session: &Session<'_>, verb: ReplicaVerb) -> Result<(), Failure> {
@@ -78,7 +78,7 @@ async fn is_member(session: &Session<'_>, shard: ShardId, node: NodeId) -> Resul
 }
 
 /// Asks for the change until it is made. Who is catching up is waited for as long as it gets anywhere.
-async fn change(session: &Session<'_>, doing: &str, shard: ShardId, change: Change) -> Result<(), Failure> {
+pub async fn change(session: &Session<'_>, doing: &str, shard: ShardId, change: Change) -> Result<(), Failure> {
     let (mut least, mut moved) = (u64::MAX, Instant::now());
     let on_terminal = std::io::stderr().is_terminal() && !session.globals.json;
     let clear = |shown: bool| {

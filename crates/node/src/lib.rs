@@ -9,6 +9,7 @@
 //! | [`clients`] | who is connected, and what they may ask |
 //! | [`log_thread`], [`page_thread`] | the two stores, each behind a bounded queue |
 //! | [`driver`] | the turn |
+//! | `inspection` | looking at the data of a node that does not run |
 //! | `error` | why a node could not start, or had to stop |
 //! | `telemetry` | what is counted and measured |
 
@@ -17,6 +18,7 @@ mod clock;
 pub mod config;
 pub mod driver;
 mod error;
+mod inspection;
 pub mod log_thread;
 pub mod page_thread;
 mod ready;
@@ -25,3 +27,4 @@ mod telemetry;
 pub use config::{ConfigError, NodeConfig, NodeFile};
 pub use driver::Node;
 pub use error::NodeError;
+pub use inspection::inspect;

@@ -425,6 +425,7 @@ impl Replica {
             ballot: self.paxos.promised(),
             voters: self.paxos.quorum().voters().to_vec(),
             standbys: self.paxos.configuration().standbys.iter().copied().collect(),
+            unheeded: Vec::new(),
             configuration: self.paxos.configuration().number,
             chosen: self.paxos.chosen(),
             applied: self.applied,

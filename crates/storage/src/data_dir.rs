@@ -10,12 +10,14 @@
 //! | `pages.redb` | the checkpoints |
 
 mod error;
+mod inspection;
 mod meta;
 mod peers;
 #[cfg(test)]
 mod tests;
 
 pub use error::DataError;
+pub use inspection::{InspectedShard, Inspection, Progress};
 
 use crate::{Checkpointed, FileLog, FilePages, Identity, Incarnation, LogOptions, Membership, Pages, Reserve, fsops};
 use meta::Meta;
@@ -77,13 +79,7 @@ impl DataDir {
         new_incarnation: Incarnation,
     ) -> Result<Self, DataError> {
         fs::create_dir_all(path).map_err(failed("create", path))?;
-        let lock = lock(path)?;
-        let version = path.join("VERSION");
-        let known = match fs::read(&version) {
-            Ok(bytes) => Some(Meta::parse(&version, &bytes)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("read", &version)(error)),
-        };
+        let (lock, known) = hold(path)?;
         let mut meta = if let Some(meta) = known {
             let Identity { cluster: found_cluster, node: found_node, .. } = meta.identity;
             if found_cluster != cluster {
@@ -95,9 +91,6 @@ impl DataDir {
             }
             meta
         } else {
-            if let Some(stray) = [log_dir(path), pages_path(path)].into_iter().find(|stray| stray.exists()) {
-                return Err(DataError::NoVersion { file: version, stray });
-            }
             Meta {
                 identity: Identity { cluster, node, incarnation: new_incarnation },
                 boots: 0,
@@ -130,10 +123,7 @@ impl DataDir {
         }
         self.reserve.resize(options.reserve_bytes);
         let pages = FilePages::open(&pages, identity, options.cache_bytes)?.with_reserve(self.reserve.clone());
-        let memberships: BTreeMap<ShardId, Membership> = pages.memberships()?.into_iter().collect();
-        let left = memberships.iter().filter(|(_, membership)| matches!(membership, Membership::Left(_)));
-        let left = left.map(|(shard, _)| *shard).collect();
-        let known = Checkpointed { applied: pages.shards()?.into_iter().collect(), left };
+        let (known, memberships) = known_to(&pages)?;
         let (log, mut recovered) = FileLog::open(&log, identity, options.log, &known)?;
         let log = log.with_reserve(self.reserve.clone());
         for (shard, membership) in &memberships {
@@ -221,6 +211,30 @@ impl DataDir {
     pub fn pages_path(&self) -> PathBuf {
         pages_path(&self.path)
     }
+}
+
+/// Locks the directory, and reads whose it is; `None`: nobody's yet.
+fn hold(path: &Path) -> Result<(File, Option<Meta>), DataError> {
+    let lock = lock(path)?;
+    let version = path.join("VERSION");
+    match fs::read(&version) {
+        Ok(bytes) => Ok((lock, Some(Meta::parse(&version, &bytes)?))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match [log_dir(path), pages_path(path)].into_iter().find(|stray| stray.exists()) {
+                Some(stray) => Err(DataError::NoVersion { file: version, stray }),
+                None => Ok((lock, None)),
+            }
+        }
+        Err(error) => Err(failed("read", &version)(error)),
+    }
+}
+
+/// What the checkpoints say of the shards: how much of the log is to be there, and which the node has joined or left.
+fn known_to(pages: &FilePages) -> Result<(Checkpointed, BTreeMap<ShardId, Membership>), DataError> {
+    let memberships: BTreeMap<ShardId, Membership> = pages.memberships()?.into_iter().collect();
+    let left = memberships.iter().filter(|(_, membership)| matches!(membership, Membership::Left(_)));
+    let left = left.map(|(shard, _)| *shard).collect();
+    Ok((Checkpointed { applied: pages.shards()?.into_iter().collect(), left }, memberships))
 }
 
 /// In milliseconds, rounded up.

@@ -35,9 +35,11 @@ mod reserve;
 #[cfg(test)]
 mod scratch;
 
-pub use data_dir::{DataDir, DataError, StoreOptions, Stores};
+pub use data_dir::{DataDir, DataError, InspectedShard, Inspection, Progress, StoreOptions, Stores};
 pub use identity::Identity;
-pub use log::{Checkpointed, Compaction, FileLog, Laggard, Log, LogError, LogOptions, LogRecord, LogStats, MemoryLog};
+pub use log::{
+    Checkpointed, Compaction, FileLog, Laggard, Log, LogContents, LogError, LogOptions, LogRecord, LogStats, MemoryLog,
+};
 pub use pages::{Cut, FilePages, Membership, MemoryPages, Pages, PagesError, Part, ShardPages, Staged, next_part};
 pub use paxos::Incarnation;
 pub use reserve::Reserve;

@@ -60,6 +60,7 @@ mod tests;
 pub use error::LogError;
 pub use file::FileLog;
 pub use memory::MemoryLog;
+pub use recovery::read;
 
 use paxos::{Record, Slot, Value};
 use placement::ShardId;
@@ -161,6 +162,19 @@ pub struct LogStats {
     pub syncs: u64,
     /// Bytes written, frames included.
     pub written_bytes: u64,
+}
+
+/// What was found in the files of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogContents {
+    /// Segments in use.
+    pub segments: u64,
+    /// Frames in them.
+    pub frames: u64,
+    /// Records in these.
+    pub records: u64,
+    /// Whether the tail is torn, as after a crash.
+    pub torn: bool,
 }
 
 /// How a [`FileLog`] lays out its files.

@@ -6,6 +6,8 @@
 
 mod file;
 mod memory;
+mod overlay;
+mod reading;
 #[cfg(test)]
 mod tests;
 

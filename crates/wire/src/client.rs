@@ -380,6 +380,9 @@ pub struct ReplicaReport {
     pub voters: Vec<NodeId>,
     /// Who gets everything and does not vote.
     pub standbys: Vec<NodeId>,
+    /// Members whose word counts for nothing with this replica: it hears them in another life of their disk than the one that
+    /// takes part.
+    pub unheeded: Vec<NodeId>,
     /// The number of the configuration: how often its members have changed.
     pub configuration: u64,
     /// All slots up to here are known chosen here.

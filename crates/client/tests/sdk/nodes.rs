@@ -313,6 +313,7 @@ fn replica(info: &placement::ShardInfo) -> ReplicaReport {
         ballot: Ballot { round: 1, node: info.voters[0] },
         voters: info.voters.clone(),
         standbys: Vec::new(),
+        unheeded: Vec::new(),
         configuration: 0,
         chosen: Slot(3),
         applied: Slot(3),

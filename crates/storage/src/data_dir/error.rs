@@ -3,7 +3,8 @@
 use crate::{LogError, PagesError, fsops};
 use paxos::NodeId;
 use placement::ClusterId;
-use std::{fmt, io, path::PathBuf};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// Why a data directory was refused.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,12 @@ pub enum DataError {
         /// What is there.
         stray: PathBuf,
     },
+    /// Nothing has been stored there.
+    #[error("{} holds no node's data: no node has started with it", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// `VERSION` is not as it was written.
     #[error("{} is damaged at byte {offset}: {what}. Restore the directory as a whole, or move it away and add the node again", file.display())]
     Damaged {
@@ -83,6 +90,27 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// The file that is damaged, missing or not the right one, and where in it, if that is known.
+    pub fn place(&self) -> Option<(&Path, Option<u64>)> {
+        match self {
+            Self::Damaged { file, offset, .. } | Self::Log(LogError::Damaged { file, offset, .. }) => {
+                Some((file, Some(*offset)))
+            }
+            Self::OtherVersion { file, .. }
+            | Self::NoVersion { file, .. }
+            | Self::Log(
+                LogError::Missing { file } | LogError::OtherVersion { file, .. } | LogError::OtherIdentity { file, .. },
+            )
+            | Self::Pages(
+                PagesError::Damaged { file, .. }
+                | PagesError::Missing { file }
+                | PagesError::OtherVersion { file, .. }
+                | PagesError::OtherIdentity { file, .. },
+            ) => Some((file, None)),
+            _ => None,
+        }
+    }
+
     /// Whether space on the disk is all that is missing.
     pub fn is_full(&self) -> bool {
         match self {

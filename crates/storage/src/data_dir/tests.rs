@@ -34,9 +34,12 @@ fn used() -> Scratch {
     let mut data = open(&dir, 7).expect("new");
     assert!(data.is_new());
     let mut stores = data.open_stores(options()).expect("new");
-    stores.log.append(&[accept(1), accept(2), accept(3)]).expect("room");
-    stores.log.sync().expect("sound");
-    let cut = Cut { shard: SHARD, slot: Slot(2), head: Bytes::new(), pages: Vec::new() };
+    for records in [&[accept(1), accept(2)][..], &[accept(3)]] {
+        stores.log.append(records).expect("room");
+        stores.log.sync().expect("sound");
+    }
+    let page = (Bytes::from_static(b"p"), Some(Bytes::from_static(b"a field and its owner")));
+    let cut = Cut { shard: SHARD, slot: Slot(2), head: Bytes::new(), pages: vec![page] };
     stores.pages.commit(&[cut]).expect("room");
     dir
 }
@@ -179,4 +182,51 @@ fn who_was_met_first_is_remembered_and_a_damaged_memory_is_refused() {
         fs::write(&path, &bytes).expect("writable");
         assert!(matches!(open(&dir, 1), Err(DataError::Damaged { .. })), "bit {bit}");
     }
+}
+
+#[test]
+fn an_inspection_finds_what_a_start_would_and_counts_no_boot() {
+    let dir = used();
+    let mut told = Vec::new();
+    let found = DataDir::inspect(dir.path(), |progress| told.push(progress)).expect("sound");
+    assert_eq!((found.identity.incarnation, found.boots, found.pages), (Incarnation(7), 1, 1));
+    assert_eq!((found.log.segments, found.log.frames, found.log.records, found.log.torn), (1, 3, 3, false));
+    let shard = &found.shards[&SHARD];
+    let recovered = shard.recovered.as_ref().expect("it is held");
+    assert_eq!((recovered.applied, recovered.chosen, shard.pages), (Slot(2), Slot(2), 1));
+    assert_eq!(told, [Progress::Log(0, 1), Progress::Pages(1, 1)]);
+    drop(found);
+    let held = open(&dir, 7).expect("ours");
+    assert_eq!(held.boots(), 2, "the inspection was none");
+    assert!(matches!(DataDir::inspect(dir.path(), |_| {}), Err(DataError::InUse { .. })));
+}
+
+#[test]
+fn an_inspection_tells_a_flip_in_either_store_and_leaves_it_as_it_was() {
+    let dir = used();
+    let pages = dir.path().join("pages.redb");
+    let segment = dir.path().join("log/0000000001.seg");
+    let page = b"a field and its owner";
+    for (file, needle) in [(&pages, &page[..]), (&segment, &b"claim"[..])] {
+        let sound = fs::read(file).expect("it is there");
+        let at = sound.windows(needle.len()).position(|bytes| bytes == needle).expect("it was stored");
+        let mut flipped = sound.clone();
+        flipped[at] ^= 1;
+        fs::write(file, &flipped).expect("room");
+        let error = DataDir::inspect(dir.path(), |_| {}).err().expect("damaged");
+        let (place, _) = error.place().expect("a file");
+        assert_eq!(place, file, "{error}");
+        assert!(fs::read(file).expect("it is there") == flipped);
+        fs::write(file, &sound).expect("room");
+    }
+    DataDir::inspect(dir.path(), |_| {}).expect("sound again");
+}
+
+#[test]
+fn a_directory_without_data_is_told_from_one_that_is_damaged() {
+    let dir = Scratch::new();
+    assert!(matches!(DataDir::inspect(dir.path(), |_| {}), Err(DataError::Empty { .. })));
+    let dir = used();
+    fs::remove_file(dir.path().join("VERSION")).expect("it is there");
+    assert!(matches!(DataDir::inspect(dir.path(), |_| {}), Err(DataError::NoVersion { .. })));
 }

@@ -4,8 +4,9 @@ use super::file::{FileLog, Spare};
 use super::frame::{self, Context, Damage, Ending};
 use super::index::{self, Place, ShardState};
 use super::record::{self, Content, Payload};
+use super::segment::RealDisk;
 use super::segment::{self, Disk, Segment};
-use super::{Checkpointed, LogError, LogOptions};
+use super::{Checkpointed, LogContents, LogError, LogOptions};
 use crate::Identity;
 use paxos::{Ballot, Record, Recovered, Slot, Value};
 use placement::ShardId;
@@ -20,35 +21,8 @@ pub(super) fn open(
     options: LogOptions,
     known: &Checkpointed,
 ) -> Result<(FileLog, BTreeMap<ShardId, Recovered>), LogError> {
-    let Listing { numbers, leftovers } = list(dir)?;
-    let applied = &known.applied;
-    let mut found = read_from(&*disk, dir, identity, &numbers, applied)?;
-    let dropped = found.dropped;
-    let first = numbers.first().copied().unwrap_or(1);
-    if first > dropped + 1 {
-        return Err(LogError::Missing { file: segment::path_of(dir, dropped + 1) });
-    }
-    if first <= dropped {
-        // A removal was interrupted. What is to go must not be indexed.
-        let kept: Vec<u32> = numbers.iter().copied().filter(|number| *number > dropped).collect();
-        found = read_from(&*disk, dir, identity, &kept, applied)?;
-    }
-    let mut recovered = found.recovered;
-    for (shard, slot) in applied {
-        recovered.entry(*shard).or_insert_with(|| index::starting_at(*slot));
-    }
-    for shard in &known.left {
-        recovered.remove(shard);
-        if let Some(state) = found.shards.get_mut(shard) {
-            state.retire();
-        }
-    }
-    for (shard, recovered) in &mut recovered {
-        if let Some(state) = found.shards.get(shard) {
-            recovered.first = index::first_held(recovered.applied, |slot| state.slots.get(slot).is_some());
-        }
-        index::check_no_gap(dir, *shard, recovered)?;
-    }
+    let (Listing { numbers, leftovers }, found) = survey(&*disk, dir, identity, known, &mut |_, _| {})?;
+    let (dropped, recovered) = (found.dropped, found.recovered);
 
     // All is well; from here on the disk is changed.
     let failed = |path: &Path| {
@@ -83,6 +57,59 @@ pub(super) fn open(
     Ok((log, recovered))
 }
 
+/// Reads the log in `dir` of a node that does not run, as a start would, and changes nothing. `progress` hears how many segments
+/// of how many are read.
+pub fn read(
+    dir: &Path,
+    identity: Identity,
+    known: &Checkpointed,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<(LogContents, BTreeMap<ShardId, Recovered>), LogError> {
+    let (_, found) = survey(&RealDisk, dir, identity, known, &mut progress)?;
+    let segments = found.sealed.len() as u64 + 1;
+    let contents = LogContents { segments, torn: found.torn_until.is_some(), ..found.contents };
+    Ok((contents, found.recovered))
+}
+
+/// Everything that the files say, and whether it fits together.
+fn survey(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: Identity,
+    known: &Checkpointed,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Listing, Found), LogError> {
+    let listing = list(dir)?;
+    let (numbers, applied) = (&listing.numbers, &known.applied);
+    let mut found = read_from(disk, dir, identity, numbers, applied, progress)?;
+    let dropped = found.dropped;
+    let first = numbers.first().copied().unwrap_or(1);
+    if first > dropped + 1 {
+        return Err(LogError::Missing { file: segment::path_of(dir, dropped + 1) });
+    }
+    if first <= dropped {
+        // A removal was interrupted. What is to go must not be indexed.
+        let kept: Vec<u32> = numbers.iter().copied().filter(|number| *number > dropped).collect();
+        found = read_from(disk, dir, identity, &kept, applied, progress)?;
+    }
+    for (shard, slot) in applied {
+        found.recovered.entry(*shard).or_insert_with(|| index::starting_at(*slot));
+    }
+    for shard in &known.left {
+        found.recovered.remove(shard);
+        if let Some(state) = found.shards.get_mut(shard) {
+            state.retire();
+        }
+    }
+    for (shard, recovered) in &mut found.recovered {
+        if let Some(state) = found.shards.get(shard) {
+            recovered.first = index::first_held(recovered.applied, |slot| state.slots.get(slot).is_some());
+        }
+        index::check_no_gap(dir, *shard, recovered)?;
+    }
+    Ok((listing, found))
+}
+
 struct Listing {
     /// Ascending.
     numbers: Vec<u32>,
@@ -111,6 +138,8 @@ struct Found {
     shards: BTreeMap<ShardId, ShardState>,
     /// Segments up to this one may be missing.
     dropped: u32,
+    /// Counted.
+    contents: LogContents,
     /// The sealed ones.
     sealed: BTreeMap<u32, Segment>,
     /// The one being written.
@@ -129,8 +158,15 @@ fn read_from(
     identity: Identity,
     numbers: &[u32],
     applied: &BTreeMap<ShardId, Slot>,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Found, LogError> {
-    let mut reader = Reader { applied, recovered: BTreeMap::new(), shards: BTreeMap::new(), dropped: 0 };
+    let mut reader = Reader {
+        applied,
+        recovered: BTreeMap::new(),
+        shards: BTreeMap::new(),
+        dropped: 0,
+        contents: LogContents::default(),
+    };
     let (mut sealed, mut bytes) = (BTreeMap::new(), Vec::new());
     let mut expected = numbers.first().copied().unwrap_or(1);
     for (index, &number) in numbers.iter().enumerate() {
@@ -138,6 +174,7 @@ fn read_from(
             break;
         }
         expected += 1;
+        progress(index as u64, numbers.len() as u64);
         let mut segment = segment::open(disk, dir, number, identity)?;
         let damaged = |damage: Damage| LogError::Damaged {
             file: segment::path_of(dir, number),
@@ -161,8 +198,8 @@ fn read_from(
             let what = "the segment ends here without its seal, yet a later one is in use";
             return Err(damaged(Damage { offset: end, what }));
         };
-        let Reader { recovered, shards, dropped, .. } = reader;
-        return Ok(Found { recovered, shards, dropped, sealed, last: segment, end, torn_until, spare });
+        let Reader { recovered, shards, dropped, contents, .. } = reader;
+        return Ok(Found { recovered, shards, dropped, contents, sealed, last: segment, end, torn_until, spare });
     }
     Err(LogError::Missing { file: segment::path_of(dir, expected) })
 }
@@ -201,16 +238,19 @@ struct Reader<'a> {
     recovered: BTreeMap<ShardId, Recovered>,
     shards: BTreeMap<ShardId, ShardState>,
     dropped: u32,
+    contents: LogContents,
 }
 
 impl Reader<'_> {
     fn frame(&mut self, segment: &mut Segment, mut at: usize, mut records: &[u8]) -> Result<(), Damage> {
+        self.contents.frames += 1;
         while !records.is_empty() {
             let Some(found) = record::decode(records) else {
                 return Err(Damage { offset: at, what: "a valid frame holds a record of an unknown kind" });
             };
             let within = |bytes: usize| u32::try_from(bytes).expect("within a segment");
             let place = Place { segment: segment.number, offset: within(at), len: within(found.len) };
+            self.contents.records += 1;
             self.record(segment, found.shard, found.content, place);
             at += found.len;
             records = &records[found.len..];

@@ -29,7 +29,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("heads");
-const PAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pages");
+pub(super) const PAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pages");
 const STAGED: TableDefinition<'_, u32, u64> = TableDefinition::new("staged");
 const MEMBERS: TableDefinition<'_, u32, (u8, u64)> = TableDefinition::new("members");
 /// The layout told above.
@@ -139,12 +139,12 @@ impl FilePages {
         self.database.as_ref().ok_or_else(|| PagesError::Full { file: self.path.clone() })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, PagesError> {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, PagesError> {
         let database = self.database()?;
         guarded(|| read(database)).map_err(|fault| fault.explain("read", &self.path))
     }
 
-    fn damaged(&self, what: String) -> PagesError {
+    pub(super) fn damaged(&self, what: String) -> PagesError {
         PagesError::Damaged { file: self.path.clone(), what }
     }
 
@@ -573,7 +573,7 @@ fn sealed(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// What is behind the checksum, if that is right.
-fn unsealed<'a>(key: &[u8], value: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn unsealed<'a>(key: &[u8], value: &'a [u8]) -> Option<&'a [u8]> {
     let (checksum, value) = value.split_first_chunk::<8>()?;
     (xxh3_64_with_seed(value, xxh3_64(key)).to_le_bytes() == *checksum).then_some(value)
 }
