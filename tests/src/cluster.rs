@@ -4,6 +4,7 @@
 
 use crate::cli::{self, Cli};
 use crate::http;
+use crate::network::Network;
 use crate::operator::Operator;
 use crate::program::{self, Program, icefarm};
 use crate::scratch::Scratch;
@@ -49,6 +50,7 @@ pub struct Cluster {
     options: Options,
     up: Option<Program>,
     restarted: BTreeMap<NodeId, Program>,
+    network: Option<Network>,
     scratch: Scratch,
     _turn: MutexGuard<'static, ()>,
 }
@@ -68,7 +70,7 @@ impl Cluster {
     pub fn prepare(name: &str, options: Options) -> Self {
         // A test that failed has cleaned up behind itself all the same.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { options, up: None, restarted: BTreeMap::new(), scratch: Scratch::new(name), _turn: turn }
+        Self { options, up: None, restarted: BTreeMap::new(), network: None, scratch: Scratch::new(name), _turn: turn }
     }
 
     /// Makes the cluster's files, and starts nothing yet.
@@ -80,20 +82,35 @@ impl Cluster {
             self.nodes().map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
         let sites = sockets.iter().map(|socket| socket.local_addr().expect("it is bound"));
         // `up` chooses the HTTP ports.
-        self.found_at(&sites.map(|quic| format!("{quic},1")).collect::<Vec<_>>());
+        self.found_at(&sites.map(|quic| format!("{quic},1")).collect::<Vec<_>>(), &[]);
     }
 
-    /// As [`Cluster::found`], with nodes at these places, as `icefarm cluster init --node` takes them.
-    ///
-    /// # Panics
-    /// If that fails.
-    pub fn found_at(&self, sites: &[String]) {
+    fn found_at(&self, sites: &[String], arguments: &[&str]) {
         let mut command = Command::new(icefarm());
         command.args(["cluster", "init"]).arg(self.data()).args(["--shards", &self.options.shards.to_string()]);
+        command.args(arguments);
         for site in sites {
             command.args(["--node", site]);
         }
         let _ = cli::run(&mut command).expect(0);
+    }
+
+    /// As [`Cluster::found`], with nodes that are on this network, to be started one by one ([`Cluster::restart`]), and vote in
+    /// every shard.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn found_on(&mut self, network: Network) {
+        self.found_at(&network.sites(), &["--voters", &self.options.nodes.to_string()]);
+        self.network = Some(network);
+    }
+
+    /// The network that it is on.
+    ///
+    /// # Panics
+    /// If it is not on one of its own.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("the cluster is on a network of its own")
     }
 
     /// Changes a node's `node.toml`: each line that begins with the first word of one of `lines` becomes that line.
@@ -220,7 +237,8 @@ impl Cluster {
 
     /// `icefarm node` for a node, in the caller's hands: for starts that are to fail.
     pub fn start_node(&self, node: NodeId) -> Program {
-        let mut command = Command::new(icefarm());
+        let mut command =
+            self.network.as_ref().map_or_else(|| Command::new(icefarm()), |network| network.command(node, &icefarm()));
         command.arg("node").arg("--config").arg(self.home(node).join("node.toml"));
         command.arg("--log-dir").arg(self.home(node).join("logs"));
         Program::start(&format!("icefarm node ({node})"), &mut command)

@@ -9,6 +9,7 @@
 //! | [`storm`] | many clients claiming at once, and what they were told |
 //! | [`raw`] | a client that says what no SDK would |
 //! | [`disk`] | damage to a node's files |
+//! | [`network`] | a network of a cluster's own, whose links can be cut |
 //! | [`small_disk`] | a disk of a node's own that can be filled up |
 //! | [`wait`] | every wait is for a condition, with a deadline |
 //!
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod cluster;
 pub mod disk;
 pub mod http;
+pub mod network;
 pub mod operator;
 pub mod program;
 pub mod raw;
@@ -29,6 +31,7 @@ pub mod wait;
 
 pub use cli::{Answer, Cli};
 pub use cluster::{Cluster, Options};
+pub use network::Network;
 pub use operator::Operator;
 pub use program::Program;
 pub use scratch::Scratch;
