@@ -1,12 +1,13 @@
 //! Three real node processes on this machine, as `icefarm up` starts them.
 
 use crate::{Failure, NoAnswer, process};
-use client::{Client, NodeState, Profile};
+use client::{Client, NodeState, Profile, ShardStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A running cluster; stopped when dropped.
 #[derive(Debug)]
@@ -16,7 +17,14 @@ pub struct Cluster {
     stdout: BufReader<ChildStdout>,
     data: PathBuf,
     delete: bool,
+    /// Nodes that were started again. `up` stops them with the others.
+    restarted: Vec<Child>,
 }
+
+/// How long a node may take to stop, or to be a good follower again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What the servers have used and done so far.
 #[derive(Clone, Debug)]
@@ -54,7 +62,7 @@ impl Cluster {
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         let stdout = up.stdout.take().expect("it was asked for just now");
-        let mut cluster = Self { up, stdout: BufReader::new(stdout), data, delete };
+        let mut cluster = Self { up, stdout: BufReader::new(stdout), data, delete, restarted: Vec::new() };
         let mut line = String::new();
         while cluster.stdout.read_line(&mut line)? > 0 {
             if line.trim_end() == "ready" {
@@ -87,6 +95,60 @@ impl Cluster {
             }
         }
         Ok(usage)
+    }
+
+    /// Restarts a node with this number in its configuration of the stores.
+    pub async fn restart_with(&mut self, node: &str, word: &str, number: u64) -> Result<(), Failure> {
+        let home = self.data.join(node);
+        let config = home.join("node.toml");
+        let text = fs::read_to_string(&config)?;
+        let mut lines: Vec<&str> = text.lines().filter(|line| line.split(' ').next() != Some(word)).collect();
+        let line = format!("{word} = {number}");
+        let section = lines.iter().position(|line| *line == "[storage]");
+        lines.insert(section.ok_or_else(|| format!("{} has no [storage]", config.display()))? + 1, &line);
+        let pid: i32 = fs::read_to_string(home.join("pid"))?.trim().parse()?;
+        if let Some(pid) = Pid::from_raw(pid) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        fs::write(&config, lines.join("\n") + "\n")?;
+        // The file goes with the process.
+        self.wait(|| Ok(!home.join("pid").exists()), &format!("{node} does not stop")).await?;
+        let program = beside("icefarm")?;
+        let mut command = Command::new(&program);
+        command.arg("node").arg("--config").arg(&config).arg("--log-dir").arg(home.join("logs"));
+        self.restarted.push(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
+        Ok(())
+    }
+
+    /// Waits until every shard is led, none of them by `node`, and that one has all that is chosen.
+    pub async fn wait_led_by_others(&self, client: &Client, node: &str) -> Result<(), Failure> {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            let shards = client.shards().await?.shards;
+            let follows = |shard: &ShardStatus| {
+                let own = shard.replicas.iter().find(|(id, _)| id.to_string() == node);
+                let led = shard.leader.is_some_and(|leader| leader.to_string() != node);
+                led && own.is_some_and(|(_, report)| report.applied == shard.chosen)
+            };
+            if !shards.is_empty() && shards.iter().all(follows) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(NoAnswer(format!("{node} does not follow the others after {} s", PATIENCE.as_secs())).into())
+    }
+
+    async fn wait(&mut self, mut look: impl FnMut() -> Result<bool, Failure>, why_not: &str) -> Result<(), Failure> {
+        let begin = Instant::now();
+        while !look()? {
+            if begin.elapsed() > PATIENCE {
+                return Err(NoAnswer(why_not.to_owned()).into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        // Nobody else reaps what was started here.
+        self.restarted.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        Ok(())
     }
 
     /// The directory that its data directory is in: what is measured there is measured on the same disk.

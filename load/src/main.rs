@@ -9,6 +9,7 @@ mod cluster;
 mod floors;
 mod process;
 mod report;
+mod slow_disk;
 
 use clap::{Args, Parser, Subcommand};
 use cluster::Cluster;
@@ -47,6 +48,7 @@ Examples:
   icefarm-load bench-claims                                 everything, about two minutes
   icefarm-load bench-claims --in-flight 4096 --json         one depth, one object on stdout
   icefarm-load fill --fields 1000000                        memory of a million fields
+  icefarm-load bench-slow-disk                              p99 of claims with one slow disk among three
   icefarm-load idle                                         what a cluster costs that does nothing
 
 Exit status: 0 done; 1 wrong answers; 2 wrong usage; 4 the cluster does not answer; 6 this machine."
@@ -60,6 +62,8 @@ struct Cli {
 enum Verb {
     /// Durable claims per second, beside what the machine could do at best
     BenchClaims(BenchArgs),
+    /// What one slow disk, of a node that leads nothing, costs everybody
+    BenchSlowDisk(SlowDiskArgs),
     /// Fill a world and show the memory it takes
     Fill(FillArgs),
     /// Memory and CPU of a cluster that does nothing
@@ -86,6 +90,24 @@ struct BenchArgs {
     /// Fields claimed in each chunk visited, one round of runs each
     #[arg(long, value_delimiter = ',', default_values_t = [32, 1], value_parser = clap::value_parser!(u32).range(1..=64))]
     per_chunk: Vec<u32>,
+    /// Seconds measured in each run, after one of warm-up
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+#[derive(Debug, Args)]
+struct SlowDiskArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Pairs of runs
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How much longer a sync takes, in milliseconds
+    #[arg(long, default_value_t = 20)]
+    delay_ms: u64,
+    /// Claims in flight
+    #[arg(long, default_value_t = 64)]
+    in_flight: usize,
     /// Seconds measured in each run, after one of warm-up
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -139,6 +161,7 @@ fn failed(failure: &Failure) -> ExitCode {
 async fn run(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::BenchClaims(args) => bench(&args).await,
+        Verb::BenchSlowDisk(args) => slow_disk::bench(&args).await,
         Verb::Fill(args) => fill(&args).await,
         Verb::Idle(args) => idle(&args).await,
     }

@@ -118,6 +118,42 @@ fn a_paused_leader_that_wakes_up_serves_nothing_stale() {
     cluster.down();
 }
 
+/// A node that leads nothing is stopped in its tracks: nobody waits for it, nobody takes an office because of it, and it catches
+/// up.
+#[test]
+fn a_paused_follower_hurts_nobody() {
+    let mut cluster = Cluster::start("storm-follower", Options::default());
+    let operator = cluster.operator();
+    let (sleeper, led) = operator.busiest();
+    // Whoever comes back leads nothing.
+    cluster.kill(sleeper);
+    let plan = Plan { clients: 16, distinct: 3_000, contested: 300, ..PLAN };
+    let first = Storm::begin(cluster.profile(), plan).end(plan);
+    cluster.restart(sleeper);
+    cluster.wait_ready(&[sleeper], LONG);
+    operator.wait_caught_up(LONG);
+    let ballots = |operator: &Operator| -> Vec<paxos::Ballot> {
+        operator.shards().shards.iter().map(|shard| shard.ballot).collect()
+    };
+    let before = ballots(&operator);
+    let storm = Storm::begin_beyond(cluster.profile(), plan, first.claims.len());
+    storm.wait_percent(20, LONG);
+    cluster.pause(sleeper);
+    let paused = Instant::now();
+    let after = storm.end(plan);
+    let (shard, pause) = after.longest_pause(paused, &led, |receipt| receipt.node != sleeper);
+    println!("with {sleeper} stopped, each shard served a claim within {pause:?} (shard {} was last)", shard.0);
+    tell(&after);
+    assert!(pause < RESUME, "shard {} waited for a follower: {pause:?}", shard.0);
+    assert!(after.claims.iter().all(|claim| !claim.unknown && claim.receipt.node != sleeper));
+    cluster.go_on(sleeper);
+    cluster.wait_ready(&[sleeper], LONG);
+    operator.wait_caught_up(LONG);
+    assert_eq!(ballots(&operator), before, "a follower that slept changed who leads");
+    after.is_within(&operator, sleeper);
+    cluster.down();
+}
+
 fn tell(after: &Aftermath) {
     println!(
         "{} claims answered in {:?}; the slowest took {:?}, {} over 3 s; {} had a try that ended with 'perhaps applied'",

@@ -31,6 +31,8 @@ Ice Age Farmland: set up, run, test.
                                     play N clusters under faults; ends with the line `digest ...`
   cargo xtask bench claims [--json] [ARGS]
                                     durable claims per second on this machine, beside what disk and network can do
+  cargo xtask bench slow-disk [--json] [ARGS]
+                                    p99 of claims while one disk of three is slow, beside the same without
 
 New here? `cargo xtask up` in one terminal, then do what it says in another.
 README.md has a tour of five minutes, ARCHITECTURE.md the map of the code.

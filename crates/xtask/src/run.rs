@@ -22,16 +22,18 @@ pub fn sim(arguments: &[String]) -> Result<(), Failure> {
     become_program(&["sim"], "sim", None, arguments)
 }
 
-/// `bench claims [--json] ...`
+/// `bench claims|slow-disk [--json] ...`
 pub fn bench(arguments: &[String]) -> Result<(), Failure> {
-    match arguments.split_first() {
-        Some((what, rest)) if what == "claims" => {
-            setup::programs()?;
-            become_program(&["icefarm", "icefarm-load"], "icefarm-load", "bench-claims", rest)
-        }
-        Some((other, _)) => Err(Failure::Usage(format!("there is no benchmark '{other}', only 'claims'"))),
-        None => Err(Failure::Usage("bench what? `cargo xtask bench claims`".to_owned())),
-    }
+    let Some((what, rest)) = arguments.split_first() else {
+        return Err(Failure::Usage("bench what? `cargo xtask bench claims`".to_owned()));
+    };
+    let verb = match what.as_str() {
+        "claims" => "bench-claims",
+        "slow-disk" => "bench-slow-disk",
+        other => return Err(Failure::Usage(format!("there is no benchmark '{other}', only 'claims' and 'slow-disk'"))),
+    };
+    setup::programs()?;
+    become_program(&["icefarm", "icefarm-load"], "icefarm-load", verb, rest)
 }
 
 /// Builds `programs` (progress on stderr, so that stdout stays the program's), then turns this process into
