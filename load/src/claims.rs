@@ -53,7 +53,13 @@ impl Land {
         Self { terrain: *client.terrain(), chunk: 0, fields: Vec::new() }
     }
 
-    fn next(&mut self, per_chunk: u32) -> FieldId {
+    /// So many fields, 32 of each chunk.
+    pub fn take(&mut self, count: usize) -> Vec<FieldId> {
+        std::iter::repeat_with(|| self.next(32)).take(count).collect()
+    }
+
+    /// A field that nobody has had, of which there are so many in each chunk.
+    pub fn next(&mut self, per_chunk: u32) -> FieldId {
         loop {
             if let Some(field) = self.fields.pop() {
                 return field;

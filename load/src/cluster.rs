@@ -4,10 +4,13 @@ use crate::{Failure, NoAnswer, process};
 use client::{Client, NodeState, Profile, ShardStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use wire::NodeFigures;
 
 /// A running cluster; stopped when dropped.
 #[derive(Debug)]
@@ -19,6 +22,26 @@ pub struct Cluster {
     delete: bool,
     /// Nodes that were started again. `up` stops them with the others.
     restarted: Vec<Child>,
+    shape: Shape,
+}
+
+/// What a cluster is like.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Nodes.
+    pub nodes: u32,
+    /// Voters of each shard.
+    pub voters: u32,
+    /// Shards, a power of two.
+    pub shards: u32,
+    /// A world file other than the usual.
+    pub world: Option<PathBuf>,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { nodes: 3, voters: 3, shards: 64, world: None }
+    }
 }
 
 /// How long a node may take to stop, or to be a good follower again.
@@ -48,29 +71,105 @@ impl Usage {
 
 impl Cluster {
     /// Starts one and waits until it serves.
-    pub fn start(data: Option<PathBuf>) -> Result<Self, Failure> {
-        let program = beside("icefarm")?;
+    pub fn start(data: Option<PathBuf>, shape: Shape) -> Result<Self, Failure> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
         let delete = data.is_none();
-        let data = data.unwrap_or_else(|| std::env::temp_dir().join(format!("icefarm-load-{}", std::process::id())));
-        let mut up = Command::new(&program)
-            .arg("up")
-            .arg("--data")
-            .arg(&data)
-            .args(["--http", "127.0.0.1:0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let stdout = up.stdout.take().expect("it was asked for just now");
-        let mut cluster = Self { up, stdout: BufReader::new(stdout), data, delete, restarted: Vec::new() };
+        let own = || format!("icefarm-load-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let data = data.unwrap_or_else(|| std::env::temp_dir().join(own()));
+        let (up, stdout) = start_up(&data, &shape)?;
+        let mut cluster = Self { up, stdout, data, delete, restarted: Vec::new(), shape };
+        cluster.wait_ready()?;
+        Ok(cluster)
+    }
+
+    fn wait_ready(&mut self) -> Result<(), Failure> {
         let mut line = String::new();
-        while cluster.stdout.read_line(&mut line)? > 0 {
+        while self.stdout.read_line(&mut line)? > 0 {
             if line.trim_end() == "ready" {
-                return Ok(cluster);
+                return Ok(());
             }
             line.clear();
         }
-        Err(NoAnswer(format!("`{} up` ended before it was ready", program.display())).into())
+        Err(NoAnswer("`icefarm up` ended before it was ready".to_owned()).into())
+    }
+
+    /// Stops all nodes cleanly; they can be started again.
+    pub fn stop_all(&mut self) -> Result<(), Failure> {
+        self.terminate();
+        self.up.wait()?;
+        Ok(())
+    }
+
+    /// Ends all nodes, and who started them, at once.
+    pub fn kill_all(&mut self) -> Result<(), Failure> {
+        self.up.kill()?;
+        for nth in 1..=self.shape.nodes {
+            self.kill(&format!("n{nth}"))?;
+        }
+        self.up.wait()?;
+        Ok(())
+    }
+
+    /// Ends a node at once.
+    pub fn kill(&self, node: &str) -> Result<(), Failure> {
+        let pid: i32 = fs::read_to_string(self.data.join(node).join("pid"))?.trim().parse()?;
+        if let Some(pid) = Pid::from_raw(pid) {
+            // It may have gone with whoever started it.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        Ok(())
+    }
+
+    /// Starts what was stopped or killed; says how long it took until claims were served.
+    pub fn up_again(&mut self) -> Result<Duration, Failure> {
+        let begin = Instant::now();
+        (self.up, self.stdout) = start_up(&self.data, &self.shape)?;
+        self.wait_ready()?;
+        Ok(begin.elapsed())
+    }
+
+    /// From its next start on, each node has this setting.
+    pub fn configure(&self, section: &str, word: &str, value: &str) -> Result<(), Failure> {
+        for nth in 1..=self.shape.nodes {
+            set(&self.data.join(format!("n{nth}")).join("node.toml"), section, word, value)?;
+        }
+        Ok(())
+    }
+
+    /// Frames that all nodes have sent each other.
+    pub async fn peer_frames(&self, client: &Client) -> Result<u64, Failure> {
+        self.sum(client, |figures| figures.peer_frames).await
+    }
+
+    /// Bytes of checkpoints that nodes have had from others.
+    pub async fn snapshot_bytes(&self, client: &Client) -> Result<u64, Failure> {
+        self.sum(client, |figures| figures.snapshot_bytes).await
+    }
+
+    async fn sum(&self, client: &Client, of: fn(&NodeFigures) -> u64) -> Result<u64, Failure> {
+        let nodes = client.nodes().await?.into_iter();
+        let figure = |state| if let NodeState::Up(report) = state { of(&report.figures) } else { 0 };
+        Ok(nodes.map(|node| figure(node.state)).sum())
+    }
+
+    /// Disk that its data takes.
+    pub fn disk_bytes(&self) -> Result<u64, Failure> {
+        let mut bytes = 0;
+        let mut folders = vec![self.data.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                    // What is taken, not what is spoken for.
+                    Ok(metadata) => bytes += metadata.blocks() * 512,
+                    // A segment of the log may go while we look.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(bytes)
     }
 
     /// A client of it.
@@ -101,16 +200,11 @@ impl Cluster {
     pub async fn restart_with(&mut self, node: &str, word: &str, number: u64) -> Result<(), Failure> {
         let home = self.data.join(node);
         let config = home.join("node.toml");
-        let text = fs::read_to_string(&config)?;
-        let mut lines: Vec<&str> = text.lines().filter(|line| line.split(' ').next() != Some(word)).collect();
-        let line = format!("{word} = {number}");
-        let section = lines.iter().position(|line| *line == "[storage]");
-        lines.insert(section.ok_or_else(|| format!("{} has no [storage]", config.display()))? + 1, &line);
         let pid: i32 = fs::read_to_string(home.join("pid"))?.trim().parse()?;
         if let Some(pid) = Pid::from_raw(pid) {
             kill_process(pid, Signal::TERM)?;
         }
-        fs::write(&config, lines.join("\n") + "\n")?;
+        set(&config, "storage", word, &number.to_string())?;
         // The file goes with the process.
         self.wait(|| Ok(!home.join("pid").exists()), &format!("{node} does not stop")).await?;
         let program = beside("icefarm")?;
@@ -177,10 +271,50 @@ impl Drop for Cluster {
             self.terminate();
             let _ = self.up.wait();
         }
+        if let Some(world) = &self.shape.world {
+            let _ = fs::remove_file(world);
+        }
         if self.delete {
             let _ = fs::remove_dir_all(&self.data);
         }
     }
+}
+
+/// Runs `icefarm up`.
+fn start_up(data: &Path, shape: &Shape) -> Result<(Child, BufReader<ChildStdout>), Failure> {
+    let program = beside("icefarm")?;
+    let mut command = Command::new(&program);
+    command.arg("up").arg("--data").arg(data).args(["--http", "127.0.0.1:0"]);
+    command.args(["--nodes", &shape.nodes.to_string(), "--voters", &shape.voters.to_string()]);
+    command.args(["--shards", &shape.shards.to_string()]);
+    if let Some(world) = &shape.world {
+        command.arg("--world").arg(world);
+    }
+    let up = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut up = up.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+    let stdout = up.stdout.take().expect("it was asked for just now");
+    Ok((up, BufReader::new(stdout)))
+}
+
+/// Changes one setting of a configuration.
+fn set(config: &Path, section: &str, word: &str, value: &str) -> Result<(), Failure> {
+    let text = fs::read_to_string(config)?;
+    let mut lines: Vec<&str> = text.lines().filter(|line| line.split(' ').next() != Some(word)).collect();
+    let (heading, line) = (format!("[{section}]"), format!("{word} = {value}"));
+    let place = lines.iter().position(|line| *line == heading);
+    lines.insert(place.ok_or_else(|| format!("{} has no {heading}", config.display()))? + 1, &line);
+    Ok(fs::write(config, lines.join("\n") + "\n")?)
+}
+
+/// The usual world with one change, in a file of its own.
+pub fn edited_world((before, after): (&str, &str)) -> Result<PathBuf, Failure> {
+    let text = include_str!("../../maps/worlds/ice-age.toml");
+    if !text.contains(before) {
+        return Err(format!("the usual world has no {before}").into());
+    }
+    let path = std::env::temp_dir().join(format!("icefarm-load-world-{}.toml", std::process::id()));
+    fs::write(&path, text.replacen(before, after, 1))?;
+    Ok(path)
 }
 
 /// A program of ours in the same directory as this one.

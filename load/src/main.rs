@@ -4,17 +4,34 @@
 //! given depth allows, checks every answer, and puts beside the result what nothing can beat here: an echo over the same
 //! transport, and the same bytes appended and synced.
 
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `cli` | what may be typed |
+//! | `cluster` | the node processes |
+//! | `claims`, `bulk` | closed loops: of fresh claims, of anything |
+//! | `floors` | what nothing can beat here |
+//! | `reads`, `failover`, `restart`, `rebuild`, `slow_disk`, `soak` | one measurement each |
+//! | `process`, `report` | what the kernel says; tables and objects |
+
+mod bulk;
 mod claims;
+mod cli;
 mod cluster;
+mod failover;
 mod floors;
 mod process;
+mod reads;
+mod rebuild;
 mod report;
+mod restart;
 mod slow_disk;
+mod soak;
 
-use clap::{Args, Parser, Subcommand};
-use cluster::Cluster;
+use clap::Parser;
+use cli::{BenchArgs, Cli, FillArgs, IdleArgs, Verb};
+use cluster::{Cluster, Shape};
 use report::{ClaimsReport, Run};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,108 +48,14 @@ pub struct WrongAnswer(pub String);
 #[error("{0}")]
 pub struct NoAnswer(pub String);
 
+/// A cluster has come to rest so long after its start.
+const SETTLE: Duration = Duration::from_secs(5);
 /// Exit status of [`WrongAnswer`].
 const WRONG: u8 = 1;
 /// Exit status where the cluster is not available.
 const UNAVAILABLE: u8 = 4;
 /// Exit status for everything that this machine is the cause of.
 const MACHINE: u8 = 6;
-
-/// Measure a cluster of Ice Age Farmland on this machine.
-#[derive(Debug, Parser)]
-#[command(
-    name = "icefarm-load",
-    version,
-    after_help = "\
-Examples:
-  icefarm-load bench-claims                                 everything, about two minutes
-  icefarm-load bench-claims --in-flight 4096 --json         one depth, one object on stdout
-  icefarm-load fill --fields 1000000                        memory of a million fields
-  icefarm-load bench-slow-disk                              p99 of claims with one slow disk among three
-  icefarm-load idle                                         what a cluster costs that does nothing
-
-Exit status: 0 done; 1 wrong answers; 2 wrong usage; 4 the cluster does not answer; 6 this machine."
-)]
-struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Durable claims per second, beside what the machine could do at best
-    BenchClaims(BenchArgs),
-    /// What one slow disk, of a node that leads nothing, costs everybody
-    BenchSlowDisk(SlowDiskArgs),
-    /// Fill a world and show the memory it takes
-    Fill(FillArgs),
-    /// Memory and CPU of a cluster that does nothing
-    Idle(IdleArgs),
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// Print one JSON object on stdout
-    #[arg(long)]
-    json: bool,
-    /// Where the cluster's data goes; must not exist [default: a directory that is deleted afterwards]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct BenchArgs {
-    #[command(flatten)]
-    common: Common,
-    /// Claims in flight, one run each
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 1_024, 4_096])]
-    in_flight: Vec<usize>,
-    /// Fields claimed in each chunk visited, one round of runs each
-    #[arg(long, value_delimiter = ',', default_values_t = [32, 1], value_parser = clap::value_parser!(u32).range(1..=64))]
-    per_chunk: Vec<u32>,
-    /// Seconds measured in each run, after one of warm-up
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-}
-
-#[derive(Debug, Args)]
-struct SlowDiskArgs {
-    #[command(flatten)]
-    common: Common,
-    /// Pairs of runs
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// How much longer a sync takes, in milliseconds
-    #[arg(long, default_value_t = 20)]
-    delay_ms: u64,
-    /// Claims in flight
-    #[arg(long, default_value_t = 64)]
-    in_flight: usize,
-    /// Seconds measured in each run, after one of warm-up
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-}
-
-#[derive(Debug, Args)]
-struct FillArgs {
-    #[command(flatten)]
-    common: Common,
-    /// Fields to claim
-    #[arg(long, default_value_t = 1_000_000)]
-    fields: u64,
-    /// Fields claimed in each chunk visited
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
-    per_chunk: u32,
-}
-
-#[derive(Debug, Args)]
-struct IdleArgs {
-    #[command(flatten)]
-    common: Common,
-    /// Seconds to watch
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -162,13 +85,18 @@ async fn run(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::BenchClaims(args) => bench(&args).await,
         Verb::BenchSlowDisk(args) => slow_disk::bench(&args).await,
+        Verb::BenchReads(args) => reads::bench(&args).await,
+        Verb::BenchFailover(args) => failover::bench(&args).await,
+        Verb::BenchRestart(args) => restart::bench(&args).await,
+        Verb::BenchRebuild(args) => rebuild::bench(&args).await,
+        Verb::Soak(args) => soak::run(&args).await,
         Verb::Fill(args) => fill(&args).await,
         Verb::Idle(args) => idle(&args).await,
     }
 }
 
 async fn bench(args: &BenchArgs) -> Result<(), Failure> {
-    let cluster = Cluster::start(args.common.data.clone())?;
+    let cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
     let client = cluster.connect().await?;
     let mut land = claims::Land::new(&client);
     let first = cluster.snapshot(&client).await?;
@@ -211,7 +139,7 @@ async fn bench(args: &BenchArgs) -> Result<(), Failure> {
 }
 
 async fn fill(args: &FillArgs) -> Result<(), Failure> {
-    let cluster = Cluster::start(args.common.data.clone())?;
+    let cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
     let client = cluster.connect().await?;
     let mut land = claims::Land::new(&client);
     let until = claims::Until::Count(args.fields);
@@ -223,12 +151,16 @@ async fn fill(args: &FillArgs) -> Result<(), Failure> {
 }
 
 async fn idle(args: &IdleArgs) -> Result<(), Failure> {
-    let cluster = Cluster::start(args.common.data.clone())?;
+    let shape = Shape { shards: args.shards, ..Shape::default() };
+    let cluster = Cluster::start(args.common.data.clone(), shape)?;
     let client = cluster.connect().await?;
+    // What a start leaves to do is no idling.
+    tokio::time::sleep(SETTLE).await;
     let before = cluster.snapshot(&client).await?;
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
     let after = cluster.snapshot(&client).await?;
-    report::print_memory(args.common.json, &format!("idle for {} s", args.seconds), &after, Some(&before))?;
+    let what = format!("{} idle shards, {} s", args.shards, args.seconds);
+    report::print_memory(args.common.json, &what, &after, Some(&before))?;
     client.close().await;
     cluster.stop()
 }

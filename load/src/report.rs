@@ -185,6 +185,18 @@ pub fn print_memory(json: bool, what: &str, usage: &Usage, before: Option<&Usage
     Ok(())
 }
 
+/// The one in the middle; 0 of none.
+pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
+/// The median of the rounds' ratios, since what disturbs a round disturbs both of its runs.
+pub fn ratio<T>(these: &[T], those: &[T], of: fn(&T) -> f64) -> f64 {
+    median(these.iter().zip(those).map(|(this, that)| of(this) / of(that)))
+}
+
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

@@ -1,9 +1,11 @@
 //! What one slow disk costs everybody: claims while a node that leads nothing has a disk as it is, and one whose syncs take
 //! longer, in turns.
 
+use crate::Failure;
 use crate::claims::{self, Land, Until};
-use crate::cluster::Cluster;
-use crate::{Failure, SlowDiskArgs};
+use crate::cli::SlowDiskArgs;
+use crate::cluster::{Cluster, Shape};
+use crate::report::median;
 use client::Client;
 use serde::Serialize;
 use std::time::Duration;
@@ -31,7 +33,7 @@ struct Report {
 
 /// Measures so many pairs of runs.
 pub async fn bench(args: &SlowDiskArgs) -> Result<(), Failure> {
-    let mut cluster = Cluster::start(args.common.data.clone())?;
+    let mut cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
     let client = cluster.connect().await?;
     let mut land = Land::new(&client);
     let mut rounds = Vec::new();
@@ -45,9 +47,7 @@ pub async fn bench(args: &SlowDiskArgs) -> Result<(), Failure> {
     }
     client.close().await;
     cluster.stop()?;
-    let mut ratios: Vec<f64> = rounds.iter().map(|round| round.ratio).collect();
-    ratios.sort_by(f64::total_cmp);
-    let median_ratio = ratios[ratios.len() / 2];
+    let median_ratio = median(rounds.iter().map(|round| round.ratio));
     let report = Report { in_flight: args.in_flight, sync_delay_ms: args.delay_ms, rounds, median_ratio };
     if args.common.json {
         println!("{}", serde_json::to_string(&report)?);

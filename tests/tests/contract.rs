@@ -253,8 +253,13 @@ fn every_verb_explains_itself_and_the_examples_in_the_help_work() {
     // `watch` goes on for ever: `processes.rs` has it.
     let runnable = ["up", "node", "cluster", "completions", "watch"];
     examples.retain(|line| !runnable.contains(&line.split_whitespace().next().unwrap_or_default()));
-    // These need five nodes: `members.rs` has them.
-    examples.retain(|line| !line.starts_with("admin replica") && !line.starts_with("admin transfer-leader"));
+    // Others have these: they need five nodes, or a node that is down, or go on for ever too.
+    let elsewhere = ["admin replica", "admin transfer-leader", "admin verify", "admin repair", "admin top"];
+    examples.retain(|line| !elsewhere.iter().any(|verb| line.starts_with(verb)));
+    let top = cli.json("admin top --every 200ms --rounds 1", 0);
+    let nodes = top["nodes"].as_array().expect("a list");
+    let leads: u64 = nodes.iter().filter_map(|node| node["leads"].as_u64()).sum();
+    assert_eq!((nodes.len(), leads, &top["shards"]), (3, 8, &json!({ "total": 8, "leaderless": 0 })), "{top}");
     // First what takes land, so that the rest has some.
     examples.sort_by_key(|line| !line.starts_with("claim"));
     assert!(examples.len() > 5, "{examples:?}");

@@ -13,6 +13,7 @@ use crate::memory::Memory;
 use crate::snapshots::Snapshots;
 use crate::stepping::{AWAIT_EVERY, MAX_WRITES};
 use crate::support::Support;
+use crate::tally::Tally;
 use crate::turn::{LogRead, Turn};
 use crate::writing::Writing;
 use paxos::{NodeId, QuorumSystem, Record, Slot, Token, Value};
@@ -79,6 +80,10 @@ pub struct Host {
     pub(crate) disk_full: bool,
     pub(crate) cutting: usize,
     pub(crate) memory: Memory,
+    /// Clients' requests that wait at each replica.
+    pub(crate) waiting: Tally,
+    /// Those that came since the last turn.
+    pub(crate) arrived: usize,
     /// Replicas with enough log for a checkpoint.
     pub(crate) uncut: BTreeSet<ShardId>,
     /// Where the round of checkpoints goes on.
@@ -153,6 +158,8 @@ impl Host {
             disk_full: false,
             cutting: 0,
             memory: Memory::new(config.memory_bytes),
+            waiting: Tally::default(),
+            arrived: 0,
             uncut: BTreeSet::new(),
             next_cut: ShardId(0),
             released: BTreeMap::new(),

@@ -30,6 +30,7 @@
 //! | `leadership` | what the fabric's news mean for the shards |
 //! | `routing` | who is to answer: a client, another shard |
 //! | `writing` | a write under way, and what waits for it |
+//! | `tally` | a figure of each replica, and their sum |
 //! | [`turn`] | what a turn wants done |
 //! | `survey` | what a node looks like from outside |
 //! | [`host`] | the node: what comes in |
@@ -52,6 +53,7 @@ mod snapshots;
 mod stepping;
 pub mod support;
 mod survey;
+mod tally;
 pub mod turn;
 mod writing;
 

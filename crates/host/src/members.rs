@@ -47,19 +47,24 @@ impl Host {
         if configuration != here.number || is_history(message) {
             return true;
         }
-        let is_genuine = match here.incarnations.get(&from) {
-            Some(named) => *named == incarnation,
-            None => self.config.met.get(&from) == Some(&incarnation),
-        };
-        is_genuine && self.takes_part(shard)
+        self.is_genuine(here, from, incarnation) && self.takes_part(shard)
+    }
+
+    /// Whether `member` may speak for itself in this configuration, in this life of its disk.
+    fn is_genuine(&self, configuration: &Configuration, member: NodeId, life: Incarnation) -> bool {
+        configuration.incarnations.get(&member).or_else(|| self.config.met.get(&member)) == Some(&life)
     }
 
     /// The members of `shard` that are heard in a life of their disk that may not speak for it.
     pub(crate) fn unheeded(&self, shard: ShardId) -> Vec<NodeId> {
         let Some(replica) = self.shards.get(&shard) else { return Vec::new() };
-        let others = replica.paxos().configuration().members().filter(|&member| member != self.config.me);
+        let configuration = replica.paxos().configuration();
+        let others = configuration.members().filter(|&member| member != self.config.me);
         let heard = others.filter_map(|member| Some((member, self.fabric.incarnation(member)?)));
-        heard.filter(|&(member, life)| !self.is_genuine(shard, member, life)).map(|(member, _)| member).collect()
+        heard
+            .filter(|&(member, life)| !self.is_genuine(configuration, member, life))
+            .map(|(member, _)| member)
+            .collect()
     }
 
     /// `node` speaks, in this life of its disk. The first that is met is remembered, and counts once that is durable.
@@ -287,6 +292,9 @@ impl Host {
         self.elections.found(shard);
         self.leads.remove(&shard);
         self.leases.drop(shard);
+        self.watched.set(shard, None);
+        self.waiting.note(shard, 0);
+        self.memory.forget(shard);
         for set in [&mut self.busy, &mut self.unflushed, &mut self.stalled, &mut self.uncut, &mut self.awaiting] {
             set.remove(&shard);
         }

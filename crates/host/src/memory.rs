@@ -2,8 +2,9 @@
 //! from the store when somebody needs it.
 
 use crate::host::Host;
+use crate::tally::Tally;
 use placement::ShardId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Replicas that are asked to drop something in one turn.
 const ASKED_AT_ONCE: usize = 8;
@@ -12,8 +13,7 @@ const ASKED_AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Memory {
     budget: usize,
-    bytes: BTreeMap<ShardId, usize>,
-    total: usize,
+    bytes: Tally,
     /// Who is asked next.
     next: ShardId,
     /// Who is to drop something in this turn.
@@ -25,18 +25,18 @@ pub(crate) struct Memory {
 impl Memory {
     /// Nothing yet, and at most `budget` bytes.
     pub fn new(budget: usize) -> Self {
-        Self { budget, bytes: BTreeMap::new(), total: 0, next: ShardId(0), asked: BTreeSet::new(), evicted: 0 }
+        Self { budget, bytes: Tally::default(), next: ShardId(0), asked: BTreeSet::new(), evicted: 0 }
     }
 
-    /// The chunks of `shard` weigh so much.
-    pub fn note(&mut self, shard: ShardId, bytes: usize) {
-        let before = if bytes == 0 { self.bytes.remove(&shard) } else { self.bytes.insert(shard, bytes) };
-        self.total = self.total - before.unwrap_or(0) + bytes;
+    /// `shard` is here no more.
+    pub fn forget(&mut self, shard: ShardId) {
+        self.bytes.note(shard, 0);
+        self.asked.remove(&shard);
     }
 
     /// What all weigh.
     pub fn total(&self) -> usize {
-        self.total
+        self.bytes.total()
     }
 
     /// Chunks that have left.
@@ -45,13 +45,12 @@ impl Memory {
     }
 
     fn excess(&self) -> usize {
-        self.total.saturating_sub(self.budget)
+        self.bytes.total().saturating_sub(self.budget)
     }
 
     /// The next replica in turn that has anything in memory.
     fn next(&mut self) -> Option<ShardId> {
-        let next = self.bytes.range(self.next..).next().or_else(|| self.bytes.first_key_value());
-        let shard = next.map(|(&shard, _)| shard)?;
+        let shard = self.bytes.next_from(self.next)?;
         self.next = ShardId(shard.0.wrapping_add(1));
         Some(shard)
     }
@@ -66,12 +65,8 @@ impl Host {
         }
         for _ in 0..ASKED_AT_ONCE.min(self.memory.bytes.len()) {
             let Some(shard) = self.memory.next() else { return };
-            if self.shards.contains_key(&shard) {
-                self.memory.asked.insert(shard);
-                self.touched.insert(shard);
-            } else {
-                self.memory.note(shard, 0);
-            }
+            self.memory.asked.insert(shard);
+            self.touched.insert(shard);
         }
     }
 
@@ -88,7 +83,7 @@ impl Host {
                 self.uncut.insert(shard);
             }
         }
-        self.memory.note(shard, replica.chunk_bytes());
+        self.memory.bytes.note(shard, replica.chunk_bytes());
     }
 }
 
@@ -97,13 +92,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_total_is_the_sum_of_the_last_notes_and_all_have_their_turn() {
+    fn all_that_have_anything_have_their_turn() {
         let mut memory = Memory::new(100);
-        for (shard, bytes) in [(1, 40), (5, 30), (9, 50), (5, 60), (9, 0)] {
-            memory.note(ShardId(shard), bytes);
+        for (shard, bytes) in [(1, 40), (5, 60), (7, 5)] {
+            memory.bytes.note(ShardId(shard), bytes);
         }
-        assert_eq!((memory.total(), memory.excess()), (100, 0));
-        memory.note(ShardId(7), 5);
         assert_eq!(memory.excess(), 5);
         let turns: Vec<u32> = std::iter::from_fn(|| memory.next()).take(4).map(|shard| shard.0).collect();
         assert_eq!(turns, [1, 5, 7, 1]);

@@ -10,10 +10,23 @@ use wire::{Answer, AnswerBody, Change, Level, NodeReport, Refusal, ReplicaReport
 use world::Bucket;
 use world::land::Payment;
 
+/// Clients' requests that wait, at all replicas together; beyond that the answer is `Overloaded`. A replica has its own bounds,
+/// but there may be thousands of them.
+const WAITING: usize = 262_144;
+/// What an overloaded node asks for.
+const RETRY_AFTER_MS: u64 = 100;
+
 impl Host {
     /// A client's request.
     pub fn handle_request(&mut self, now: Now, conn: ConnId, request: &Request) {
         let origin = Origin { conn, id: request.id };
+        if matches!(request.body, RequestBody::Command { .. } | RequestBody::Read { .. }) {
+            if self.waiting.total() + self.arrived >= WAITING {
+                let refusal = Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS };
+                return self.answer(origin, AnswerBody::Refused(refusal));
+            }
+            self.arrived += 1;
+        }
         match &request.body {
             &RequestBody::Command { shard, envelope } => {
                 if let Some(refusal) = self.cannot_decide(now, shard) {

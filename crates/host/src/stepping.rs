@@ -29,6 +29,7 @@ enum Errand {
 impl Host {
     /// Steps every touched replica and hands over what the turn wants done.
     pub fn finish_turn(&mut self, now: Now) -> Turn {
+        self.arrived = 0;
         self.choose_whom_to_cool();
         // A payment to a shard of this same node touches that shard: again, until nothing is left.
         while !self.touched.is_empty() {
@@ -148,6 +149,7 @@ impl Host {
             self.awaiting.remove(&shard);
         }
         self.watched.set(shard, replica.next_watch());
+        self.waiting.note(shard, replica.waiting());
         let leader = replica.paxos().leader().map(|ballot| ballot.node);
         let unsettled = replica.is_handing_over() || !self.unpledged(now.mono, shard).is_empty();
         let Some(replica) = self.shards.get_mut(&shard) else { return };

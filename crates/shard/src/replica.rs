@@ -370,6 +370,11 @@ impl Replica {
         self.queue.len()
     }
 
+    /// How many of clients' requests wait for anything before they are proposed or read.
+    pub fn waiting(&self) -> usize {
+        self.queue.len() + self.reads.len() + self.watching.len()
+    }
+
     /// How many watchers wait for a change.
     pub fn watchers(&self) -> usize {
         self.watching.len()

@@ -349,6 +349,10 @@ pub struct NodeFigures {
     pub reads: u64,
     /// Requests refused.
     pub refusals: u64,
+    /// Frames sent to the other nodes.
+    pub peer_frames: u64,
+    /// Bytes of checkpoints that have come from other nodes.
+    pub snapshot_bytes: u64,
     /// Connections of clients.
     pub clients: u64,
     /// Commands that wait for a batch.

@@ -29,10 +29,9 @@ Ice Age Farmland: set up, run, test.
   cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners
   cargo xtask sim --seeds N [--from S] [--trace]
                                     play N clusters under faults; ends with the line `digest ...`
-  cargo xtask bench claims [--json] [ARGS]
-                                    durable claims per second on this machine, beside what disk and network can do
-  cargo xtask bench slow-disk [--json] [ARGS]
-                                    p99 of claims while one disk of three is slow, beside the same without
+  cargo xtask bench WHAT [--json] [ARGS]
+                                    measured on this machine: claims, reads, failover, slow-disk, rebuild, restart,
+                                    soak, idle; `bench WHAT --help` says what each does and how long
 
 New here? `cargo xtask up` in one terminal, then do what it says in another.
 README.md has a tour of five minutes, ARCHITECTURE.md the map of the code.

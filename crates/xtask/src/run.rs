@@ -22,7 +22,7 @@ pub fn sim(arguments: &[String]) -> Result<(), Failure> {
     become_program(&["sim"], "sim", None, arguments)
 }
 
-/// `bench claims|slow-disk [--json] ...`
+/// `bench WHAT [--json] ...`, and `soak`, which is one too.
 pub fn bench(arguments: &[String]) -> Result<(), Failure> {
     let Some((what, rest)) = arguments.split_first() else {
         return Err(Failure::Usage("bench what? `cargo xtask bench claims`".to_owned()));
@@ -30,7 +30,13 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
     let verb = match what.as_str() {
         "claims" => "bench-claims",
         "slow-disk" => "bench-slow-disk",
-        other => return Err(Failure::Usage(format!("there is no benchmark '{other}', only 'claims' and 'slow-disk'"))),
+        "reads" => "bench-reads",
+        "failover" => "bench-failover",
+        "restart" => "bench-restart",
+        "rebuild" => "bench-rebuild",
+        "soak" => "soak",
+        "idle" => "idle",
+        other => return Err(Failure::Usage(format!("there is no benchmark '{other}'"))),
     };
     setup::programs()?;
     become_program(&["icefarm", "icefarm-load"], "icefarm-load", verb, rest)

@@ -80,6 +80,7 @@ pub struct Telemetry {
     checkpoints: Counter,
     chunk_loads: Counter,
     log_reads: Counter,
+    snapshot_bytes: Counter,
     peers: BTreeMap<NodeId, Peer>,
     node: NodeGauges,
     cpu: Gauge,
@@ -145,6 +146,7 @@ impl Telemetry {
                 checkpoints: counter!("icefarm_checkpoints_total"),
                 chunk_loads: counter!("icefarm_chunk_loads_total"),
                 log_reads: counter!("icefarm_catchup_reads_total"),
+                snapshot_bytes: counter!("icefarm_snapshot_received_bytes_total"),
                 peers: peers.collect(),
                 node: NodeGauges::new(),
                 cpu: gauge!("process_cpu_seconds_total"),
@@ -162,6 +164,10 @@ impl Telemetry {
             self.batch_items.record(float(*items as u64));
         }
         self.log_reads.increment(turn.log_reads.len() as u64);
+        let bytes = turn.stagings.iter().flat_map(|staging| &staging.pages).map(|(key, page)| key.len() + page.len());
+        let bytes = bytes.sum::<usize>() as u64;
+        self.figures.snapshot_bytes += bytes;
+        self.snapshot_bytes.increment(bytes);
     }
 
     /// An answer leaves.
@@ -201,6 +207,7 @@ impl Telemetry {
 
     /// A frame went to a peer.
     pub fn frame_sent(&mut self, to: NodeId, bytes: usize) {
+        self.figures.peer_frames += 1;
         if let Some(peer) = self.peers.get(&to) {
             peer.frames_sent.increment(1);
             peer.bytes_sent.increment(bytes as u64);

@@ -60,6 +60,7 @@ pub fn describe() {
     describe_counter!("icefarm_checkpoints_total", "Checkpoints of shards written");
     describe_counter!("icefarm_chunk_loads_total", "Chunks read back from the store");
     describe_counter!("icefarm_catchup_reads_total", "Parts of the log read for peers that lag behind");
+    describe_counter!("icefarm_snapshot_received_bytes_total", Unit::Bytes, "Checkpoints that came from other nodes");
     describe_counter!("icefarm_peer_frames_sent_total", "Frames handed to the transport");
     describe_counter!("icefarm_peer_frames_received_total", "Frames received");
     describe_counter!("icefarm_peer_sent_bytes_total", Unit::Bytes, "Bytes of these frames");
