@@ -61,9 +61,8 @@ fn a_leader_whose_disk_fills_up_gives_way_and_comes_back_when_there_is_space() {
     let filled = Instant::now();
     wait_full(&cluster, N2);
     println!("n2 says that its disk is full {:?} after it was, {} claims answered", filled.elapsed(), storm.answered());
-    let full = Instant::now();
     let after = storm.end(PLAN);
-    let (shard, pause) = after.longest_pause(full, &led, |receipt| receipt.node != N2);
+    let (shard, pause) = after.longest_pause(filled, &led, |receipt| receipt.node != N2);
     println!("what n2 led was served by others {pause:?} later (shard {} was last)", shard.0);
     assert!(pause < MOMENT, "the others took over only after {pause:?}");
     let leads = operator.shards().shards.iter().filter(|shard| shard.leader == Some(N2)).count();

@@ -38,7 +38,8 @@ impl Ready {
         if let Some((shards, by)) = host.disowned() {
             let detail = format!(
                 "{by} has met this node with another disk: in {shards} shards its votes count for nothing until it is removed \
-                 from each and added again (icefarm admin replica remove|add|promote SHARD NODE)"
+                 from each and added again (icefarm admin repair {})",
+                data.identity().node
             );
             missing.push(Missing { what: "incarnation", detail });
         }
