@@ -30,6 +30,20 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file could not be written.
+    Write {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of ours is not what it should be.
+    Malformed {
+        /// Which.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Cargo said something we do not understand.
     Cargo(String),
     /// A step of `cargo xtask test`.
@@ -41,6 +55,13 @@ pub enum Failure {
     },
     /// House rules broken; they have been listed.
     Untidy(usize),
+    /// Mistakes that no test notices, and entries in the list of accepted ones that nobody needs; they have been listed.
+    Mutants {
+        /// Survivors that are not on the list.
+        survivors: usize,
+        /// Entries without a survivor.
+        idle: usize,
+    },
 }
 
 impl Failure {
@@ -61,12 +82,20 @@ impl fmt::Display for Failure {
             Self::Ended { command, status } => write!(f, "`{command}` failed ({status})"),
             Self::Missing(what) => f.write_str(what),
             Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
+            Self::Malformed { path, problem } => write!(f, "{path}: {problem}"),
             Self::Cargo(problem) => write!(f, "cargo metadata: {problem}"),
             Self::Step { name, cause } => {
                 write!(f, "step {name} failed: {cause}\nxtask: to run just this step again: cargo xtask test {name}")
             }
             Self::Untidy(1) => f.write_str("1 house rule is broken, see above"),
             Self::Untidy(count) => write!(f, "{count} house rules are broken, see above"),
+            Self::Mutants { survivors, idle } => write!(
+                f,
+                "{survivors} mutants survived and {idle} accepted ones did not, see above: kill them by a test or simpler \
+                 code, or accept the equivalent in {} with a reason",
+                crate::mutants::LIST
+            ),
         }
     }
 }

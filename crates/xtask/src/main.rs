@@ -8,9 +8,11 @@
 //! | [`run`] | build a program of ours and become it: `up`, `sim`, `bench` |
 //! | [`check`] | everything CI runs, step by step |
 //! | [`tidy`] | the house rules, as a program |
+//! | [`mutants`] | mistakes made on purpose, one by one, to see which the tests would miss |
 
 mod check;
 mod failure;
+mod mutants;
 mod run;
 mod setup;
 mod tidy;
@@ -32,6 +34,11 @@ Ice Age Farmland: set up, run, test.
   cargo xtask bench WHAT [--json] [ARGS]
                                     measured on this machine: claims, reads, failover, slow-disk, rebuild, restart,
                                     soak, idle; `bench WHAT --help` says what each does and how long
+  cargo xtask mutants [PACKAGE ...]
+                                    mistakes made in paxos, shard and host one by one, to see which no test notices;
+                                    interrupted, the next run goes on. CARGO_MUTANTS_JOBS says how many at once (2)
+  cargo xtask mutants --in-diff [REV]
+                                    only in lines that differ from REV (HEAD: what is not committed)
 
 New here? `cargo xtask up` in one terminal, then do what it says in another.
 README.md has a tour of five minutes, ARCHITECTURE.md the map of the code.
@@ -61,7 +68,7 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
             print!("{HELP}");
             Ok(())
         }
-        "test" | "tidy" if asks_for_help => {
+        "test" | "tidy" | "mutants" if asks_for_help => {
             print!("{HELP}");
             Ok(())
         }
@@ -69,6 +76,7 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
         "sim" => run::sim(rest),
         "bench" => run::bench(rest),
         "test" => check::run(rest),
+        "mutants" => mutants::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),
         "tidy" => Err(Failure::Usage(format!("tidy takes no arguments, but was given '{}'", rest.join(" ")))),
         unknown => Err(Failure::Usage(format!("there is no command '{unknown}'"))),

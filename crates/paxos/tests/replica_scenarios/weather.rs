@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Steps of bad weather per seed. (Long storms find more than many: most mistakes need a log and a history.)
 const STEPS: u64 = 4_000;
-/// Seeds that must find nothing.
+/// Seeds that must find nothing. (Built with `STORM_SEEDS` set in the environment, so many.)
 const SEEDS: u64 = 4_000;
 
 /// What a seed came to; a panic of a replica's own assertions is a finding like any other.
@@ -48,13 +48,14 @@ fn run_all(seeds: std::ops::Range<u64>) -> Seen {
 
 #[test]
 fn three_to_five_replicas_agree_in_all_weathers_and_then_come_to_one_log() {
-    let seen = run_all(0..SEEDS);
+    let seeds = option_env!("STORM_SEEDS").map_or(SEEDS, |wanted| wanted.parse().expect("a number of seeds"));
+    let seen = run_all(0..seeds);
     println!("{seen:?}");
-    assert!(seen.steps == SEEDS * STEPS, "too few steps: {seen:?}");
+    assert!(seen.steps == seeds * STEPS, "too few steps: {seen:?}");
     let rates = [seen.chosen, seen.offices, seen.crashes, seen.learns, seen.log_reads, seen.reads, seen.gaps];
     let changes = [seen.stops, seen.transfers, seen.snapshots];
-    assert!(changes.iter().all(|&count| count > 300), "hardly anything changed: {seen:?}");
-    assert!(rates.iter().all(|&count| count > 1_000), "something hardly ever happened: {seen:?}");
+    assert!(changes.iter().all(|&count| count > seeds / 16), "hardly anything changed: {seen:?}");
+    assert!(rates.iter().all(|&count| count > seeds / 4), "something hardly ever happened: {seen:?}");
 }
 
 macro_rules! found_out {

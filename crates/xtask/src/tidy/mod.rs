@@ -12,7 +12,7 @@ mod layers;
 mod manners;
 mod purity;
 mod source;
-mod tree;
+pub mod tree;
 
 use crate::Failure;
 use std::fmt;
