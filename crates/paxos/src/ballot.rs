@@ -127,3 +127,38 @@ impl fmt::Debug for Slot {
         write!(f, "#{}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_read_as_they_are_shown_and_nobody_is_no_node() {
+        assert_eq!("n1".parse(), Ok(NodeId(1)));
+        assert_eq!(NodeId(42).to_string().parse(), Ok(NodeId(42)));
+        assert_eq!(format!("{:>4}|{:<4}|", NodeId(7), NodeId(8)), "  n7|n8  |", "tables line them up");
+        for text in ["n0", "1", "n", "n-1", "N1", "n1 "] {
+            let error = NodeId::from_str(text).unwrap_err();
+            assert_eq!(error, NotANode(text.to_owned()));
+            assert_eq!(error.to_string(), format!("'{text}' is not a node: nodes are called n1, n2, ..."));
+        }
+    }
+
+    #[test]
+    fn next_ballot_of_a_node_is_the_lowest_above_in_its_configuration() {
+        let node = NodeId(2);
+        let first = Ballot::ZERO.next_in(0, node);
+        assert_eq!((first, first.configuration()), (Ballot { round: 1, node }, 0));
+        assert_eq!(first.next_for(NodeId(1)), Ballot { round: 2, node: NodeId(1) });
+        let later = first.next_in(3, node);
+        assert_eq!((later.configuration(), later.to_string()), (3, "3:1.n2".to_owned()), "rounds count anew");
+        assert_eq!(later.next_in(3, node).to_string(), "3:2.n2");
+        assert_eq!(first.next_in(0, node).to_string(), "2.n2");
+    }
+
+    #[test]
+    fn slots_begin_at_one_and_stop_at_zero() {
+        assert_eq!((Slot::ZERO.next(), Slot(1).prev(), Slot::ZERO.prev()), (Slot(1), Slot::ZERO, Slot::ZERO));
+        assert_eq!(format!("{:>3}", Slot(7)), "  7");
+    }
+}

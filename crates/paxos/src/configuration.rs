@@ -75,3 +75,38 @@ impl Configuration {
         self.quorum.voters().iter().copied().chain(self.standbys.iter().copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn four_of_five() -> Configuration {
+        let quorum = QuorumSystem::majority([NodeId(1), NodeId(2), NodeId(3)]).expect("majorities always meet");
+        let incarnations = BTreeMap::from([(NodeId(4), Incarnation(0xabc))]);
+        Configuration { number: 7, standbys: BTreeSet::from([NodeId(4)]), incarnations, ..Configuration::first(quorum) }
+    }
+
+    #[test]
+    fn log_gives_back_the_configuration_that_it_was_given() {
+        let configuration = four_of_five();
+        assert_eq!(Configuration::decode(&configuration.encode()), Some(configuration.clone()));
+        let bytes = configuration.encode();
+        assert_eq!(Configuration::decode(&bytes[..bytes.len() - 1]), None, "cut short");
+    }
+
+    #[test]
+    fn voters_and_standbys_take_part_and_nobody_else() {
+        let configuration = four_of_five();
+        assert_eq!(configuration.members().collect::<Vec<_>>(), [NodeId(1), NodeId(2), NodeId(3), NodeId(4)]);
+        let taking_part = (0..=5).map(NodeId).filter(|&node| configuration.contains(node));
+        assert_eq!(taking_part.collect::<Vec<_>>(), [NodeId(1), NodeId(2), NodeId(3), NodeId(4)]);
+    }
+
+    #[test]
+    fn incarnations_are_read_as_they_are_shown() {
+        let shown = Incarnation(0xabc).to_string();
+        assert_eq!(shown, "0000000000000abc");
+        assert_eq!(shown.parse(), Ok(Incarnation(0xabc)));
+        assert!("mammoth".parse::<Incarnation>().is_err());
+    }
+}

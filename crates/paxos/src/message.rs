@@ -32,12 +32,12 @@ pub enum Value {
 }
 
 impl Value {
-    /// How many bytes it carries, about.
+    /// How many bytes it carries.
     pub fn len(&self) -> usize {
         match self {
             Self::Noop => 0,
             Self::Command(bytes) => bytes.len(),
-            Self::Stop(configuration) => 16 * (configuration.members().count() + 1),
+            Self::Stop(configuration) => configuration.encode().len(),
         }
     }
 
@@ -185,4 +185,24 @@ pub enum Message {
         /// The question answered.
         round: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NodeId, QuorumSystem};
+
+    #[test]
+    fn values_are_as_long_as_what_they_carry() {
+        let next = Configuration::first(QuorumSystem::majority([NodeId(1)]).expect("one voter"));
+        let lengths = [
+            (Value::Noop, 0),
+            (Value::Command(Bytes::new()), 0),
+            (Value::Command(Bytes::from_static(b"claim")), 5),
+            (Value::Stop(Box::new(next.clone())), next.encode().len()),
+        ];
+        for (value, length) in lengths {
+            assert_eq!((value.len(), value.is_empty()), (length, length == 0), "{value:?}");
+        }
+    }
 }

@@ -97,3 +97,110 @@ impl Tail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NodeId, QuorumSystem};
+    use bytes::Bytes;
+
+    /// A command that costs so many bytes, all in all.
+    fn costing(bytes: usize) -> Value {
+        Value::Command(Bytes::from(vec![0; bytes - 64]))
+    }
+
+    fn accepted_in(configuration: u64, value: Value) -> Entry {
+        Entry { ballot: Ballot::ZERO.next_in(configuration, NodeId(1)), value }
+    }
+
+    fn tail(values: impl IntoIterator<Item = Value>) -> Tail {
+        let mut tail = Tail::default();
+        (1..).map(Slot).zip(values).for_each(|(slot, value)| tail.insert(slot, accepted_in(0, value)));
+        tail
+    }
+
+    fn slots(tail: &Tail) -> Vec<u64> {
+        assert_eq!(
+            tail.bytes,
+            tail.entries.values().map(|entry| entry.value.len() + 64).sum::<usize>(),
+            "counted wrong"
+        );
+        tail.after(Slot::ZERO).map(|(slot, _)| slot.0).collect()
+    }
+
+    #[test]
+    fn what_every_voter_keeps_leaves_and_the_rest_when_it_is_over_the_budget_oldest_first() {
+        let mut tail = tail([costing(65_536), costing(65_536)]);
+        tail.forget(Slot(2), Slot::ZERO);
+        assert_eq!(slots(&tail), [1, 2], "128 KiB to the byte");
+        tail.insert(Slot(3), accepted_in(0, Value::Noop));
+        tail.forget(Slot::ZERO, Slot::ZERO);
+        assert_eq!(slots(&tail), [1, 2, 3], "not delivered yet");
+        tail.forget(Slot(1), Slot::ZERO);
+        assert_eq!(slots(&tail), [2, 3]);
+        tail.forget(Slot(2), Slot::ZERO);
+        assert_eq!(slots(&tail), [2, 3], "within the budget");
+        tail.forget(Slot(2), Slot(2));
+        assert_eq!(slots(&tail), [3]);
+        tail.forget(Slot(2), Slot(3));
+        assert_eq!(slots(&tail), [3], "kept by all, and still to be delivered");
+    }
+
+    #[test]
+    fn no_ops_cost_memory_too() {
+        let mut tail = tail(std::iter::repeat_n(Value::Noop, 3_000));
+        tail.forget(Slot(3_000), Slot::ZERO);
+        assert_eq!(slots(&tail).len(), 128 * 1024 / 64);
+    }
+
+    #[test]
+    fn value_in_the_place_of_another_is_counted_once() {
+        let mut tail = tail([costing(1_000)]);
+        tail.insert(Slot(1), accepted_in(1, costing(100)));
+        assert_eq!(slots(&tail), [1]);
+        assert_eq!(tail.get(Slot(1)), Some(&accepted_in(1, costing(100))));
+    }
+
+    #[test]
+    fn run_is_without_gaps_and_of_bearable_size_but_never_empty() {
+        let mut tail = tail([costing(100), costing(100), costing(100)]);
+        tail.insert(Slot(5), accepted_in(0, Value::Noop));
+        let run = |from, to, max_bytes| tail.run(Slot(from), Slot(to), max_bytes).map(|values| values.len());
+        assert_eq!(
+            [run(1, 3, 300), run(1, 3, 299), run(1, 3, 200), run(1, 3, 1)],
+            [Some(3), Some(2), Some(2), Some(1)]
+        );
+        assert_eq!([run(2, 2, 300), run(2, 9, 300), run(5, 9, 300)], [Some(1), Some(2), Some(1)]);
+        assert_eq!([run(4, 9, 300), run(6, 9, 300)], [None, None], "not in memory");
+    }
+
+    #[test]
+    fn snapshot_takes_the_place_of_everything_it_holds() {
+        let mut tail = tail([costing(100), Value::Noop, costing(300)]);
+        tail.cut(Slot(2));
+        assert_eq!(slots(&tail), [3]);
+        tail.cut(Slot(9));
+        assert_eq!(slots(&tail), []);
+    }
+
+    #[test]
+    fn what_was_accepted_behind_a_stop_is_forgotten_unless_it_is_chosen() {
+        let mut tail = tail([costing(100), costing(200), costing(300)]);
+        tail.insert(Slot(4), accepted_in(1, costing(400)));
+        tail.forget_earlier(1, Slot(2));
+        assert_eq!(slots(&tail), [1, 2, 4]);
+    }
+
+    #[test]
+    fn stop_is_found_between_two_slots_and_whether_it_was_learned() {
+        let next = Configuration::first(QuorumSystem::majority([NodeId(1)]).expect("one voter"));
+        let stop = || Value::Stop(Box::new(next.clone()));
+        let mut tail = tail([Value::Noop, stop(), costing(100)]);
+        let found = |tail: &Tail, after, through| {
+            tail.stop_between(Slot(after), Slot(through)).map(|(slot, learned, _)| (slot.0, learned))
+        };
+        assert_eq!([found(&tail, 0, 1), found(&tail, 1, 2), found(&tail, 2, 3)], [None, Some((2, false)), None]);
+        tail.insert(Slot(2), Entry { ballot: Ballot::ZERO, value: stop() });
+        assert_eq!(found(&tail, 0, 3), Some((2, true)));
+    }
+}

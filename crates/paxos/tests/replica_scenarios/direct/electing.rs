@@ -102,6 +102,19 @@ fn prepare_below_the_promise_is_refused() {
 }
 
 #[test]
+fn prepare_that_comes_again_is_answered_again_and_at_once() {
+    let mut replica = fresh(N1);
+    let prepare = || Message::Prepare { ballot: ballot(2, N3), chosen: Slot::ZERO, released: None };
+    tell(&mut replica, N3, prepare());
+    replica.handle_persisted(Token(1));
+    effects(&mut replica);
+    tell(&mut replica, N3, prepare());
+    let promise = Message::Promise { ballot: ballot(2, N3), chosen: Slot::ZERO, first: Slot(1), accepted: vec![] };
+    let again = Effect::Send { to: N3, configuration: 0, message: promise, after: None };
+    assert_eq!(effects(&mut replica), [again], "the first answer may be lost, and what it says is durable");
+}
+
+#[test]
 fn answers_to_an_older_canvass_do_not_count_for_the_next() {
     let mut replica = fresh(N1);
     replica.campaign(&mut paxos::liveness::nobody);

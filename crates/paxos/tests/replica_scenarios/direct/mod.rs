@@ -5,7 +5,9 @@ use paxos::{Ballot, Configuration, Effect, Message, NodeId, QuorumSystem, Recove
 
 mod electing;
 mod following;
+mod joining;
 mod leading;
+mod protecting;
 
 const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
