@@ -142,7 +142,7 @@ impl Replica {
             .collect()
     }
 
-    /// Asks `from` for what is chosen up to `target`, unless somebody was asked already.
+    /// Asks `from` for what is chosen up to `target`, unless it is here, or somebody was asked already.
     pub(super) fn fetch(&mut self, from: NodeId, target: Slot) {
         if let Some(catchup) = self.catchup.as_mut().filter(|catchup| target > self.chosen && target <= catchup.target)
         {
@@ -217,9 +217,7 @@ impl Replica {
             self.advance_chosen(chosen.min(following.through));
         }
         self.advance_kept(kept);
-        if chosen > self.chosen {
-            self.fetch(from, chosen);
-        }
+        self.fetch(from, chosen);
     }
 
     /// Tells the leader how far this voter is, once that is durable.

@@ -151,11 +151,11 @@ impl Replica {
     pub(super) fn on_refuse(&mut self, ballot: Ballot, promised: Ballot) {
         self.highest = self.highest.max(promised);
         match &self.role {
-            Role::Candidate(candidacy) if candidacy.ballot == ballot && promised > ballot => {
+            Role::Candidate(candidacy) if candidacy.ballot == ballot => {
                 self.role = Role::Follower;
                 self.following = None;
             }
-            Role::Leader(office) if office.ballot == ballot && promised > ballot => self.stand_again(),
+            Role::Leader(office) if office.ballot == ballot => self.stand_again(),
             _ => {}
         }
     }
@@ -266,7 +266,7 @@ impl Replica {
         let mut best: BTreeMap<Slot, Accepted> = BTreeMap::new();
         let own = self.accepted_after(self.chosen);
         let reported = candidacy.promises.values().flat_map(|promise| promise.accepted.iter().cloned());
-        for accepted in own.into_iter().chain(reported).filter(|accepted| accepted.slot > self.chosen) {
+        for accepted in own.into_iter().chain(reported) {
             let slot = accepted.slot;
             match best.get(&slot) {
                 Some(held) if held.ballot >= accepted.ballot => {

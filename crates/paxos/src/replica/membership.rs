@@ -159,10 +159,8 @@ impl Replica {
         if first <= self.chosen.next() {
             return;
         }
-        if self.has_joined() && !self.is_member() {
-            // So long ago that nobody remembers.
-            self.beyond_stop = true;
-        }
+        // Nobody trims what it has not chosen.
+        self.beyond_stop = true;
         if !self.has_joined() || self.catchup.is_some_and(|catchup| catchup.from == from) {
             self.effects.push_back(Effect::WantSnapshot { from });
         }
@@ -174,7 +172,7 @@ impl Replica {
         let led = self.is_leader();
         if led {
             // So that the others change over before they are asked to promise.
-            self.tell(|peer, chosen| peer.told < chosen, &|_| true);
+            self.tell(|_, _| true, &|_| true);
         }
         self.configuration = next;
         self.tail.forget_earlier(self.configuration.number, self.chosen);

@@ -160,7 +160,7 @@ pub struct Replica {
     kept: Slot,
     /// A restart would find everything up to here known chosen.
     safe: Slot,
-    /// Records on their way to the disk that will move `safe`.
+    /// Records on their way to the disk, each with how far a restart would then know chosen.
     saving: VecDeque<(Token, Slot)>,
     /// Peers cannot be served anything before this slot, not even from the disk.
     first: Slot,
@@ -402,9 +402,7 @@ impl Replica {
             Record::Accept { chosen, .. } => *chosen,
             Record::Learn { slot, .. } => *slot,
         };
-        if chosen > self.saving.back().map_or(self.safe, |&(_, safe)| safe) {
-            self.saving.push_back((token, chosen));
-        }
+        self.saving.push_back((token, chosen));
         self.effects.push_back(Effect::Persist { record, token });
         token
     }

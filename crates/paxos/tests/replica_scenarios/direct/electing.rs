@@ -1,6 +1,6 @@
 //! Elections: who may stand, who is heard, and what a new leader proposes.
 
-use super::{N1, N2, N3, accept, ballot, candidate, command, effects, fresh, promise_of_nothing, sent, tell};
+use super::{N1, N2, N3, accept, ballot, candidate, command, effects, fresh, leader, promise_of_nothing, sent, tell};
 use paxos::{
     Accepted, Ballot, Effect, Message, NodeId, QuorumSystem, Recovered, Replica, Slot, Token, Value, replica::NotLeader,
 };
@@ -28,6 +28,9 @@ fn strangers_are_not_listened_to_and_do_not_campaign() {
     stranger.campaign(&mut paxos::liveness::nobody);
     assert!(!stranger.is_campaigning());
     assert_eq!(effects(&mut replica), effects(&mut stranger));
+    let mut leader = leader();
+    tell(&mut leader, NodeId(9), Message::Canvass { ballot: ballot(5, NodeId(9)) });
+    assert_eq!(effects(&mut leader), [], "nor are they told who leads");
 }
 
 #[test]
@@ -143,6 +146,49 @@ fn late_refusal_of_an_older_ballot_stops_nobody() {
     assert!(replica.is_campaigning());
     tell(&mut replica, N2, promise_of_nothing());
     assert!(replica.is_leader());
+}
+
+#[test]
+fn late_refusal_of_an_older_ballot_moves_no_leader() {
+    let mut replica = leader();
+    tell(&mut replica, N3, Message::Refuse { ballot: Ballot::ZERO, promised: ballot(5, N3) });
+    assert!(replica.is_leader());
+    assert_eq!(effects(&mut replica), []);
+}
+
+#[test]
+fn canvass_that_was_declined_is_repeated_four_times_and_one_that_was_lost_for_ever() {
+    let canvass = |declined: bool| {
+        let mut replica = fresh(N1);
+        replica.campaign(&mut paxos::liveness::nobody);
+        if declined {
+            let (own, promised, leader) = (ballot(1, N1), Ballot::ZERO, Some(ballot(1, N2)));
+            tell(&mut replica, N2, Message::Canvassed { ballot: own, promised, leader });
+        }
+        effects(&mut replica);
+        let repeated = (0..9).take_while(|_| {
+            replica.handle_retry(&|node| node == N3);
+            sent(&effects(&mut replica)) == [(N3, &Message::Canvass { ballot: ballot(1, N1) })]
+        });
+        (repeated.count(), replica.is_campaigning())
+    };
+    assert_eq!((canvass(true), canvass(false)), ((4, false), (9, true)));
+}
+
+#[test]
+fn prepare_is_repeated_to_the_living_that_have_not_promised() {
+    let quorum = QuorumSystem::majority((1..=5).map(NodeId)).expect("majorities always meet");
+    let mut replica = Replica::new(N1, paxos::Configuration::first(quorum), Recovered::fresh());
+    replica.campaign(&mut paxos::liveness::nobody);
+    for node in [N2, N3] {
+        tell(&mut replica, node, Message::Canvassed { ballot: ballot(1, N1), promised: Ballot::ZERO, leader: None });
+    }
+    replica.handle_persisted(Token(1));
+    tell(&mut replica, N2, promise_of_nothing());
+    effects(&mut replica);
+    replica.handle_retry(&|node| node != N3);
+    let prepare = Message::Prepare { ballot: ballot(1, N1), chosen: Slot::ZERO, released: None };
+    assert_eq!(sent(&effects(&mut replica)), [(NodeId(4), &prepare), (NodeId(5), &prepare)]);
 }
 
 #[test]

@@ -211,6 +211,21 @@ fn catch_up_asks_only_the_living() {
 }
 
 #[test]
+fn whoever_told_of_more_is_asked_again_in_its_turn_though_it_is_no_member() {
+    let mut replica = fresh(N1);
+    tell(&mut replica, NodeId(4), Message::Ahead { chosen: Slot(9) });
+    // n2 asks on from slot 0, so it knows as little as n1 does.
+    tell(&mut replica, N2, Message::Fetch { after: Slot::ZERO });
+    let mut asked = || {
+        effects(&mut replica);
+        replica.handle_retry(&|_| true);
+        let effects = effects(&mut replica);
+        sent(&effects).into_iter().map(|(to, _)| to).collect::<Vec<_>>()
+    };
+    assert_eq!([asked(), asked(), asked(), asked()], [[N2], [N3], [NodeId(4)], [N2]]);
+}
+
+#[test]
 fn acknowledgement_calls_safe_only_what_a_durable_record_or_checkpoint_would_tell() {
     let mut replica = fresh(N1);
     let safe_after = |replica: &mut Replica| {

@@ -1,8 +1,8 @@
 //! The leader: its window, its repetitions, its reads, and what it keeps.
 
-use super::{N1, N2, N3, ack, ballot, command, effects, leader, majority_of_three, sent, tell};
+use super::{N1, N2, N3, ack, ballot, command, effects, leader, majority_of_three, promise_of_nothing, sent, tell};
 use crate::machine::{Event, Machine};
-use paxos::{Ballot, Effect, Message, NodeId, Replica, Slot, Token, replica::TransferError};
+use paxos::{Ballot, Configuration, Effect, Message, NodeId, Recovered, Replica, Slot, Token, replica::TransferError};
 
 #[test]
 fn window_counts_what_is_proposed_and_not_chosen() {
@@ -90,16 +90,34 @@ fn leader_without_anything_open_wants_no_retry() {
 }
 
 #[test]
+fn retry_repeats_nothing_when_everything_has_arrived() {
+    let mut replica = leader();
+    tell(&mut replica, N2, ack(1, 1));
+    tell(&mut replica, N3, ack(1, 1));
+    replica.begin_read().expect("it leads");
+    replica.ask_confirmation();
+    tell(&mut replica, N3, Message::Confirmed { ballot: ballot(1, N1), round: 1 });
+    effects(&mut replica);
+    for _ in 0..3 {
+        replica.handle_retry(&|_| true);
+    }
+    assert_eq!(effects(&mut replica), []);
+}
+
+#[test]
 fn reads_of_one_turn_share_one_question() {
     let mut replica = leader();
     let (one, other) = (replica.begin_read(), replica.begin_read());
     assert_eq!(one, other);
     effects(&mut replica);
-    replica.ask_confirmation();
-    replica.ask_confirmation();
-    assert_eq!(sent(&effects(&mut replica)).len(), 2, "one to each peer");
+    assert!(replica.ask_confirmation() && !replica.ask_confirmation());
+    let question = Message::Confirm { ballot: ballot(1, N1), round: 1 };
+    let asked = effects(&mut replica);
+    assert_eq!((asked.len(), sent(&asked)), (2, vec![(N2, &question), (N3, &question)]), "nothing is confirmed yet");
     tell(&mut replica, N3, Message::Confirmed { ballot: ballot(1, N1), round: 1 });
     assert_eq!(effects(&mut replica), [Effect::ReadsConfirmed { round: 1 }]);
+    tell(&mut replica, N2, Message::Confirmed { ballot: ballot(1, N1), round: 1 });
+    assert_eq!(effects(&mut replica), [], "once is enough");
     assert_eq!(replica.begin_read().map(|ticket| ticket.round), Ok(2), "who comes later asks anew");
 }
 
@@ -240,6 +258,21 @@ fn lag_is_unknown_until_the_first_acknowledgement() {
     tell(&mut replica, N2, ack(2, 0));
     assert_eq!(replica.lag(N2), Some(0));
     assert_eq!(replica.lag(NodeId(9)), None, "it is nobody's business here");
+}
+
+#[test]
+fn lag_counts_what_was_chosen_before_the_leaders_first_slot() {
+    let entries = [(Slot(1), (Ballot::ZERO, command("A"))), (Slot(2), (Ballot::ZERO, command("B")))].into();
+    let recovered = Recovered { chosen: Slot(2), entries, ..Recovered::fresh() };
+    let mut replica = Replica::new(N1, Configuration::first(majority_of_three()), recovered);
+    replica.campaign(&mut paxos::liveness::nobody);
+    tell(&mut replica, N2, Message::Canvassed { ballot: ballot(1, N1), promised: Ballot::ZERO, leader: None });
+    replica.handle_persisted(Token(1));
+    tell(&mut replica, N2, promise_of_nothing());
+    tell(&mut replica, N2, ack(3, 1));
+    assert_eq!(replica.lag(N2), Some(2), "it has accepted slot 3, and lacks 2 still");
+    tell(&mut replica, N2, ack(3, 2));
+    assert_eq!(replica.lag(N2), Some(0));
 }
 
 #[test]
