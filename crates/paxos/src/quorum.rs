@@ -116,8 +116,7 @@ impl QuorumSystem {
         let system = Self { spec, voters, prepare, accept };
         let all = system.mask(|_| true);
         for rule in [&system.prepare, &system.accept] {
-            if !rule.holds(all) {
-                let (needed, all) = rule.need_and_have(all);
+            if let Some((needed, all)) = rule.need_and_have(all).filter(|(needed, all)| needed > all) {
                 return Err(QuorumError::Unreachable { needed, all });
             }
         }
@@ -224,8 +223,7 @@ impl QuorumSystem {
     }
 
     fn mask(&self, mut has: impl FnMut(NodeId) -> bool) -> Mask {
-        let bits = self.voters.iter().enumerate().map(|(index, &node)| Mask::from(has(node)) << index);
-        bits.fold(0, |mask, bit| mask | bit)
+        self.voters.iter().enumerate().map(|(index, &node)| Mask::from(has(node)) << index).sum()
     }
 
     fn named(&self, mask: Mask) -> BTreeSet<NodeId> {
@@ -315,8 +313,8 @@ impl Rule {
                     return Err(QuorumError::EmptyRegion(name.clone()));
                 }
                 let mask = |members: &BTreeSet<NodeId>| {
-                    let bits = voters.iter().enumerate().filter(|(_, node)| members.contains(node));
-                    bits.fold(0, |mask, (index, _)| mask | 1 << index)
+                    let theirs = voters.iter().enumerate().filter(|(_, node)| members.contains(node));
+                    theirs.map(|(index, _)| 1 << index).sum()
                 };
                 same(Self::Regions(regions.values().map(mask).collect()))
             }
@@ -326,7 +324,10 @@ impl Rule {
     fn holds(&self, mask: Mask) -> bool {
         match self {
             Self::Count(count) => mask.count_ones() as usize >= *count,
-            Self::Weight { threshold, .. } => self.weight(mask) >= *threshold,
+            Self::Weight { weights, threshold } => {
+                let counted = weights.iter().enumerate().filter(|&(index, _)| mask >> index & 1 == 1);
+                counted.map(|(_, &weight)| u64::from(weight)).sum::<u64>() >= *threshold
+            }
             Self::Regions(regions) => {
                 let won = regions.iter().filter(|&&region| (mask & region).count_ones() * 2 > region.count_ones());
                 won.count() * 2 > regions.len()
@@ -334,33 +335,25 @@ impl Rule {
         }
     }
 
-    fn weight(&self, mask: Mask) -> u64 {
+    /// What a quorum needs, and what all voters together are; of regions, all are always enough.
+    fn need_and_have(&self, all: Mask) -> Option<(u64, u64)> {
         match self {
-            Self::Weight { weights, .. } => {
-                let counted = weights.iter().enumerate().filter(|&(index, _)| mask >> index & 1 == 1);
-                counted.map(|(_, &weight)| u64::from(weight)).sum()
+            Self::Count(count) => Some((*count as u64, all.count_ones().into())),
+            Self::Weight { weights, threshold } => {
+                Some((*threshold, weights.iter().map(|&weight| u64::from(weight)).sum()))
             }
-            Self::Count(_) | Self::Regions(_) => u64::from(mask.count_ones()),
+            Self::Regions(_) => None,
         }
-    }
-
-    fn need_and_have(&self, all: Mask) -> (u64, u64) {
-        let needed = match self {
-            Self::Count(count) => *count as u64,
-            Self::Weight { threshold, .. } => *threshold,
-            Self::Regions(regions) => regions.len() as u64 / 2 + 1,
-        };
-        (needed, self.weight(all))
     }
 
     /// Whether arithmetic alone proves that the two always meet: the pigeonhole principle, by heads, by weight, or by
     /// regions and then within the shared region.
     fn surely_meet(prepare: &Self, accept: &Self, all: Mask) -> bool {
-        if let (Self::Regions(_), Self::Regions(_)) = (prepare, accept) {
-            return true;
+        match (prepare.need_and_have(all), accept.need_and_have(all)) {
+            (Some((prepare, have)), Some((accept, _))) => prepare.saturating_add(accept) > have,
+            (None, None) => true,
+            _ => false,
         }
-        let ((prepare, have), (accept, _)) = (prepare.need_and_have(all), accept.need_and_have(all));
-        prepare.saturating_add(accept) > have
     }
 }
 

@@ -31,7 +31,6 @@ pub use learner::{Disagreement, Learner};
 pub use proposer::{Prepare, Proposer};
 
 use crate::Ballot;
-use std::fmt;
 
 /// A value and the ballot it was proposed under: a *proposal*.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,10 +68,4 @@ pub enum Message<V> {
         /// The ballot promised.
         promised: Ballot,
     },
-}
-
-impl<V: fmt::Display> fmt::Display for Proposal<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.ballot, self.value)
-    }
 }

@@ -77,6 +77,7 @@ fn impossible_systems_are_refused_with_what_is_wrong() {
     assert_eq!(QuorumSystem::majority([n(2), n(2)]), Err(QuorumError::Duplicate(n(2))));
     assert_eq!(QuorumSystem::majority([n(0), n(2)]), Err(QuorumError::Nobody));
     assert_eq!(QuorumSystem::majority((1..=17).map(n)), Err(QuorumError::TooManyVoters(17)));
+    assert!(QuorumSystem::majority((1..=16).map(n)).is_ok());
     assert_eq!(QuorumSystem::weighted([(n(1), 1), (n(2), 0)], 1), Err(QuorumError::Weightless(n(2))));
     assert_eq!(QuorumSystem::weighted([(n(1), 1)], 2), Err(QuorumError::Unreachable { needed: 2, all: 1 }));
     assert_eq!(QuorumSystem::flexible([n(1)], 1, 2), Err(QuorumError::Unreachable { needed: 2, all: 1 }));
@@ -85,6 +86,20 @@ fn impossible_systems_are_refused_with_what_is_wrong() {
         regions: BTreeMap::from([("east".to_owned(), BTreeSet::new()), ("west".to_owned(), set(&[1]))]),
     };
     assert_eq!(QuorumSystem::new(spec), Err(QuorumError::EmptyRegion("east".to_owned())));
+}
+
+#[test]
+fn systems_are_shown_with_their_voters() {
+    let regions = [(1, "east"), (2, "east"), (3, "west")].map(|(node, region)| (n(node), region));
+    let shown = [
+        (QuorumSystem::majority((1..=3).map(n)), "majority of n1 n2 n3"),
+        (QuorumSystem::weighted([(n(1), 2), (n(2), 1)], 2), "weight 2 of n1=2 n2=1"),
+        (QuorumSystem::flexible((1..=3).map(n), 3, 1), "3 to prepare, 1 to accept of n1 n2 n3"),
+        (QuorumSystem::regional(regions), "majority of regions east(n1 n2) west(n3)"),
+    ];
+    for (system, text) in shown {
+        assert_eq!(system.expect("valid").to_string(), text);
+    }
 }
 
 /// All small systems of every kind, valid or not.

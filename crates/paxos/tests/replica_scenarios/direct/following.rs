@@ -83,6 +83,17 @@ fn recovered_log_keeps_the_last_record_of_each_slot_and_the_highest_promise() {
 }
 
 #[test]
+fn retired_log_holds_nothing_but_its_checkpoint_and_which_configuration_it_joined_with() {
+    let checkpoint = Recovered { applied: Slot(2), chosen: Slot(2), floor: 3, first: Slot(2), ..Recovered::fresh() };
+    let mut recovered = checkpoint.clone();
+    recovered.fold(Record::Accept { slot: Slot(4), ballot: ballot(4, N3), value: command("A"), chosen: Slot(3) });
+    recovered.fold(Record::Learn { slot: Slot(2), value: command("old") });
+    assert_eq!(recovered.entries.keys().collect::<Vec<_>>(), [&Slot(4)], "slot 2 is in the checkpoint");
+    recovered.fold(Record::Retire);
+    assert_eq!(recovered, Recovered { first: Slot(1), ..checkpoint });
+}
+
+#[test]
 fn delivered_entries_over_the_budget_leave_memory_and_undelivered_ones_never() {
     let mut replica = fresh(N1);
     let big = Value::Command(Bytes::from(vec![0; 100 << 10]));
