@@ -1,6 +1,7 @@
 //! Many seeds on many threads. Results do not depend on how many: each seed is a run of its own, and their digests are
 //! mixed in the order of the seeds.
 
+use crate::coverage;
 use crate::digest::Digest;
 use crate::plan::Plan;
 use crate::run::{Report, run};
@@ -113,9 +114,13 @@ pub fn perform(campaign: &Campaign, out: &mut impl Write) -> io::Result<bool> {
     #[allow(clippy::cast_precision_loss, reason = "shown with one digit")]
     let rate = played as f64 / seconds.max(1e-9);
     writeln!(out, "{played} seeds in {seconds:.1} s ({rate:.1} a second), {failed} failed")?;
+    let missing = coverage::missing(&summary.stats, played);
+    if !missing.is_empty() {
+        writeln!(out, "NEVER MET, though {played} seeds should have: {}", missing.join(", "))?;
+    }
     writeln!(out, "digest {:016x}", summary.digest)?;
     out.flush()?;
-    Ok(summary.failures.is_empty())
+    Ok(summary.failures.is_empty() && missing.is_empty())
 }
 
 /// Tells of one failure: what, what led to it, and how to see it again.

@@ -91,8 +91,10 @@ pub struct Judge {
     sessions: Sessions,
     /// Changes of a shard's members that were chosen.
     pub stops: u64,
-    /// Receipts and session guarantees checked.
+    /// Receipts checked.
     pub receipts: u64,
+    /// Reads held against their session.
+    pub reads: u64,
     /// Harvests.
     pub harvests: Harvests,
     /// What was broken first.
@@ -119,6 +121,7 @@ impl Judge {
             sessions: Sessions::default(),
             stops: 0,
             receipts: 0,
+            reads: 0,
             harvests: Harvests::default(),
             violation: None,
         }
@@ -323,6 +326,7 @@ impl Judge {
             self.is_fresh(time, receipt, begun);
         }
         // What else a client reads, it may see more of than its session asks for; but it counts for what follows.
+        self.reads += 1;
         let bound = if matches!(asked, Level::Strong | Level::Session) { reached } else { &Reached::default() };
         if let Err(broken) = self.sessions.read(player as u64, bound, receipt.shard, receipt.slot) {
             self.object(time, "sessions", broken);

@@ -21,13 +21,14 @@
 //! | [`judge`], [`ledger`] | the observer, and what it knows to be on a disk |
 //! | [`meddle`] | a hand in the network, for scenarios that need one message to go astray |
 //! | [`sabotage`] | broken surroundings, so that tests see the observer object |
-//! | [`trace`], [`stats`], [`digest`] | what is told of a run |
+//! | [`trace`], [`stats`], [`coverage`], [`digest`] | what is told of a run, and what a campaign should have met |
 //! | [`agenda`], [`random`] | the future, and chance |
 
 pub mod agenda;
 pub mod campaign;
 pub mod clock;
 pub mod cluster;
+pub mod coverage;
 pub mod digest;
 pub mod disk;
 mod ending;

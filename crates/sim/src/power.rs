@@ -38,11 +38,15 @@ impl Cluster {
         machine.applied = shards.iter().map(|shard| (shard.info.shard, shard.recovered.applied)).collect();
         machine.leads.clear();
         self.stats.from_checkpoint += u64::from(shards.iter().any(|shard| shard.stored.is_some()));
+        self.stats.from_staged += u64::from(shards.iter().any(|shard| shard.staged.is_some()));
+        self.stats.from_joined += u64::from(shards.iter().any(|shard| shard.recovered.floor > 0));
+        self.stats.from_nothing += u64::from(machine.boot == 1 && !machine.graves.is_empty());
         self.stats.from_log += u64::from(shards.iter().any(|shard| !shard.recovered.entries.is_empty()));
         let left = match machine.disk.left() {
             Ok(left) => left,
             Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
         };
+        self.stats.from_left += u64::from(!left.is_empty());
         let config = HostConfig {
             me: node,
             boot: machine.boot,

@@ -1,7 +1,7 @@
 //! One seed, from its plan to the verdict.
 
 use crate::cluster::Cluster;
-use crate::judge::Violation;
+use crate::judge::{Judge, Violation};
 use crate::plan::Plan;
 use crate::stats::Stats;
 use std::cell::{Cell, RefCell};
@@ -44,7 +44,8 @@ pub fn run(plan: Plan, traced: bool) -> Report {
         Some(format!("an assertion failed at {}: {}", cluster.now, what.unwrap_or_default()))
     };
     let digest = cluster.digest();
-    let stats = Stats { stops: cluster.judge.stops, receipts: cluster.judge.receipts, ..cluster.stats };
+    let Judge { stops, receipts, reads, .. } = cluster.judge;
+    let stats = Stats { stops, receipts, session_reads: reads, ..cluster.stats };
     Report { seed, digest, stats, failure, lines: cluster.trace.into_lines() }
 }
 

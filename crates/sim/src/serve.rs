@@ -2,10 +2,10 @@
 
 use crate::clock::{MS, SECOND};
 use crate::cluster::{Cluster, Event, Packet};
+use crate::coverage::{self, Role};
 use crate::disk::{DiskError, Done};
 use crate::network::index;
 use crate::sabotage::Sabotage;
-use crate::stats::{self, RoleSeen};
 use crate::trace;
 use host::Turn;
 use paxos::{Message, NodeId};
@@ -44,16 +44,18 @@ impl Cluster {
                 self.stats.frames += 1;
                 self.digest.mix(u64::from(from.0) << 32 | u64::from(node.0) << 8 | frame.messages.len() as u64);
                 for message in &frame.messages {
-                    let PeerMessage::Paxos { shard, message, .. } = message else {
-                        self.stats.payments += u64::from(matches!(message, PeerMessage::Pay { .. }));
-                        continue;
-                    };
-                    let role = host.replica(*shard).map_or(RoleSeen::Follower, |replica| role(replica.paxos()));
-                    let kind = stats::kind(message);
-                    self.stats.messages += 1;
-                    self.stats.received[kind][role as usize] += 1;
-                    self.stats.gaps += u64::from(matches!(message, Message::Ack { gap: true, .. }));
-                    self.digest.mix(u64::from(shard.0) << 8 | kind as u64);
+                    let (kind, shard) = (coverage::kind(message), coverage::shard(message));
+                    let replica = shard.and_then(|shard| host.replica(shard)).map(shard::Replica::paxos);
+                    self.stats.received[kind][Role::of(replica) as usize] += 1;
+                    self.digest.mix(u64::from(shard.map_or(0, |shard| shard.0)) << 8 | kind as u64);
+                    match message {
+                        PeerMessage::Paxos { message, .. } => {
+                            self.stats.messages += 1;
+                            self.stats.gaps += u64::from(matches!(message, Message::Ack { gap: true, .. }));
+                        }
+                        PeerMessage::Pay { .. } => self.stats.payments += 1,
+                        _ => {}
+                    }
                 }
                 self.trace.note(self.now, || trace::frame(from, node, &frame));
                 host.handle_frame(now, from, frame);
@@ -262,12 +264,20 @@ impl Cluster {
                 self.judge.saw_answer(time, &self.machines[index(node)], answer);
                 if let AnswerBody::Refused(refusal) = &answer.body {
                     match refusal {
+                        Refusal::Overloaded { .. } => self.stats.overloaded += 1,
+                        Refusal::TooFarAhead { .. } => self.stats.too_far_ahead += 1,
+                        Refusal::TooStale { .. } => self.stats.too_stale += 1,
+                        Refusal::Behind { .. } => self.stats.behind += 1,
+                        Refusal::CannotChange { .. } => self.stats.cannot_change += 1,
+                        Refusal::CatchingUp { .. } => self.stats.catching_up += 1,
+                        Refusal::ChangeUnderWay => self.stats.change_under_way += 1,
                         Refusal::Deposed => self.stats.deposed += 1,
                         Refusal::NoQuorum { .. } => self.stats.no_quorum += 1,
                         Refusal::NotLeader { .. } => self.stats.not_leader += 1,
                         Refusal::Expired { .. } => self.stats.expired += 1,
                         Refusal::Forgotten => self.stats.forgotten += 1,
-                        _ => {}
+                        // The gateways' business, or that of clusters whose shards split.
+                        Refusal::Moved { .. } | Refusal::NotAllowed { .. } | Refusal::Invalid { .. } => {}
                     }
                 }
             }
@@ -325,15 +335,5 @@ impl Cluster {
                 self.agenda.plan(self.now.plus(again), Event::Frame(from, to, packet));
             }
         }
-    }
-}
-
-fn role(paxos: &paxos::Replica) -> RoleSeen {
-    if paxos.is_leader() {
-        RoleSeen::Leader
-    } else if paxos.is_campaigning() {
-        RoleSeen::Candidate
-    } else {
-        RoleSeen::Follower
     }
 }

@@ -1,58 +1,7 @@
 //! What happened, counted: a run that met nothing has shown nothing.
 
-use paxos::Message;
+use crate::coverage::{self, Received};
 use std::fmt;
-
-/// What a replica was when a message reached it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleSeen {
-    /// It follows, or waits.
-    Follower,
-    /// It stands for election.
-    Candidate,
-    /// It leads.
-    Leader,
-}
-
-/// The names of [`Message`]'s variants, as [`kind`] numbers them.
-pub const KINDS: [&str; 15] = [
-    "Canvass",
-    "Canvassed",
-    "Prepare",
-    "Promise",
-    "Accept",
-    "Ack",
-    "Refuse",
-    "Watermark",
-    "Fetch",
-    "Learn",
-    "Confirm",
-    "Confirmed",
-    "TakeOver",
-    "Ahead",
-    "Trimmed",
-];
-
-/// Which variant, as an index into [`KINDS`].
-pub fn kind(message: &Message) -> usize {
-    match message {
-        Message::Canvass { .. } => 0,
-        Message::Canvassed { .. } => 1,
-        Message::Prepare { .. } => 2,
-        Message::Promise { .. } => 3,
-        Message::Accept { .. } => 4,
-        Message::Ack { .. } => 5,
-        Message::Refuse { .. } => 6,
-        Message::Watermark { .. } => 7,
-        Message::Fetch { .. } => 8,
-        Message::Learn { .. } => 9,
-        Message::Confirm { .. } => 10,
-        Message::Confirmed { .. } => 11,
-        Message::TakeOver { .. } => 12,
-        Message::Ahead { .. } => 13,
-        Message::Trimmed { .. } => 14,
-    }
-}
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
@@ -61,7 +10,7 @@ macro_rules! counters {
         pub struct Stats {
             $($(#[$doc])* pub $name: u64,)*
             /// Received: by kind of message and role of the receiver.
-            pub received: [[u64; 3]; KINDS.len()],
+            pub received: Received,
         }
 
         impl Stats {
@@ -75,8 +24,9 @@ macro_rules! counters {
                 }
             }
 
-            fn named(&self) -> Vec<(&'static str, u64)> {
-                vec![$(($label, self.$name),)*]
+            /// Each by name; those without one are not counters.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                [$(($label, self.$name),)*].into_iter().filter(|(name, _)| !name.is_empty()).collect()
             }
         }
     };
@@ -161,6 +111,8 @@ counters! {
     failed_reads = "reads failed",
     /// Receipts checked against everything acknowledged, whoever acknowledged it.
     receipts = "receipts checked",
+    /// Reads whose receipts were held against their session.
+    session_reads = "reads checked",
     /// Slots applied, counted once a shard.
     slots = "slots",
     /// Batches proposed.
@@ -175,6 +127,14 @@ counters! {
     torn_frames = "torn frames",
     /// Restarts that found a checkpoint.
     from_checkpoint = "starts from checkpoint",
+    /// Starts that found part of another node's checkpoint.
+    from_staged = "starts part-way",
+    /// Starts of a node that has left a shard.
+    from_left = "starts, shards left",
+    /// Starts of replicas that joined later than their shard began.
+    from_joined = "starts, shards joined",
+    /// First starts on an empty disk in the place of another.
+    from_nothing = "starts, empty disk",
     /// Restarts that replayed a log.
     from_log = "starts with a log",
     /// Acks that told of a gap.
@@ -195,6 +155,20 @@ counters! {
     no_quorum = "no quorum",
     /// Refusals: elsewhere.
     not_leader = "not leader",
+    /// Refusals: too much to do.
+    overloaded = "overloaded",
+    /// Refusals: dated too far ahead of the log.
+    too_far_ahead = "too far ahead",
+    /// Refusals: no proof that this is fresh enough.
+    too_stale = "too stale",
+    /// Refusals: the session has seen more.
+    behind = "behind session",
+    /// Refusals: the members cannot be changed so.
+    cannot_change = "cannot change",
+    /// Refusals: who is to vote still catches up.
+    catching_up = "catching up",
+    /// Refusals: another change is under way.
+    change_under_way = "change under way",
     /// Refusals: too late.
     expired = "expired",
     /// Refusals: answered and forgotten.
@@ -210,19 +184,10 @@ impl fmt::Display for Stats {
         let hours = self.simulated / 3_600_000_000;
         let minutes = self.simulated / 60_000_000 % 60;
         writeln!(f, "simulated {hours} h {minutes} min")?;
-        let named: Vec<_> = self.named().into_iter().filter(|(name, _)| !name.is_empty()).collect();
-        for line in named.chunks(4) {
+        for line in self.named().chunks(4) {
             let cells: Vec<String> = line.iter().map(|(name, count)| format!("{name:>22} {count:>12}")).collect();
             writeln!(f, "{}", cells.join(""))?;
         }
-        writeln!(f, "received by          follower    candidate       leader")?;
-        for (name, [follower, candidate, leader]) in KINDS.iter().zip(&self.received) {
-            writeln!(f, "  {name:<12} {follower:>14} {candidate:>12} {leader:>12}")?;
-        }
-        let rare: Vec<&str> = self.named().into_iter().filter(|&(_, count)| count == 0).map(|(name, _)| name).collect();
-        if !rare.is_empty() {
-            writeln!(f, "never happened: {}", rare.join(", "))?;
-        }
-        Ok(())
+        coverage::table(&self.received, f)
     }
 }

@@ -23,26 +23,3 @@ fn a_campaign_has_one_digest_on_any_number_of_threads() {
     assert_eq!((one.digest, one.stats, one.played), (three.digest, three.stats, 40));
     assert!(one.failures.is_empty(), "{:?}", one.failures);
 }
-
-#[test]
-fn what_is_rare_happens_all_the_same() {
-    let stats = play(&Campaign { seeds: 300, from: 1, jobs: 2, traced: false }, |_| ()).stats;
-    for (name, count) in [
-        ("half-torn tails", stats.half_torn),
-        ("starts from a checkpoint", stats.from_checkpoint),
-        ("catch-ups from disk", stats.log_reads),
-        ("chunk loads", stats.chunk_loads),
-        ("log releases", stats.releases),
-        ("gaps", stats.gaps),
-        ("answers repeated", stats.repeats),
-        ("leaders deposed with commands under way", stats.deposed),
-        ("payments", stats.payments),
-        ("commands of which nobody knows", stats.unknown),
-    ] {
-        assert!(count > 0, "{name}: never");
-    }
-    for (kind, name) in sim::stats::KINDS.iter().enumerate() {
-        let [follower, candidate, leader] = stats.received[kind];
-        assert!(follower + candidate + leader > 0, "{name}: never received");
-    }
-}
