@@ -86,7 +86,7 @@ impl Plan {
         let mut random = Random::new(seed ^ 0x1ce_a6e0);
         let large = seed % LARGE_EVERY == LARGE_EVERY - 1;
         let (nodes, voters, shards) = if large {
-            (5, *random.pick(&[3, 5]), 64)
+            (5, *random.pick(&[3, 5]), *random.pick(&[128, 256]))
         } else {
             let nodes = *random.pick(&[3, 3, 3, 3, 4, 5]);
             (nodes, if nodes == 5 { *random.pick(&[3, 5]) } else { 3 }, *random.pick(&[1, 2, 2, 4]))

@@ -11,8 +11,8 @@ pub const SEED: WorldSeed = WorldSeed(20_020_315);
 const FIELDS: usize = 24;
 /// Chunks taken for each shard, so that every one sees many commands.
 const CHUNKS_PER_SHARD: usize = 8;
-/// Chunks looked at: with 64 shards, every one finds some.
-const CHUNKS: u32 = 40;
+/// Chunks looked at in each direction: with 256 shards, every one finds enough.
+const CHUNKS: u32 = 80;
 
 /// The claimable fields of one shard, chunk by chunk.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,16 @@ impl Sites {
     /// The sites of each shard of `map`, in its order.
     pub fn of(map: &ShardMap) -> Vec<Self> {
         let mut sites = vec![Self::default(); map.shards().len()];
+        let mut wanting = sites.len() * CHUNKS_PER_SHARD;
         for (bucket, fields) in all() {
+            if wanting == 0 {
+                break;
+            }
             let shard = map.shard_of(*bucket).shard;
             let at = map.shards().iter().position(|info| info.shard == shard).expect("it is of this map");
             if sites[at].chunks.len() < CHUNKS_PER_SHARD {
                 sites[at].chunks.push(fields);
+                wanting -= 1;
             }
         }
         sites
