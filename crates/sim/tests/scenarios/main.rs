@@ -3,6 +3,8 @@
 mod claims;
 mod determinism;
 mod disks;
+mod leases;
+mod members;
 mod messages;
 mod partitions;
 mod power;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`layers`] | who may import whom; what pure crates may be built on |
 //! | [`purity`] | pure crates' sources name no clock, thread, environment, file, socket or random order |
+//! | [`scenarios`] | the table of scenarios names tests that exist |
 //! | [`manners`] | headers, lengths, lints, leftovers, sleeping tests, paths of somebody's machine |
 //!
 //! Every rule is a function from the [`Tree`] to [`Finding`]s, so that its tests feed it small broken trees.
@@ -11,6 +12,7 @@
 mod layers;
 mod manners;
 mod purity;
+mod scenarios;
 mod source;
 pub mod tree;
 
@@ -69,7 +71,7 @@ pub fn run() -> Result<(), Failure> {
 }
 
 fn check(tree: &Tree) -> Vec<Finding> {
-    let rules = [layers::check, purity::check, manners::check];
+    let rules = [layers::check, purity::check, manners::check, scenarios::check];
     let mut findings: Vec<_> = rules.iter().flat_map(|rule| rule(tree)).collect();
     findings.sort();
     findings.dedup();
