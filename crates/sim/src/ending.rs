@@ -118,6 +118,7 @@ impl Cluster {
             }
         }
         self.calm_since = Some(self.now);
+        self.call_operator();
         for shard in 0..self.auditions.len() {
             self.audition(shard);
         }

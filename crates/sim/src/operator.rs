@@ -95,6 +95,7 @@ impl Cluster {
                 self.start(node);
             }
         }
+        self.look_for_strangers();
         for ((shard, node), repair) in self.operator.repairs.clone() {
             if let Some(change) = self.next_step(shard, node, repair) {
                 if let Some(leader) = self.leader(shard) {
@@ -111,6 +112,19 @@ impl Cluster {
         let broken = |machine: &crate::machine::Machine| machine.doomed && machine.host.is_none();
         if !self.operator.repairs.is_empty() || self.machines.iter().any(broken) {
             self.call_operator();
+        }
+    }
+
+    /// A node may have been added by the name of a disk that was replaced before it was heard again.
+    fn look_for_strangers(&mut self) {
+        for info in self.map.shards() {
+            let Some(configuration) = self.judge.configuration(info.shard) else { continue };
+            for (&node, &life) in &configuration.incarnations {
+                if life != self.machines[index(node)].incarnation {
+                    let repair = Repair::Back { votes: configuration.quorum.contains(node) };
+                    self.operator.repairs.entry((info.shard, node)).or_insert(repair);
+                }
+            }
         }
     }
 
