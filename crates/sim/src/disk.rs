@@ -140,11 +140,16 @@ pub struct Disk {
     pub speed: Speed,
     /// It has no space left.
     pub full: bool,
+    /// Writes for which there is room all the same: the reserve has given way to them.
+    pub reserve: u32,
     /// The next sync will fail.
     pub failing: bool,
     /// What the observer knows to be on it.
     pub ledger: Ledger,
 }
+
+/// Writes for which the reserve of a full disk has room.
+const RESERVE: u32 = 12;
 
 impl Disk {
     /// An empty one.
@@ -160,6 +165,7 @@ impl Disk {
             stalled_until: Time(0),
             speed,
             full: false,
+            reserve: 0,
             failing: false,
             ledger: Ledger::default(),
         }
@@ -221,11 +227,27 @@ impl Disk {
         Ok(())
     }
 
+    /// There is no space left but what is kept back.
+    pub fn fill(&mut self) {
+        (self.full, self.reserve) = (true, RESERVE);
+    }
+
+    fn has_room(&self) -> bool {
+        !self.full || self.reserve > 0
+    }
+
+    fn take_room(&mut self) {
+        if self.full {
+            self.reserve -= 1;
+        }
+    }
+
     /// Does the log's next job.
     pub fn finish_log(&mut self) -> Result<Done, DiskError> {
         match self.log_jobs.front() {
-            Some(LogJob::Write(_)) if self.full => return Ok(Done::Full),
+            Some(LogJob::Write(_)) if !self.has_room() => return Ok(Done::Full),
             Some(LogJob::Write(_)) if self.failing => return Err(DiskError::Sync),
+            Some(LogJob::Write(_)) => self.take_room(),
             _ => {}
         }
         Ok(match self.log_jobs.pop_front() {
@@ -244,12 +266,15 @@ impl Disk {
 
     /// Does the pages' next job.
     pub fn finish_page(&mut self) -> Result<Done, DiskError> {
-        let next = self.page_jobs.iter().position(|job| !(self.full && job.is_write()));
+        let next = self.page_jobs.iter().position(|job| self.has_room() || !job.is_write());
         let Some(job) = next.and_then(|next| self.page_jobs.remove(next)) else {
             return Ok(if self.page_jobs.is_empty() { Done::Nothing } else { Done::Full });
         };
         if self.failing && job.is_write() {
             return Err(DiskError::Sync);
+        }
+        if job.is_write() {
+            self.take_room();
         }
         Ok(match job {
             PageJob::Cut(shard, cut) => {
@@ -326,7 +351,7 @@ impl Disk {
         self.append(survivors)?;
         self.log.crash(survived);
         // A commit is all or nothing; its report may be lost all the same.
-        let may_end = !self.failing && !self.full && self.page_jobs.front().is_some_and(PageJob::is_write);
+        let may_end = !self.failing && self.has_room() && self.page_jobs.front().is_some_and(PageJob::is_write);
         if may_end && random.chance(500_000) {
             self.finish_page()?;
         }

@@ -11,16 +11,12 @@ use paxos::NodeId;
 use wire::{NodeFigures, NodeReport};
 
 impl Cluster {
-    /// Switches a machine on. Its node refuses to run on a disk that is damaged, or has no space to note that it was started.
+    /// Switches a machine on. Its node refuses to run on a disk that is damaged.
     pub fn start(&mut self, node: NodeId) {
         let time = self.now;
         let machine = &mut self.machines[index(node)];
         if machine.host.is_some() {
             return;
-        }
-        if machine.disk.full {
-            self.stats.full_starts += 1;
-            return self.trace.note(time, || format!("{node}         does not start: its disk is full"));
         }
         machine.life += 1;
         machine.boot += 1;
@@ -77,6 +73,7 @@ impl Cluster {
             Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
         }
         machine.tick_at = Some(time);
+        self.notice_full_disk(node);
         self.agenda.plan(time, Event::Tick(node, life));
         self.wake_machine(node);
     }
@@ -161,13 +158,28 @@ impl Cluster {
     /// There is no space left on a machine's disk.
     pub fn fill(&mut self, node: NodeId) {
         self.stats.full_disks += 1;
-        self.machines[index(node)].disk.full = true;
+        self.machines[index(node)].disk.fill();
     }
 
-    /// There is again; whoever could not start for want of it does.
+    /// There is again, and its node goes on.
     pub fn clear_space(&mut self, node: NodeId) {
-        self.machines[index(node)].disk.full = false;
-        self.start(node);
+        let machine = &mut self.machines[index(node)];
+        machine.disk.full = false;
+        let now = machine.now(self.now);
+        if let Some(host) = machine.host.as_mut().filter(|host| host.is_disk_full()) {
+            host.handle_disk_full(now, false);
+            self.wake_machine(node);
+        }
+    }
+
+    /// A node's write has met a full disk, now or in an earlier life: it is told.
+    pub(crate) fn notice_full_disk(&mut self, node: NodeId) {
+        let machine = &mut self.machines[index(node)];
+        let now = machine.now(self.now);
+        if let Some(host) = machine.host.as_mut().filter(|host| machine.disk.full && !host.is_disk_full()) {
+            self.stats.full_told += 1;
+            host.handle_disk_full(now, true);
+        }
     }
 
     /// A machine's next sync fails, and ends its node.
@@ -213,8 +225,10 @@ impl Cluster {
                 self.call_operator();
             }
         }
+        for node in (1..=self.plan.nodes).map(NodeId) {
+            self.clear_space(node);
+        }
         for machine in &mut self.machines {
-            machine.disk.full = false;
             machine.disk.failing = false;
             machine.disk.stalled_until = Time(0);
             machine.disk.speed = Speed { sync: machine.disk.speed.sync.min(2 * MS), jitter: MS, pages: 2 };

@@ -79,20 +79,28 @@ impl Cluster {
                 }
                 return;
             }
-            Event::Log(_, of) if of == life => match machine.disk.finish_log() {
-                Ok(Done::Full) => {
-                    self.stats.full_waits += 1;
-                    return self.agenda.plan(self.now.plus(LOG_FULL_PAUSE), event);
+            Event::Log(_, of) if of == life => {
+                let done = machine.disk.finish_log();
+                self.notice_full_disk(node);
+                match done {
+                    Ok(Done::Full) => {
+                        self.stats.full_waits += 1;
+                        return self.agenda.plan(self.now.plus(LOG_FULL_PAUSE), event);
+                    }
+                    done => self.disk_done(node, done),
                 }
-                done => self.disk_done(node, done),
-            },
-            Event::Page(_, of) if of == life => match machine.disk.finish_page() {
-                Ok(Done::Full) => {
-                    self.stats.full_waits += 1;
-                    return self.agenda.plan(self.now.plus(PAGES_FULL_PAUSE), event);
+            }
+            Event::Page(_, of) if of == life => {
+                let done = machine.disk.finish_page();
+                self.notice_full_disk(node);
+                match done {
+                    Ok(Done::Full) => {
+                        self.stats.full_waits += 1;
+                        return self.agenda.plan(self.now.plus(PAGES_FULL_PAUSE), event);
+                    }
+                    done => self.disk_done(node, done),
                 }
-                done => self.disk_done(node, done),
-            },
+            }
             _ => return,
         }
         self.wake_machine(node);
@@ -274,6 +282,7 @@ impl Cluster {
                         Refusal::Deposed => self.stats.deposed += 1,
                         Refusal::NoQuorum { .. } => self.stats.no_quorum += 1,
                         Refusal::NotLeader { .. } => self.stats.not_leader += 1,
+                        Refusal::DiskFull => self.stats.disk_full += 1,
                         Refusal::Expired { .. } => self.stats.expired += 1,
                         Refusal::Forgotten => self.stats.forgotten += 1,
                         // The gateways' business, or that of clusters whose shards split.

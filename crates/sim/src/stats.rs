@@ -61,8 +61,8 @@ counters! {
     full_disks = "full disks",
     /// Jobs that found the disk full.
     full_waits = "waits for space",
-    /// Starts refused for want of space.
-    full_starts = "no start: full",
+    /// Nodes that were told of it.
+    full_told = "told: disk full",
     /// Nodes that ended because a sync had failed.
     failed_syncs = "failed syncs",
     /// Bits that flipped on disks.
@@ -169,6 +169,8 @@ counters! {
     catching_up = "catching up",
     /// Refusals: another change is under way.
     change_under_way = "change under way",
+    /// Refusals: the disk is full.
+    disk_full = "disk full",
     /// Refusals: too late.
     expired = "expired",
     /// Refusals: answered and forgotten.
