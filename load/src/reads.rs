@@ -4,7 +4,7 @@ use crate::bulk::{self, Job};
 use crate::claims::{self, Land, Until};
 use crate::cli::ReadsArgs;
 use crate::cluster::{Cluster, Shape};
-use crate::report::{median, ratio};
+use crate::report::{figure, median, ratio};
 use crate::{Failure, WrongAnswer, floors};
 use client::{Client, Read, ReadOptions, Success};
 use hdrhistogram::Histogram;
@@ -84,12 +84,12 @@ impl Subject {
         })
         .await?;
         let frames = self.cluster.peer_frames(&self.client).await? - before;
-        let ms = |quantile| latency.value_at_quantile(quantile) as f64 / 1e3;
+        let ms = |quantile| figure(latency.value_at_quantile(quantile)) / 1e3;
         Ok(Figures {
-            per_s: latency.len() as f64 / time.as_secs_f64(),
+            per_s: figure(latency.len()) / time.as_secs_f64(),
             p50_ms: ms(0.5),
             p99_ms: ms(0.99),
-            frames_per_1000: frames as f64 * 1e3 / all.max(1) as f64,
+            frames_per_1000: figure(frames) * 1e3 / figure(all.max(1)),
         })
     }
 }

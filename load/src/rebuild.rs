@@ -3,6 +3,7 @@
 use crate::claims::{self, Land, Until};
 use crate::cli::RebuildArgs;
 use crate::cluster::{Cluster, Shape};
+use crate::report::figure;
 use crate::{Failure, NoAnswer, WrongAnswer};
 use client::{Client, Success};
 use paxos::NodeId;
@@ -31,7 +32,7 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
     eprintln!("claiming {} fields", args.fields);
     claims::closed_loop(&client, &mut land, 64, 4_096, Until::Count(args.fields)).await?;
     let highest = claims::closed_loop(&client, &mut land, 64, 4_096, Until::Time(TIME)).await?;
-    let highest = highest.claims as f64 / highest.time.as_secs_f64();
+    let highest = figure(highest.claims) / highest.time.as_secs_f64();
     let rate = highest / 2.0;
     eprintln!("at most {highest:.0} claims a second; half of that from now on");
     let before = paced(&client, &mut land, rate, async |begin| begin.elapsed() >= TIME).await?;
@@ -58,7 +59,7 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
     }
     client.close().await;
     cluster.stop()?;
-    let megabytes = bytes as f64 / 1e6;
+    let megabytes = figure(bytes) / 1e6;
     if args.common.json {
         println!(
             "{}",
@@ -111,5 +112,5 @@ async fn paced(
             }
         }
     }
-    Ok(answered as f64 / begin.elapsed().as_secs_f64())
+    Ok(figure(answered) / begin.elapsed().as_secs_f64())
 }

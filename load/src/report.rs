@@ -185,6 +185,11 @@ pub fn print_memory(json: bool, what: &str, usage: &Usage, before: Option<&Usage
     Ok(())
 }
 
+/// A count as a figure.
+pub fn figure(count: u64) -> f64 {
+    count as f64
+}
+
 /// The one in the middle; 0 of none.
 pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();

@@ -4,6 +4,7 @@ use crate::bulk::{self, Job};
 use crate::claims::Land;
 use crate::cli::SoakArgs;
 use crate::cluster::{Cluster, Shape};
+use crate::report::figure;
 use crate::{Failure, WrongAnswer};
 use client::{Client, Success};
 use serde::Serialize;
@@ -16,6 +17,9 @@ const DEPTH: usize = 4_096;
 const PLAYER: &str = "scrat";
 /// A crop that is ripe when its time to be harvested comes.
 const RIPENS: (&str, &str) = ("ripens_after = \"20s\"", "ripens_after = \"1s\"");
+
+/// The command that does it.
+type ToField = fn(FieldId) -> Command;
 
 /// After one deed was done to every field.
 #[derive(Debug, Serialize)]
@@ -39,7 +43,7 @@ pub async fn run(args: &SoakArgs) -> Result<(), Failure> {
     client.player(PLAYER)?.register().await?;
     let fields = Land::new(&client).take(usize::try_from(args.fields)?);
     let mut looks: Vec<Look> = Vec::new();
-    let deeds: [(&str, Deed, fn(FieldId) -> Command); 4] = [
+    let deeds: [(&str, Deed, ToField); 4] = [
         ("claim", Deed::Claimed, |field| Command::Claim { field, character: CharacterId(0) }),
         ("plant", Deed::Planted, |field| Command::Plant { field, crop: CropId(0) }),
         ("harvest", Deed::Harvested(world::Acorns(0)), |field| Command::Harvest { field }),
@@ -108,8 +112,8 @@ async fn one(
         round,
         deed: word,
         commands,
-        per_s: commands as f64 / seconds,
-        memory_mb: memory as f64 / 1e6,
-        disk_mb: cluster.disk_bytes()? as f64 / 1e6,
+        per_s: figure(commands) / seconds,
+        memory_mb: figure(memory) / 1e6,
+        disk_mb: figure(cluster.disk_bytes()?) / 1e6,
     })
 }

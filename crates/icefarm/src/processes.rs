@@ -108,6 +108,14 @@ pub fn running(home: &Path) -> Option<u32> {
     words.any(|word| word == b"node").then_some(pid)
 }
 
+/// Whether that process is still there: it takes back its pid file a moment before it lets go of its data.
+pub fn is_there(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The state follows the name, which is in parentheses and may hold anything. One that has ended waits to be reaped (Z).
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
+}
+
 /// Sends SIGTERM to a process of ours.
 pub fn terminate(pid: u32) {
     signal(pid, Signal::TERM);

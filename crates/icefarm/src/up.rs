@@ -345,10 +345,10 @@ Ctrl-C stops everything; `up` again goes on from {data}.\n"
         }
         let homes: Vec<PathBuf> = self.nodes.iter().map(|node| self.data.join(&node.name)).collect();
         let ours: Vec<u32> = self.nodes.iter().map(NodeProcess::pid).collect();
-        let others = |homes: &[PathBuf]| -> Vec<u32> {
-            homes.iter().filter_map(|home| processes::running(home)).filter(|pid| !ours.contains(pid)).collect()
-        };
-        for pid in others(&homes) {
+        // Those that somebody restarted by hand.
+        let others = homes.iter().filter_map(|home| processes::running(home)).filter(|pid| !ours.contains(pid));
+        let others: Vec<u32> = others.collect();
+        for &pid in &others {
             processes::terminate(pid);
         }
         let deadline = Instant::now() + STOP;
@@ -359,7 +359,7 @@ Ctrl-C stops everything; `up` again goes on from {data}.\n"
             for (node, left) in self.nodes.iter_mut().zip(&mut left) {
                 *left = *left && !node.has_ended();
             }
-            if !left.contains(&true) && others(&homes).is_empty() {
+            if !left.contains(&true) && !others.iter().any(|&pid| processes::is_there(pid)) {
                 return;
             }
             if Instant::now() >= deadline {
@@ -370,7 +370,7 @@ Ctrl-C stops everything; `up` again goes on from {data}.\n"
             stdout::aside(format_args!("node {} does not stop: killed (nothing acknowledged is lost)", node.name));
             node.kill();
         }
-        for pid in others(&homes) {
+        for pid in others {
             processes::kill(pid);
         }
     }
