@@ -112,7 +112,7 @@ impl Host {
     /// another life of its disk, so what this node had promised is lost. That lasts until it is removed and added again.
     pub fn disowned(&self) -> Option<(usize, NodeId)> {
         let disowned = |configuration: &Configuration| {
-            let named = configuration.incarnations.contains_key(&self.config.me);
+            let named = configuration.incarnations.get(&self.config.me) == Some(&self.config.incarnation);
             self.disowned_by.iter().copied().find(|&by| !named && configuration.contains(by))
         };
         if self.disowned_by.is_empty() {

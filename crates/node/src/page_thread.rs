@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::{Membership, Pages, PagesError, Part};
 use tokio::sync::mpsc;
+use wire::codec;
 use wire::peer::PartOf;
 use world::ChunkId;
 use world::land::PageKey;
@@ -23,7 +24,8 @@ const NICE: i32 = 5;
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// About so many bytes of a checkpoint go to another node at a time.
-const PART_BYTES: usize = 512 << 10;
+const PART_BYTES: usize = 4 << 20;
+const _: () = assert!(2 * PART_BYTES <= codec::MAX_PEER_FRAME, "a part fits its frame, whatever page is its last");
 
 /// What the store is asked to do.
 #[derive(Debug)]

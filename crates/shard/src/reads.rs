@@ -139,7 +139,6 @@ impl Replica {
     fn judge_read(&mut self, read: &mut WaitingRead, vantage: &Vantage<'_>) -> Verdict {
         let (applied, now) = (self.applied(), vantage.now);
         let patient = now.since(read.since) < PATIENCE;
-        let (bound, until) = self.bound(vantage);
         match read.level {
             Level::Strong => match (vantage.valid_lease(), read.ticket) {
                 (lease @ Some(_), _) if read.after <= applied => Verdict::Answer(Some(0), lease),
@@ -158,6 +157,7 @@ impl Replica {
             _ if read.after > applied && patient => Verdict::Wait,
             _ if read.after > applied => Verdict::Refuse(Refusal::Behind { applied }),
             Level::Bounded(ms) => {
+                let (bound, until) = self.bound(vantage);
                 let bound_ms = bound.map(|micros| micros.div_ceil(1_000));
                 match (bound, until) {
                     (Some(0), until) => Verdict::Answer(Some(0), until),
@@ -168,7 +168,10 @@ impl Replica {
                     _ => Verdict::Refuse(Refusal::TooStale { bound_ms }),
                 }
             }
-            Level::Session | Level::Eventual => Verdict::Answer(bound.map(|micros| micros.div_ceil(1_000)), None),
+            Level::Session | Level::Eventual => {
+                let (bound, _) = self.bound(vantage);
+                Verdict::Answer(bound.map(|micros| micros.div_ceil(1_000)), None)
+            }
         }
     }
 
