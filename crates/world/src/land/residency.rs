@@ -135,7 +135,7 @@ impl Land {
     }
 
     /// Evicts chunks until about so many bytes are free: those that nobody has used since they were last passed by (the
-    /// second-chance algorithm). Passes by at most [`PASSED_AT_ONCE`] chunks; says how many have left.
+    /// second-chance algorithm). Passes by a few thousand chunks at most; says how many have left.
     ///
     /// Only when all changes that were ever taken are durable.
     pub fn cool(&mut self, bytes: usize) -> usize {
