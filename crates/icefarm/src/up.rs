@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const START: Duration = Duration::from_mins(1);
 /// How long a stop may take before it is forced; a second remains for the rest.
 const STOP: Duration = Duration::from_secs(8);
+/// How soon a killed process is gone.
+const GONE: Duration = Duration::from_secs(1);
 
 /// `icefarm up`.
 #[derive(Clone, Debug, clap::Args)]
@@ -370,8 +372,16 @@ Ctrl-C stops everything; `up` again goes on from {data}.\n"
             stdout::aside(format_args!("node {} does not stop: killed (nothing acknowledged is lost)", node.name));
             node.kill();
         }
-        for pid in others {
+        for &pid in &others {
             processes::kill(pid);
+        }
+        // They are gone in a moment, and only then is their data free.
+        let deadline = Instant::now() + GONE;
+        while Instant::now() < deadline
+            && (self.nodes.iter_mut().any(|node| !node.has_ended())
+                || others.iter().any(|&pid| processes::is_there(pid)))
+        {
+            look.tick().await;
         }
     }
 }
