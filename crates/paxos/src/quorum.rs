@@ -108,8 +108,7 @@ pub struct QuorumSystem {
 }
 
 impl QuorumSystem {
-    /// Checks `spec`. Costs nothing worth mentioning, except for weights that sum to twice the threshold or more: those
-    /// are checked set by set (65,536 sets at most).
+    /// Checks `spec`, set by set: 8 sets of three voters, 65,536 of sixteen.
     pub fn new(spec: QuorumSpec) -> Result<Self, QuorumError> {
         let voters = sorted_voters(&spec)?;
         let (prepare, accept) = Rule::both(&spec, &voters)?;
@@ -120,9 +119,7 @@ impl QuorumSystem {
                 return Err(QuorumError::Unreachable { needed, all });
             }
         }
-        if !Rule::surely_meet(&system.prepare, &system.accept, all)
-            && let Some((prepare, accept)) = system.disjoint_pair()
-        {
+        if let Some((prepare, accept)) = system.disjoint_pair() {
             return Err(QuorumError::Disjoint { prepare: system.named(prepare), accept: system.named(accept) });
         }
         Ok(system)
@@ -343,16 +340,6 @@ impl Rule {
                 Some((*threshold, weights.iter().map(|&weight| u64::from(weight)).sum()))
             }
             Self::Regions(_) => None,
-        }
-    }
-
-    /// Whether arithmetic alone proves that the two always meet: the pigeonhole principle, by heads, by weight, or by
-    /// regions and then within the shared region.
-    fn surely_meet(prepare: &Self, accept: &Self, all: Mask) -> bool {
-        match (prepare.need_and_have(all), accept.need_and_have(all)) {
-            (Some((prepare, have)), Some((accept, _))) => prepare.saturating_add(accept) > have,
-            (None, None) => true,
-            _ => false,
         }
     }
 }

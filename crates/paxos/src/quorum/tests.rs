@@ -139,7 +139,10 @@ fn acceptance_of_a_system_agrees_with_trying_every_pair_of_sets() {
         let (prepare, accept) = Rule::both(&spec, &voters).expect("rules are fine here");
         let built = QuorumSystem::new(spec.clone());
         let unchecked = QuorumSystem { spec, voters, prepare, accept };
-        assert_eq!(built.is_ok(), unchecked.disjoint_pair().is_none(), "{unchecked}");
+        let all = unchecked.mask(|_| true);
+        let accepts_without = |prepare: Mask| (0..=all).any(|mask| mask & prepare == 0 && unchecked.accept.holds(mask));
+        let disjoint = (0..=all).any(|mask| unchecked.prepare.holds(mask) && accepts_without(mask));
+        assert_eq!(built.is_ok(), !disjoint, "{unchecked}");
         match built {
             Ok(_) => taken += 1,
             Err(QuorumError::Disjoint { prepare, accept }) => {
