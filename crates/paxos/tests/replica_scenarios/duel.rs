@@ -30,6 +30,7 @@ fn duel(limit: u64, mut delay: impl FnMut(&Message) -> u64, mut wait: impl FnMut
     after(&mut agenda, 2, What::Campaign(1));
     let mut standing = [true, true, false];
     while let Some(((now, _), what)) = agenda.pop_first() {
+        assert!(now < 100_000, "they neither refuse each other nor choose anything");
         let index = match what {
             What::Campaign(index) => {
                 standing[index] = true;
