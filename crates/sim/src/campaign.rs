@@ -163,7 +163,12 @@ struct Progress {
 impl Progress {
     fn tell(&mut self, of: u64, report: &Report) {
         self.played += 1;
-        self.failed += u64::from(report.failure.is_some());
+        if let Some(failure) = &report.failure {
+            self.failed += 1;
+            // At once: a campaign may go on for hours.
+            self.end();
+            eprintln!("seed {} failed: {failure}", report.seed);
+        }
         let every = if self.on_terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
         if self.told.elapsed() < every {
             return;

@@ -15,6 +15,8 @@ struct Account {
     durable: BTreeMap<Slot, (u64, Value)>,
     /// Durable in the checkpoint, up to here.
     checkpointed: Slot,
+    /// It is durable that everything up to here is chosen.
+    known: Slot,
 }
 
 /// What a disk holds, shard by shard.
@@ -42,6 +44,7 @@ impl Ledger {
             if let Some((slot, hash, value)) = value_of(record) {
                 let account = self.accounts.entry(*shard).or_default();
                 account.durable.insert(slot, (hash, value.clone()));
+                account.known = account.known.max(known_by(record));
             }
         }
     }
@@ -50,6 +53,7 @@ impl Ledger {
     pub fn checkpoint(&mut self, shard: ShardId, slot: Slot) {
         let account = self.accounts.entry(shard).or_default();
         account.checkpointed = slot;
+        account.known = account.known.max(slot);
         // What lies before is never asked for again.
         account.durable = account.durable.split_off(&slot);
         account.written = account.written.split_off(&slot);
@@ -57,7 +61,9 @@ impl Ledger {
 
     /// Another node's checkpoint up to `slot` is durable.
     pub fn install(&mut self, shard: ShardId, slot: Slot) {
-        self.accounts.entry(shard).or_default().checkpointed = slot;
+        let account = self.accounts.entry(shard).or_default();
+        account.checkpointed = slot;
+        account.known = account.known.max(slot);
     }
 
     /// What was stored of `shard` is gone.
@@ -91,6 +97,11 @@ impl Ledger {
         open.into_iter().all(|slot| account.durable.contains_key(&Slot(slot)))
     }
 
+    /// Whether power may fail and it is still known that `slot` is chosen.
+    pub fn knows(&self, shard: ShardId, slot: Slot) -> bool {
+        slot <= self.accounts.get(&shard).map_or(Slot::ZERO, |account| account.known)
+    }
+
     /// Whether a stop was handed in for a slot behind `slot`.
     pub fn has_stop_behind(&self, shard: ShardId, slot: Slot) -> bool {
         let Some(account) = self.accounts.get(&shard) else { return false };
@@ -100,6 +111,15 @@ impl Ledger {
     /// The slots that are durable in the log.
     pub fn durable(&self) -> impl Iterator<Item = (ShardId, Slot)> + '_ {
         self.accounts.iter().flat_map(|(shard, account)| account.durable.keys().map(|slot| (*shard, *slot)))
+    }
+}
+
+/// How far a record says that all is chosen. (A learned slot is handed in behind all before it.)
+fn known_by(record: &Record) -> Slot {
+    match record {
+        Record::Promise { .. } | Record::Retire => Slot::ZERO,
+        Record::Accept { chosen, .. } => *chosen,
+        Record::Learn { slot, .. } => *slot,
     }
 }
 
@@ -147,6 +167,16 @@ mod tests {
             "what was there before is there again"
         );
         assert_eq!(ledger.written(SHARD, Slot(2)), None);
+    }
+
+    #[test]
+    fn what_is_held_need_not_be_known_to_be_chosen() {
+        let mut ledger = Ledger::default();
+        ledger.persist(&[accept(1, 1, "a")]);
+        assert!(ledger.holds_through(SHARD, Slot(1)) && ledger.knows(SHARD, Slot::ZERO));
+        assert!(!ledger.knows(SHARD, Slot(1)));
+        ledger.persist(&[(SHARD, Record::Learn { slot: Slot(1), value: Value::Noop })]);
+        assert!(ledger.knows(SHARD, Slot(1)) && !ledger.knows(SHARD, Slot(2)));
     }
 
     #[test]

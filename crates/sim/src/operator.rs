@@ -43,11 +43,18 @@ impl Cluster {
             let (applied, since) = (self.judge.applied(shard), self.judge.configured(shard));
             // A stop that may be chosen already would leave others to count on.
             let settled = !self.machines.iter().any(|machine| machine.disk.ledger.has_stop_behind(shard, applied));
+            let others = |voter: &NodeId| *voter != node && self.machines[index(*voter)].is_genuine(&configuration);
+            // Where nobody else knows of the stop, the voters before it are the ones to count on.
+            let told = configuration
+                .quorum
+                .voters()
+                .iter()
+                .filter(|voter| others(voter))
+                .any(|voter| self.machines[index(*voter)].disk.ledger.knows(shard, since));
             settled
+                && told
                 && configuration.quorum.accept_quorum_where(|voter| {
-                    let machine = &self.machines[index(voter)];
-                    let here = machine.disk.ledger.holds_through(shard, since);
-                    voter != node && machine.is_genuine(&configuration) && here
+                    others(&voter) && self.machines[index(voter)].disk.ledger.holds_through(shard, since)
                 })
         })
     }
