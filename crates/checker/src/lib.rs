@@ -10,6 +10,7 @@
 //! | [`ownership`] | an acknowledged claim is there, with the same owner, at every replica |
 //! | [`receipts`] | no answer is older than its receipt says |
 //! | [`sessions`] | a session never loses sight of what it has read and written |
+//! | [`watches`] | whoever watches land is shown every change of it, once, and nothing else |
 //! | [`conservation`] | acorns are neither made nor lost but by the rules |
 //!
 //! No clock, no randomness, no map with a random order: the same history gives the same report, to the byte.
@@ -22,6 +23,7 @@ pub mod linearizable;
 pub mod ownership;
 pub mod receipts;
 pub mod sessions;
+pub mod watches;
 
 pub use agreement::{Agreement, Disagreement};
 pub use field::{FieldModel, FieldOp, FieldRet};
@@ -30,3 +32,4 @@ pub use linearizable::{Model, Violation, check};
 pub use ownership::Ownership;
 pub use receipts::Acknowledged;
 pub use sessions::Sessions;
+pub use watches::Watches;

@@ -3,8 +3,9 @@
 use crate::clock::Time;
 use crate::machine::Machine;
 use crate::network::index;
+use crate::sites::SEED;
 use checker::sessions::Reached;
-use checker::{Acknowledged, Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership, Sessions};
+use checker::{Acknowledged, Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership, Sessions, Watches};
 use host::Mono;
 use paxos::{Configuration, NodeId, QuorumSystem, Slot, Value};
 use placement::{ShardId, ShardMap};
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use wire::{Answer, AnswerBody, ClientId, Level, Receipt, RequestNo};
 use world::land::Totals;
-use world::{Deed, FieldId, Millis, Outcome};
+use world::{Bucket, Deed, FieldId, FieldView, Millis, Outcome, Rect};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +90,7 @@ pub struct Judge {
     acknowledged: Acknowledged,
     /// What every client has seen and written.
     sessions: Sessions,
+    watches: Watches,
     /// Changes of a shard's members that were chosen.
     pub stops: u64,
     /// Receipts checked.
@@ -119,6 +121,7 @@ impl Judge {
             open: Vec::new(),
             acknowledged: Acknowledged::default(),
             sessions: Sessions::default(),
+            watches: Watches::default(),
             stops: 0,
             receipts: 0,
             reads: 0,
@@ -217,7 +220,15 @@ impl Judge {
             .iter()
             .map(|item| if let Item::Client(envelope) = item { Some((envelope.client, envelope.number)) } else { None })
             .collect();
-        let effects = self.shadows.entry(shard).or_default().apply(batch);
+        let shadow = self.shadows.entry(shard).or_default();
+        let effects = shadow.apply(batch);
+        if let Some(land) = shadow.land() {
+            for effected in &effects {
+                if let Effected::Outcome(Outcome::Done { field, .. }) = effected {
+                    self.watches.changed(shard, slot, land.field(field.field));
+                }
+            }
+        }
         for (command, effected) in commands.into_iter().zip(effects) {
             if let (Some(command), Effected::Outcome(outcome)) = (command, effected) {
                 self.decided.entry(command).or_insert((time, outcome));
@@ -330,6 +341,26 @@ impl Judge {
         let bound = if matches!(asked, Level::Strong | Level::Session) { reached } else { &Reached::default() };
         if let Err(broken) = self.sessions.read(player as u64, bound, receipt.shard, receipt.slot) {
             self.object(time, "sessions", broken);
+        }
+    }
+
+    /// Somebody who watches `rect`, and has seen it up to `seen`, hears how it goes on.
+    pub fn saw_watched(
+        &mut self,
+        time: Time,
+        rect: Rect,
+        seen: Option<Slot>,
+        fields: &[FieldView],
+        receipts: &[Receipt],
+    ) {
+        for receipt in receipts {
+            let here = |view: &&FieldView| {
+                self.map.shard_of(Bucket::of_chunk(SEED, view.field.chunk())).shard == receipt.shard
+            };
+            let of_shard: Vec<FieldView> = fields.iter().filter(here).cloned().collect();
+            if let Err(broken) = self.watches.answered(receipt.shard, rect, seen, receipt.slot, &of_shard) {
+                self.object(time, "watches", broken);
+            }
         }
     }
 

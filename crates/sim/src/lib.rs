@@ -14,7 +14,7 @@
 //! | [`campaign`] | many seeds on many threads, and what is said about them |
 //! | [`run`] | one seed, from its plan to the verdict |
 //! | [`plan`], [`fault`] | what a seed plays, and what goes wrong in it |
-//! | [`cluster`] | the event loop; its parts are in `serve` and `power` (machines), `play` (clients), `ending` (faults and the end) |
+//! | [`cluster`] | the event loop; its parts are in `serve` and `power` (machines), `play` and `watch` (clients), `ending` (faults and the end) |
 //! | [`machine`], [`disk`], [`network`], [`clock`] | what a node stands on |
 //! | [`operator`] | whoever replaces broken disks and brings their nodes back |
 //! | [`player`], [`sites`] | a client, and where it plays |
@@ -50,3 +50,4 @@ mod serve;
 pub mod sites;
 pub mod stats;
 pub mod trace;
+mod watch;

@@ -41,6 +41,8 @@ pub struct Plan {
     pub disks: Vec<Speed>,
     /// Of each machine.
     pub clocks: Vec<Clock>,
+    /// Of the clients, so many watch land besides.
+    pub watchers: usize,
     /// A turn begins this long after what wakes it.
     pub turn_delay: u64,
     /// Between two probes of a peer.
@@ -133,6 +135,7 @@ impl Plan {
         plan.act_every = random.between(380, 560) * MS;
         plan.options.request_timeout = Duration::from_millis(random.between(1_500, 8_000));
         plan.options.attempt_timeout = Duration::from_millis(*random.pick(&[300, 600, 1_000, 1_000]));
+        plan.watchers = random.index(3);
         plan.encode = seed % ENCODE_EVERY == ENCODE_EVERY - 1;
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
         plan.script = fault::script(&mut random, &all, Time(SECOND), Time(20 * SECOND));
@@ -153,6 +156,7 @@ impl Plan {
             players: 2,
             hot_fields: 1,
             act_every: 0,
+            watchers: 0,
             act_until: Time(0),
             min_commands: 0,
             latency: (0..count).map(|a| (0..count).map(|b| if a == b { 20 } else { 300 }).collect()).collect(),

@@ -26,7 +26,7 @@ impl Cluster {
         self.players[player].results.get(&op)
     }
 
-    fn start_op(&mut self, number: PlayerNo, intent: Intent, audition: Option<usize>) -> Option<OpId> {
+    pub(crate) fn start_op(&mut self, number: PlayerNo, intent: Intent, audition: Option<usize>) -> Option<OpId> {
         let player = &mut self.players[number];
         let now = player.now(self.now);
         let started = match intent {
@@ -47,9 +47,10 @@ impl Cluster {
     }
 
     pub(crate) fn act(&mut self, number: PlayerNo) {
-        if self.now >= self.plan.act_until && self.stats.commands >= self.plan.min_commands {
+        if !self.is_playing() {
             return;
         }
+        self.look_around(number);
         let count = self.players.len();
         let player = &mut self.players[number];
         let intent = player.think(&mut self.random, &self.sites, &self.hot, number, count);
@@ -58,6 +59,11 @@ impl Cluster {
         let every = if self.now >= self.plan.act_until { self.plan.act_every / 8 } else { self.plan.act_every };
         let pause = every / 2 + self.random.below(every);
         self.agenda.plan(self.now.plus(pause), Event::Act(number));
+    }
+
+    /// Whether players still do things.
+    pub(crate) fn is_playing(&self) -> bool {
+        self.now < self.plan.act_until || self.stats.commands < self.plan.min_commands
     }
 
     /// Claims a fresh field of a shard, to see that the shard is alive.
@@ -170,6 +176,9 @@ impl Cluster {
                     self.auditions[shard].under_way = false;
                 }
             }
+        }
+        if let Intent::Ask(read, ..) = pending.intent {
+            self.watched(number, read, result.as_ref().ok());
         }
         if self.plan.act_every == 0 {
             self.players[number].results.insert(op, result);

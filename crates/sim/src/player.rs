@@ -4,6 +4,7 @@ use crate::clock::{Clock, Time};
 use crate::network::index;
 use crate::random::Random;
 use crate::sites::Sites;
+use crate::watch::Watch;
 use checker::sessions::Reached;
 use client_proto::{ClientProto, Failure, Now, OpId, Options, Read, Success};
 use paxos::NodeId;
@@ -70,6 +71,8 @@ pub struct Player {
     pub results: BTreeMap<OpId, Result<Success, Failure>>,
     /// Whether its player is in the world.
     pub registered: bool,
+    /// What it watches.
+    pub watch: Option<Watch>,
     /// Fields it believes to own.
     mine: Vec<FieldId>,
     /// Fields it has claimed for itself so far.
@@ -94,6 +97,7 @@ impl Player {
             wake_at: None,
             results: BTreeMap::new(),
             registered: false,
+            watch: None,
             mine: Vec::new(),
             claimed: 0,
         }

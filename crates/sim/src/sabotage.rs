@@ -2,7 +2,7 @@
 //! None of them is a switch in the product: they lie on its behalf, on the disk or on the wire.
 
 use wire::peer::{Frame, PeerMessage};
-use wire::{Answer, AnswerBody};
+use wire::{Answer, AnswerBody, Reply};
 use world::{Acorns, FieldView, Outcome, PlayerName, Rejection};
 
 /// What is broken.
@@ -27,6 +27,8 @@ pub enum Sabotage {
     ChangedRepeats,
     /// Strong answers claim a bound that they do not have.
     VagueReceipts,
+    /// Who watches is told of all changes but one.
+    LostChanges,
 }
 
 impl Sabotage {
@@ -79,6 +81,7 @@ impl Sabotage {
             (Self::ChangedRepeats, AnswerBody::Applied { outcome: Outcome::Done { field, .. }, .. }) if repeated => {
                 *field = FieldView { version: field.version + 1, ..field.clone() };
             }
+            (Self::LostChanges, AnswerBody::Read { reply: Reply::Changes(fields), .. }) => _ = fields.pop(),
             (Self::VagueReceipts, AnswerBody::Read { receipt, .. }) => receipt.bound_ms = Some(7),
             _ => {}
         }

@@ -113,6 +113,10 @@ counters! {
     receipts = "receipts checked",
     /// Reads whose receipts were held against their session.
     session_reads = "reads checked",
+    /// Answers to those who watch.
+    watched = "watches answered",
+    /// Changes of fields that these were told of.
+    changes_watched = "changes watched",
     /// Slots applied, counted once a shard.
     slots = "slots",
     /// Batches proposed.

@@ -114,6 +114,12 @@ fn a_strong_answer_without_its_bound_is_seen() {
 }
 
 #[test]
+fn a_change_that_watchers_are_not_told_of_is_seen() {
+    let failure = first_failure(20, Sabotage::LostChanges, |_| ());
+    is_one_of(&failure, &["watches"]);
+}
+
+#[test]
 fn a_cluster_that_stays_cut_is_seen() {
     let failure = first_failure(3, Sabotage::None, |plan| {
         plan.script.retain(|(_, fault)| *fault == Fault::Calm);
