@@ -10,7 +10,7 @@ use crate::turn::PartRead;
 use bytes::Bytes;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
-use shard::{RestoreError, Stored};
+use shard::{Replica, RestoreError, Stored};
 use std::collections::{BTreeMap, VecDeque};
 use wire::peer::{Frame, PartOf, PeerMessage};
 
@@ -164,8 +164,9 @@ impl Host {
         if !expected || pull.slot.is_some_and(|begun| begun != slot) {
             return;
         }
-        let Some(replica) = self.shards.get_mut(&shard).filter(|replica| slot > replica.applied()) else {
-            // It has caught up by itself meanwhile.
+        let lacks = |replica: &&mut Replica| slot > replica.applied() && !replica.paxos().is_leader();
+        let Some(replica) = self.shards.get_mut(&shard).filter(lacks) else {
+            // It has caught up by itself meanwhile, or leads: then its log has all that it lacks.
             return self.end_pull(now, shard);
         };
         if part.last && !replica.begin_install() {

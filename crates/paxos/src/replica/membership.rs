@@ -71,7 +71,8 @@ impl Replica {
     }
 
     /// A snapshot of everything up to `slot` is in place and durable; `configuration` governs what is behind. What this log
-    /// holds up to there counts no more.
+    /// holds up to there counts no more. A leader that was elected while the snapshot was on its way leaves its office: others
+    /// have chosen what it counts as open, perhaps under a later ballot.
     pub fn install(&mut self, slot: Slot, configuration: Configuration) {
         if slot <= self.delivered {
             return;
@@ -80,7 +81,10 @@ impl Replica {
         if slot <= self.chosen {
             return self.check();
         }
-        assert!(!self.is_leader(), "a leader holds everything");
+        if self.is_leader() {
+            self.role = Role::Follower;
+            self.following = None;
+        }
         self.tail.cut(slot);
         self.chosen = slot;
         self.safe = self.safe.max(slot);

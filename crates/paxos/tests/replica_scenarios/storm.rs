@@ -392,7 +392,7 @@ impl Storm {
         let (index, source) = (to.0 as usize - 1, from.0 as usize - 1);
         let snapshot = self.machines[source].snapshot();
         // (A host's snapshot follows the log's sync, as every checkpoint does.)
-        if self.machines[index].is_writing() || self.machines[index].replica().is_none_or(paxos::Replica::is_leader) {
+        if self.machines[index].is_writing() || self.machines[index].replica().is_none() {
             return Ok(());
         }
         self.seen.snapshots += 1;

@@ -250,6 +250,20 @@ fn candidate_that_installs_what_its_voters_hold_takes_office() {
 }
 
 #[test]
+fn leader_elected_while_a_snapshot_was_on_its_way_leaves_its_office_when_that_has_come() {
+    let mut replica = leader();
+    let (chosen, ballot) = (replica.chosen(), replica.promised());
+    replica.install(chosen, configuration(0, &[N1, N2, N3]));
+    assert!(replica.is_leader(), "it holds nothing new");
+    replica.install(Slot(chosen.0 + 9), configuration(0, &[N1, N2, N3]));
+    assert_eq!((replica.is_leader(), replica.leader()), (false, None));
+    assert_eq!((replica.chosen(), replica.poll_chosen()), (Slot(chosen.0 + 9), None));
+    replica.campaign(&mut paxos::liveness::nobody);
+    let next = ballot.next_in(0, N1);
+    assert!(sent(&effects(&mut replica)).contains(&(N2, &Message::Canvass { ballot: next })), "it may stand again");
+}
+
+#[test]
 fn new_leader_is_settled_once_its_no_op_is_chosen() {
     let mut replica = candidate();
     assert_eq!((replica.read_index(), replica.settled()), (None, None));
