@@ -17,7 +17,7 @@ use crate::tally::Tally;
 use crate::turn::{LogRead, Turn};
 use crate::writing::Writing;
 use paxos::{NodeId, QuorumSystem, Record, Slot, Token, Value};
-use placement::ShardId;
+use placement::{Membership, ShardId};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use shard::{ConnId, Genesis, Replica};
@@ -49,6 +49,10 @@ pub struct Host {
     pub(crate) joining: BTreeMap<ShardId, Joining>,
     /// Shards whose stored data is being removed.
     pub(crate) leaving: BTreeSet<ShardId>,
+    /// What is to be noted of both, in order, once what is being noted is durable.
+    pub(crate) moves: VecDeque<(ShardId, Membership)>,
+    /// Whether something is being noted.
+    pub(crate) moving: bool,
     /// Nodes met that are not yet durably remembered.
     pub(crate) meeting: BTreeSet<NodeId>,
     /// Nodes that knew this one by another life of its disk.
@@ -138,6 +142,8 @@ impl Host {
             untold: BTreeMap::new(),
             joining: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            moves: VecDeque::new(),
+            moving: false,
             meeting: BTreeSet::new(),
             disowned_by: BTreeSet::new(),
             known_by: BTreeSet::new(),

@@ -17,10 +17,13 @@
 use crate::clock::{Mono, Now};
 use crate::host::{Host, peers_of};
 use paxos::{Configuration, Incarnation, Message, NodeId, QuorumSystem, Record, Recovered, Slot};
-use placement::ShardId;
+use placement::{Membership, ShardId};
 use shard::{Genesis, Replica};
 use std::collections::BTreeMap;
 use wire::peer::PeerMessage;
+
+/// Shards joined or left in one durable write: what is stored of one that is left may be much.
+const MOVES: usize = 256;
 
 /// Joining, and how far it has come.
 #[derive(Clone, Copy, Debug)]
@@ -169,15 +172,35 @@ impl Host {
         let marked: Vec<(ShardId, u64)> = marked.map(|(shard, joining)| (*shard, joining.number)).collect();
         for (shard, number) in marked {
             if let Some(joining) = self.joining.get_mut(&shard) {
-                // Told once; what follows is `handle_joined`.
+                // Noted once.
                 joining.write = Some(u64::MAX);
-                self.turn.joins.push((shard, number));
+                self.moves.push_back((shard, Membership::Joined(number)));
+            }
+        }
+    }
+
+    /// What is to be noted is noted together, while what was to be noted before becomes durable: a node may join thousands of
+    /// shards at once.
+    pub(crate) fn note_moves(&mut self) {
+        if !self.moving && !self.moves.is_empty() {
+            self.moving = true;
+            self.turn.memberships = self.moves.drain(..self.moves.len().min(MOVES)).collect();
+        }
+    }
+
+    /// [`crate::Turn::memberships`] are durable.
+    pub fn handle_moved(&mut self, memberships: &[(ShardId, Membership)]) {
+        self.moving = false;
+        for &(shard, membership) in memberships {
+            match membership {
+                Membership::Joined(number) => self.joined(shard, number),
+                Membership::Left(_) => self.left(shard),
             }
         }
     }
 
     /// That this node has joined `shard` in the configuration of this number is durable.
-    pub fn handle_joined(&mut self, shard: ShardId, number: u64) {
+    fn joined(&mut self, shard: ShardId, number: u64) {
         self.joining.remove(&shard);
         self.config.left.remove(&shard);
         let Some(info) = self.config.first_map.get(shard).cloned() else { return };
@@ -195,7 +218,7 @@ impl Host {
     }
 
     /// What was stored of `shard` is gone, durably.
-    pub fn handle_left(&mut self, shard: ShardId) {
+    fn left(&mut self, shard: ShardId) {
         self.leaving.remove(&shard);
         // Only now: a crash before would have left a log with a hole, and a checkpoint that does not fill it.
         self.turn.releases.push((shard, Slot(u64::MAX - 1)));
@@ -310,7 +333,7 @@ impl Host {
         self.freshness.drop(shard);
         self.forget_pull(shard);
         self.untold.remove(&shard);
-        self.turn.leaves.push((shard, number));
+        self.moves.push_back((shard, Membership::Left(number)));
     }
 }
 

@@ -75,6 +75,7 @@ impl Host {
             Some(writing) => writing.cuts.extend(cuts),
             None => self.turn.cuts.extend(cuts),
         }
+        self.note_moves();
         for (node, mut messages) in std::mem::take(&mut self.outgoing) {
             messages.retain(|message| match message {
                 PeerMessage::Paxos { shard, message, .. } => self.still_holds(*shard, message),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use paxos::{Incarnation, Message, NodeId, Record, Slot, Value};
-use placement::ShardId;
+use placement::{Membership, ShardId};
 use shard::Cut;
 use wire::peer::{Epoch, Frame, PartOf, PeerMessage};
 use world::ChunkId;
@@ -28,10 +28,9 @@ pub struct Turn {
     pub stagings: Vec<PartOf>,
     /// Frames with parts of checkpoints, to be sent beside all others.
     pub bulk: Vec<(NodeId, Frame)>,
-    /// Shards that this node is to join, in the configuration of this number.
-    pub joins: Vec<(ShardId, u64)>,
-    /// Shards that this node has left, in the configuration of this number: what is stored of them is to go.
-    pub leaves: Vec<(ShardId, u64)>,
+    /// Shards that this node is to join, or has left: to be noted in one durable write. What is stored of those that it has
+    /// left is to go.
+    pub memberships: Vec<(ShardId, Membership)>,
     /// The first life of a node's disk that this node has met: to be remembered.
     pub meetings: Vec<(NodeId, Incarnation)>,
     /// How many items each batch had that was proposed in this turn. For whoever counts.

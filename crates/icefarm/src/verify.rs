@@ -6,12 +6,13 @@ use crate::json::Problem;
 use crate::stdout;
 use crate::words;
 use node::NodeError;
+use placement::Membership;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use storage::{DataError, InspectedShard, Inspection, Membership, Progress};
+use storage::{DataError, InspectedShard, Inspection, Progress};
 
 /// Between two words about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(2);

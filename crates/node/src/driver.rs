@@ -10,12 +10,13 @@ use crate::ready::Ready;
 use crate::telemetry::{self, Ask, Asking, Telemetry};
 use host::{Host, HostConfig, Mono, RecoveredShard, Turn};
 use paxos::{NodeId, Recovered};
+use placement::Membership;
 use shard::ConnId;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::{DataDir, Incarnation, LogOptions, Membership, Pages, StoreOptions, Stores};
+use storage::{DataDir, Incarnation, LogOptions, Pages, StoreOptions, Stores};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{Event, EventReceiver, Limits, NodeIdentity, Transport, TransportConfig, Tuning};
@@ -386,13 +387,14 @@ impl Node {
                     .handle_installed(now, shard, stored.as_ref())
                     .map_err(|source| host::HostError::Restore { shard, source })?;
             }
-            PageDone::Joined(shard, number) => {
-                tracing::info!(%shard, configuration = number, "joined");
-                self.host.handle_joined(shard, number);
-            }
-            PageDone::Left(shard) => {
-                tracing::info!(%shard, "left");
-                self.host.handle_left(shard);
+            PageDone::Moved(moves) => {
+                for (shard, membership) in &moves {
+                    match membership {
+                        Membership::Joined(configuration) => tracing::info!(%shard, configuration, "joined"),
+                        Membership::Left(configuration) => tracing::info!(%shard, configuration, "left"),
+                    }
+                }
+                self.host.handle_moved(&moves);
             }
             PageDone::Failed(error) => return Err(error.into()),
         }
@@ -439,11 +441,8 @@ impl Node {
         for staging in turn.stagings {
             self.submit_page(PageJob::Stage(staging))?;
         }
-        for (shard, number) in turn.joins {
-            self.submit_page(PageJob::Join(shard, number))?;
-        }
-        for (shard, number) in turn.leaves {
-            self.submit_page(PageJob::Leave(shard, number))?;
+        if !turn.memberships.is_empty() {
+            self.submit_page(PageJob::Memberships(turn.memberships))?;
         }
         for (shard, cut) in turn.cuts {
             self.submit_page(PageJob::Cut(shard, cut))?;

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use host::PartRead;
 use paxos::Slot;
+use placement::Membership;
 use placement::ShardId;
 use shard::{Cut, Stored};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use storage::{Membership, Pages, PagesError, Part};
+use storage::{Pages, PagesError, Part};
 use tokio::sync::mpsc;
 use wire::codec;
 use wire::peer::PartOf;
@@ -39,9 +40,7 @@ pub enum PageJob {
     /// Put a part of another node's checkpoint aside; with the last one, install it.
     Stage(PartOf),
     /// This node joins a shard, in the configuration of this number.
-    Join(ShardId, u64),
-    /// This node has left a shard, in the configuration of this number.
-    Leave(ShardId, u64),
+    Memberships(Vec<(ShardId, Membership)>),
     /// Nothing follows.
     Stop,
 }
@@ -59,10 +58,8 @@ pub enum PageDone {
     Staged(ShardId, bool),
     /// Another node's checkpoint is in place, and this is it; `None`: it was too old.
     Installed(ShardId, Option<Stored>),
-    /// It is noted that the shard is joined.
-    Joined(ShardId, u64),
-    /// It is noted that the shard was left, and what was stored of it is gone.
-    Left(ShardId),
+    /// These shards are joined or left, and what was stored of the latter is gone.
+    Moved(Vec<(ShardId, Membership)>),
     /// The store is out of use; the node stops.
     Failed(PagesError),
 }
@@ -122,7 +119,7 @@ pub(crate) fn load(pages: &impl Pages, shard: ShardId) -> Result<Option<Stored>,
 enum Write {
     Cut(storage::Cut),
     Stage(PartOf),
-    Member(ShardId, Membership),
+    Memberships(Vec<(ShardId, Membership)>),
 }
 
 struct Worker<P> {
@@ -143,8 +140,7 @@ impl<P: Pages> Worker<P> {
                     self.write(Write::Cut(storage::Cut { shard, slot, head, pages }))?;
                 }
                 Ok(PageJob::Stage(staging)) => self.write(Write::Stage(staging))?,
-                Ok(PageJob::Join(shard, number)) => self.write(Write::Member(shard, Membership::Joined(number)))?,
-                Ok(PageJob::Leave(shard, number)) => self.write(Write::Member(shard, Membership::Left(number)))?,
+                Ok(PageJob::Memberships(moves)) => self.write(Write::Memberships(moves))?,
                 Ok(PageJob::Load(shard, chunk)) => {
                     let page = self.pages.page(shard, &PageKey::Chunk(chunk).to_bytes())?;
                     self.report(PageDone::Loaded(shard, chunk, page));
@@ -206,12 +202,9 @@ impl<P: Pages> Worker<P> {
                     Ok(()) => Ok(PageDone::Installed(*shard, load(&self.pages, *shard)?)),
                 }
             }
-            &Write::Member(shard, membership) => {
-                self.pages.set_membership(shard, membership)?;
-                Ok(match membership {
-                    Membership::Joined(number) => PageDone::Joined(shard, number),
-                    Membership::Left(_) => PageDone::Left(shard),
-                })
+            Write::Memberships(moves) => {
+                self.pages.set_memberships(moves)?;
+                Ok(PageDone::Moved(moves.clone()))
             }
         }
     }

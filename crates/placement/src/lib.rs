@@ -12,6 +12,7 @@
 pub mod cluster;
 pub mod level;
 pub mod map;
+pub mod membership;
 pub mod partition;
 pub mod policy;
 pub mod region;
@@ -19,6 +20,7 @@ pub mod region;
 pub use cluster::{ClusterId, ClusterIdError};
 pub use level::{Level, NotALevel};
 pub use map::{ShardId, ShardInfo, ShardMap};
+pub use membership::Membership;
 pub use partition::{Balance, Partitioner};
 pub use policy::PolicyError;
 pub use region::{RegionName, Regions};

@@ -10,10 +10,10 @@ use crate::sabotage::Sabotage;
 use bytes::Bytes;
 use host::{LogRead, PartRead, RecoveredShard, Write};
 use paxos::{Record, Recovered, Slot, Value};
-use placement::{ShardId, ShardMap};
+use placement::{Membership, ShardId, ShardMap};
 use shard::{Cut, Stored};
 use std::collections::{BTreeMap, VecDeque};
-use storage::{Checkpointed, Log, LogError, LogRecord, Membership, MemoryLog, MemoryPages, Pages, PagesError};
+use storage::{Checkpointed, Log, LogError, LogRecord, MemoryLog, MemoryPages, Pages, PagesError};
 use wire::peer::PartOf;
 use world::ChunkId;
 use world::land::PageKey;
@@ -48,8 +48,7 @@ enum PageJob {
     Load(ShardId, ChunkId),
     ReadPart(PartRead),
     Stage(PartOf),
-    Join(ShardId, u64),
-    Leave(ShardId, u64),
+    Memberships(Vec<(ShardId, Membership)>),
 }
 
 impl PageJob {
@@ -79,10 +78,8 @@ pub enum Done {
     Staged(ShardId, bool),
     /// Another node's checkpoint is in place.
     Installed(ShardId, Option<Stored>),
-    /// The shard is joined.
-    Joined(ShardId, u64),
-    /// What was stored of the shard is gone.
-    Left(ShardId),
+    /// These shards are joined, or left: then what was stored of them is gone.
+    Moved(Vec<(ShardId, Membership)>),
 }
 
 /// What a power failure did.
@@ -208,15 +205,9 @@ impl Disk {
         self.page_time(now, random)
     }
 
-    /// This node joins a shard.
-    pub fn join(&mut self, now: Time, random: &mut Random, shard: ShardId, number: u64) -> Time {
-        self.page_jobs.push_back(PageJob::Join(shard, number));
-        self.page_time(now, random)
-    }
-
-    /// This node has left a shard.
-    pub fn leave(&mut self, now: Time, random: &mut Random, shard: ShardId, number: u64) -> Time {
-        self.page_jobs.push_back(PageJob::Leave(shard, number));
+    /// This node joins or has left shards.
+    pub fn note_memberships(&mut self, now: Time, random: &mut Random, moves: Vec<(ShardId, Membership)>) -> Time {
+        self.page_jobs.push_back(PageJob::Memberships(moves));
         self.page_time(now, random)
     }
 
@@ -303,14 +294,12 @@ impl Disk {
                     Done::Staged(shard, fits)
                 }
             }
-            PageJob::Join(shard, number) => {
-                self.pages.set_membership(shard, Membership::Joined(number))?;
-                Done::Joined(shard, number)
-            }
-            PageJob::Leave(shard, number) => {
-                self.pages.set_membership(shard, Membership::Left(number))?;
-                self.ledger.forget(shard);
-                Done::Left(shard)
+            PageJob::Memberships(moves) => {
+                self.pages.set_memberships(&moves)?;
+                for (shard, _) in moves.iter().filter(|(_, membership)| matches!(membership, Membership::Left(_))) {
+                    self.ledger.forget(*shard);
+                }
+                Done::Moved(moves)
             }
         })
     }

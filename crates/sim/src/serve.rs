@@ -9,6 +9,7 @@ use crate::sabotage::Sabotage;
 use crate::trace;
 use host::Turn;
 use paxos::{Message, NodeId};
+use placement::Membership;
 use wire::peer::{Frame, PeerMessage};
 use wire::{AnswerBody, Refusal, codec};
 
@@ -150,19 +151,24 @@ impl Cluster {
                     self.judge.object(self.now, "storage", format!("{node}: {error}"));
                 }
             }
-            Ok(Done::Joined(shard, number)) => {
-                self.stats.joins += 1;
-                self.trace.note(self.now, || format!("{node}         joins s{shard} in configuration {number}"));
-                host.handle_joined(shard, number);
-                self.machines[index(node)].applied.remove(&shard);
-            }
-            Ok(Done::Left(shard)) => {
-                self.stats.leaves += 1;
-                self.trace.note(self.now, || format!("{node}         has left s{shard}"));
-                host.handle_left(shard);
+            Ok(Done::Moved(moves)) => {
+                host.handle_moved(&moves);
                 let machine = &mut self.machines[index(node)];
-                machine.applied.remove(&shard);
-                machine.installed.remove(&shard);
+                for (shard, membership) in moves {
+                    machine.applied.remove(&shard);
+                    match membership {
+                        Membership::Joined(number) => {
+                            self.stats.joins += 1;
+                            self.trace
+                                .note(self.now, || format!("{node}         joins s{shard} in configuration {number}"));
+                        }
+                        Membership::Left(_) => {
+                            self.stats.leaves += 1;
+                            self.trace.note(self.now, || format!("{node}         has left s{shard}"));
+                            machine.installed.remove(&shard);
+                        }
+                    }
+                }
             }
         }
     }
@@ -238,12 +244,8 @@ impl Cluster {
             let at = machine.disk.stage(time, &mut self.random, staging);
             self.agenda.plan(at, Event::Page(node, life));
         }
-        for (shard, number) in turn.joins {
-            let at = machine.disk.join(time, &mut self.random, shard, number);
-            self.agenda.plan(at, Event::Page(node, life));
-        }
-        for (shard, number) in turn.leaves {
-            let at = machine.disk.leave(time, &mut self.random, shard, number);
+        if !turn.memberships.is_empty() {
+            let at = machine.disk.note_memberships(time, &mut self.random, turn.memberships);
             self.agenda.plan(at, Event::Page(node, life));
         }
         for (other, incarnation) in turn.meetings {

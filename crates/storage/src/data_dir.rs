@@ -19,10 +19,10 @@ mod tests;
 pub use error::DataError;
 pub use inspection::{InspectedShard, Inspection, Progress};
 
-use crate::{Checkpointed, FileLog, FilePages, Identity, Incarnation, LogOptions, Membership, Pages, Reserve, fsops};
+use crate::{Checkpointed, FileLog, FilePages, Identity, Incarnation, LogOptions, Pages, Reserve, fsops};
 use meta::Meta;
 use paxos::{NodeId, Recovered};
-use placement::{ClusterId, ShardId};
+use placement::{ClusterId, Membership, ShardId};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};

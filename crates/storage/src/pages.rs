@@ -17,7 +17,7 @@ pub use memory::MemoryPages;
 use crate::Identity;
 use bytes::Bytes;
 use paxos::Slot;
-use placement::ShardId;
+use placement::{Membership, ShardId};
 use std::{io, path::PathBuf};
 
 /// Checkpoints held for other nodes at a time.
@@ -47,15 +47,6 @@ pub struct ShardPages {
     pub pages: Vec<(Bytes, Bytes)>,
     /// The keys of the lazy pages, ascending.
     pub lazy_keys: Vec<Bytes>,
-}
-
-/// Whether this node belongs to a shard, where that differs from how the shard began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Membership {
-    /// It left, in the configuration of this number: what either store still holds of the shard counts no more.
-    Left(u64),
-    /// It joined, in the configuration of this number.
-    Joined(u64),
 }
 
 /// A part of a checkpoint on its way to another node.
@@ -125,10 +116,10 @@ pub trait Pages {
     /// back.
     fn install(&mut self, shard: ShardId, slot: Slot, head: &Bytes) -> Result<(), PagesError>;
 
-    /// This node has joined or left `shard`. Leaving removes its checkpoint.
-    fn set_membership(&mut self, shard: ShardId, membership: Membership) -> Result<(), PagesError>;
+    /// This node has joined or left these shards: all of it is durable, or nothing. Leaving removes a shard's checkpoint.
+    fn set_memberships(&mut self, memberships: &[(ShardId, Membership)]) -> Result<(), PagesError>;
 
-    /// Everything said with [`Pages::set_membership`], the last word for each shard.
+    /// Everything said with [`Pages::set_memberships`], the last word for each shard.
     fn memberships(&self) -> Result<Vec<(ShardId, Membership)>, PagesError>;
 }
 

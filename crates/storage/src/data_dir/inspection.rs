@@ -2,8 +2,9 @@
 
 use super::{DataDir, DataError, hold, known_to};
 use crate::log::{self, LogContents};
-use crate::{FilePages, Identity, Membership};
+use crate::{FilePages, Identity};
 use paxos::Recovered;
+use placement::Membership;
 use placement::ShardId;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -15,11 +15,11 @@
 //! checksum of itself and its key, for what happens later. Commits save the allocator's state, so that a crash leaves
 //! nothing to repair.
 
-use super::{Cut, HELD, Membership, Pages, PagesError, Part, ShardPages, Staged};
+use super::{Cut, HELD, Pages, PagesError, Part, ShardPages, Staged};
 use crate::{Identity, Reserve, fsops};
 use bytes::Bytes;
 use paxos::Slot;
-use placement::ShardId;
+use placement::{Membership, ShardId};
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -357,11 +357,11 @@ impl Pages for FilePages {
         }
     }
 
-    fn set_membership(&mut self, shard: ShardId, membership: Membership) -> Result<(), PagesError> {
-        self.write("note a membership in", |database| {
+    fn set_memberships(&mut self, memberships: &[(ShardId, Membership)]) -> Result<(), PagesError> {
+        self.write("note memberships in", |database| {
             let mut transaction = database.begin_write()?;
             transaction.set_quick_repair(true);
-            {
+            for &(shard, membership) in memberships {
                 let word = match membership {
                     Membership::Left(number) => (0, number),
                     Membership::Joined(number) => (1, number),

@@ -1,9 +1,9 @@
 //! The pages' double in memory.
 
-use super::{Cut, Membership, Pages, PagesError, Part, ShardPages, Staged};
+use super::{Cut, Pages, PagesError, Part, ShardPages, Staged};
 use bytes::Bytes;
 use paxos::Slot;
-use placement::ShardId;
+use placement::{Membership, ShardId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::{io, path::PathBuf};
@@ -215,12 +215,14 @@ impl Pages for MemoryPages {
         Ok(())
     }
 
-    fn set_membership(&mut self, shard: ShardId, membership: Membership) -> Result<(), PagesError> {
+    fn set_memberships(&mut self, memberships: &[(ShardId, Membership)]) -> Result<(), PagesError> {
         self.check()?;
-        self.memberships.insert(shard, membership);
-        if matches!(membership, Membership::Left(_)) {
-            self.shards.remove(&shard);
-            self.staged.remove(&shard);
+        for &(shard, membership) in memberships {
+            self.memberships.insert(shard, membership);
+            if matches!(membership, Membership::Left(_)) {
+                self.shards.remove(&shard);
+                self.staged.remove(&shard);
+            }
         }
         Ok(())
     }

@@ -186,13 +186,13 @@ fn a_shard_that_was_left_has_no_checkpoint_and_the_last_word_on_it_counts(backen
         .commit(&[cut(1, 5, "x", &[("c1", Some("x"))]), cut(2, 5, "y", &[("c1", Some("y"))])])
         .expect("room");
     backend.pages().stage(ShardId(1), Slot(20), None, &[(bytes("c1"), bytes("new"))]).expect("room");
-    backend.pages().set_membership(ShardId(1), Membership::Left(3)).expect("room");
+    backend.pages().set_memberships(&[(ShardId(1), Membership::Left(3))]).expect("room");
     backend.restart();
     assert_eq!(backend.pages().shards().expect("sound"), [(ShardId(2), Slot(5))]);
     assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), None);
     assert_eq!(backend.pages().staged(ShardId(1)).expect("sound"), None);
     assert_eq!(backend.pages().memberships().expect("sound"), [(ShardId(1), Membership::Left(3))]);
-    backend.pages().set_membership(ShardId(1), Membership::Joined(7)).expect("room");
+    backend.pages().set_memberships(&[(ShardId(1), Membership::Joined(7))]).expect("room");
     backend.restart();
     assert_eq!(backend.pages().memberships().expect("sound"), [(ShardId(1), Membership::Joined(7))]);
     backend.pages().commit(&[cut(1, 9, "again", &[("c1", Some("again"))])]).expect("room");
