@@ -1,26 +1,30 @@
 //! A closed loop of anything: so many in flight, the next one when an outcome has come.
 
 use crate::{Failure, NoAnswer};
-use client::{Client, Read, ReadOptions, Success};
+use client::{Client, Job, Success};
 use std::time::{Duration, Instant};
-use world::{Command, PlayerName};
 
-/// One thing to do.
+/// When something was begun, and when its outcome had come.
 #[derive(Clone, Copy, Debug)]
-pub enum Job {
-    /// A command of this player.
-    Do(PlayerName, Command),
-    /// A question.
-    Ask(Read, ReadOptions),
+pub struct Taken {
+    pub begun: Instant,
+    pub ended: Instant,
 }
 
-/// Does `jobs` with `depth` in flight; `each` hears the job's place, what came of it, and how long that took. Nobody's answer may
+impl Taken {
+    /// How long it took.
+    pub fn time(self) -> Duration {
+        self.ended - self.begun
+    }
+}
+
+/// Does `jobs` with `depth` in flight; `each` hears the job's place, what came of it, and when. Nobody's answer may
 /// be missing at the end.
 pub async fn run(
     client: &Client,
     depth: usize,
     jobs: impl IntoIterator<Item = Job>,
-    mut each: impl FnMut(u64, Success, Duration) -> Result<(), Failure>,
+    mut each: impl FnMut(u64, Success, Taken) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (submitter, mut completions) = client.pipeline(depth);
     let mut jobs = jobs.into_iter();
@@ -29,19 +33,18 @@ pub async fn run(
     let (mut next, mut more) = (0, true);
     let mut done = Vec::with_capacity(depth);
     loop {
-        while more && let Some(place) = free.pop() {
-            let Some(job) = jobs.next() else {
-                more = false;
-                free.push(place);
-                break;
-            };
-            begun[place] = Some((next, Instant::now()));
+        // One moment for all that are begun together: what waits in line behind another waits.
+        let now = Instant::now();
+        let before = free.len();
+        let batch = if more { before } else { 0 };
+        let started = jobs.by_ref().take(batch).map(|job| {
+            let place = free.pop().unwrap_or_default();
+            begun[place] = Some((next, now));
             next += 1;
-            match job {
-                Job::Do(player, command) => submitter.submit(player, command, place as u64).await?,
-                Job::Ask(read, options) => submitter.submit_read(read, options, place as u64).await?,
-            }
-        }
+            (job, place as u64)
+        });
+        submitter.submit_all(started).await?;
+        more = before - free.len() == batch;
         if free.len() == depth {
             return Ok(());
         }
@@ -53,7 +56,7 @@ pub async fn run(
             let (nth, at) = begun[place].take().ok_or("an answer came twice")?;
             free.push(place);
             match completion.result {
-                Ok(success) => each(nth, success, now - at)?,
+                Ok(success) => each(nth, success, Taken { begun: at, ended: now })?,
                 Err(failure) => return Err(NoAnswer(failure.to_string()).into()),
             }
         }

@@ -1,10 +1,10 @@
 //! A node that leads many shards dies: when does each of them serve claims again?
 
-use crate::bulk::{self, Job};
+use crate::bulk;
 use crate::cli::FailoverArgs;
 use crate::cluster::{Cluster, Shape};
 use crate::{Failure, WrongAnswer};
-use client::{Client, Success};
+use client::{Client, Job, Success};
 use hdrhistogram::Histogram;
 use paxos::NodeId;
 use placement::{ShardId, ShardMap};

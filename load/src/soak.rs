@@ -1,12 +1,12 @@
 //! The same land over and over: claimed, planted, harvested, abandoned. What is on disk and in memory must level off.
 
-use crate::bulk::{self, Job};
+use crate::bulk;
 use crate::claims::Land;
 use crate::cli::SoakArgs;
 use crate::cluster::{Cluster, Shape};
 use crate::report::figure;
 use crate::{Failure, WrongAnswer};
-use client::{Client, Success};
+use client::{Client, Job, Success};
 use serde::Serialize;
 use std::time::Instant;
 use world::{CharacterId, Command, CropId, Deed, FieldId, Outcome, PlayerName};

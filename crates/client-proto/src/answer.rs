@@ -4,6 +4,7 @@
 //! not been answered yet. So duplicates, and answers to operations that have ended, change nothing.
 
 use crate::attempt::index_of;
+use crate::bunch::is_bunch;
 use crate::op::{Applied, Failure, Reason, Success, wants_leader};
 use crate::proto::{Body, ClientProto, Place, State, What};
 use crate::slab::Key;
@@ -21,22 +22,26 @@ impl ClientProto {
         self.at(now);
         self.nodes.heard(self.now, node);
         for answer in answers {
-            self.answer(node, answer);
+            if is_bunch(answer.id) {
+                self.answer_bunch(node, answer);
+            } else {
+                self.answer(node, answer);
+            }
         }
     }
 
-    fn answer(&mut self, node: NodeId, answer: Answer) {
+    pub(crate) fn answer(&mut self, node: NodeId, answer: Answer) {
         let Some((key, _)) = self.parts.at(index_of(answer.id)) else { return };
         let part = self.parts.get_mut(key).expect("seen just now");
         let sent = match part.state {
             State::Flying { label, node: at, sent } if label == answer.id && at == node => Some(sent),
             _ => None,
         };
-        let open = part.open.iter().position(|attempt| *attempt == (answer.id, node));
+        let open = part.past.open.iter().position(|attempt| *attempt == (answer.id, node));
         match (sent, open) {
             // Settled until we know better; whoever handles it decides how the part goes on.
             (Some(_), _) => part.state = State::Ready,
-            (None, Some(open)) => _ = part.open.swap_remove(open),
+            (None, Some(open)) => _ = part.past.open.swap_remove(open),
             (None, None) => return,
         }
         let is_current = sent.is_some();
@@ -77,8 +82,8 @@ impl ClientProto {
             AnswerBody::Refused(refusal) => self.refused_late(key, &refusal),
             // Not an answer to what was asked: a node that says so may have done anything.
             _ => {
-                part.lost = true;
-                part.avoid = Some(node);
+                part.past.lost = true;
+                part.past.avoid = Some(node);
                 if is_current {
                     self.stumble(key, Reason::Timeout, 0);
                 }
@@ -116,28 +121,28 @@ impl ClientProto {
             Refusal::Moved { .. } if forced => self.give_up(key, Reason::NoReplica),
             Refusal::NotLeader { leader: hint } | Refusal::Moved { hint, .. } => self.follow(key, node, hint),
             Refusal::Deposed => {
-                part.lost = true;
+                part.past.lost = true;
                 self.follow(key, node, None);
             }
             Refusal::Overloaded { retry_after_ms } => {
-                part.retry_after_ms = retry_after_ms.min(self.options.request_timeout_ms());
-                let at_least = part.retry_after_ms;
+                part.past.retry_after_ms = retry_after_ms.min(self.options.request_timeout_ms());
+                let at_least = part.past.retry_after_ms;
                 self.stumble(key, Reason::Overloaded, at_least);
             }
             Refusal::NoQuorum { missing } => {
-                part.missing = missing;
-                part.avoid = Some(node);
+                part.past.missing = missing;
+                part.past.avoid = Some(node);
                 self.leads_not(key, node);
                 self.stumble(key, Reason::NoQuorum, 0);
             }
             Refusal::DiskFull => {
-                if part.trouble != Some(Reason::DiskFull) {
-                    part.missing.clear();
+                if part.past.trouble != Some(Reason::DiskFull) {
+                    part.past.missing.clear();
                 }
-                if !part.missing.contains(&node) {
-                    part.missing.push(node);
+                if !part.past.missing.contains(&node) {
+                    part.past.missing.push(node);
                 }
-                part.avoid = Some(node);
+                part.past.avoid = Some(node);
                 self.leads_not(key, node);
                 self.stumble(key, Reason::DiskFull, 0);
             }
@@ -168,16 +173,16 @@ impl ClientProto {
         match refusal {
             &Refusal::Expired { log_time } if part.is_command() => {
                 // The truth about the number, whatever else is open.
-                part.open.clear();
-                part.lost = false;
+                part.past.open.clear();
+                part.past.lost = false;
                 self.nodes.set_time(self.now, self.nodes.time(self.now).max(log_time));
                 self.date_again(key);
             }
             Refusal::Forgotten if part.is_command() => {
-                part.lost = true;
+                part.past.lost = true;
                 self.give_up(key, Reason::Forgotten);
             }
-            Refusal::Deposed => part.lost = true,
+            Refusal::Deposed => part.past.lost = true,
             // This attempt is settled; the one under way goes on.
             _ => {}
         }
@@ -203,12 +208,12 @@ impl ClientProto {
             self.leads(key, hint);
         }
         let part = self.parts.get_mut(key).expect("the caller has seen it");
-        part.avoid = Some(node);
+        part.past.avoid = Some(node);
         // A leader that has just fallen silent is still believed in for a while by those who follow it: no use going back.
         match hint.filter(|hint| self.nodes.is_well(self.now, *hint)) {
-            Some(hint) if part.hops < MAX_HOPS && part.only.is_none() => {
-                part.hops += 1;
-                part.hint = Some(hint);
+            Some(hint) if part.past.hops < MAX_HOPS && part.only.is_none() => {
+                part.past.hops += 1;
+                part.past.hint = Some(hint);
                 self.make_ready(key);
             }
             _ => self.stumble(key, Reason::NoLeader, 0),
@@ -225,12 +230,12 @@ impl ClientProto {
         let leader = self.routes.row(bucket).leader.filter(|leader| *leader != node);
         let leader = leader.filter(|leader| self.nodes.is_well(self.now, *leader));
         let part = self.parts.get_mut(key).expect("seen just now");
-        part.avoid = Some(node);
+        part.past.avoid = Some(node);
         part.note(reason);
         match leader {
-            Some(leader) if part.hops < MAX_HOPS => {
-                part.hops += 1;
-                part.hint = Some(leader);
+            Some(leader) if part.past.hops < MAX_HOPS => {
+                part.past.hops += 1;
+                part.past.hint = Some(leader);
                 self.make_ready(key);
             }
             _ => self.stumble(key, reason, 0),

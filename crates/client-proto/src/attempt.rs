@@ -7,6 +7,7 @@ use crate::proto::{Body, ClientProto, Op, Part, Place, State};
 use crate::slab::{Key, Slab};
 use crate::timers::{Now, Timers};
 use paxos::{NodeId, Slot};
+use placement::ShardId;
 use rand_core::Rng;
 use std::time::Duration;
 use wire::{Envelope, Level, Request, RequestBody};
@@ -33,13 +34,16 @@ impl ClientProto {
             if part.state != State::Ready {
                 continue;
             }
-            let hint = part.hint.take().filter(|node| self.nodes.is_connected(*node));
+            // (Only where there is one: taking it would make room for a past.)
+            let hint = part.past.hint.and_then(|_| part.past.hint.take());
+            let hint = hint.filter(|node| self.nodes.is_connected(*node));
             match hint.or_else(|| self.choose(key)) {
+                Some(node) if self.bunch(key, node) => {}
                 Some(node) => return Some((node, self.send(key, node))),
                 None => self.no_one_to_ask(key),
             }
         }
-        None
+        self.send_bunch()
     }
 
     /// When [`ClientProto::handle_timeout`] wants to be called; `None` while nothing is under way.
@@ -83,9 +87,9 @@ impl ClientProto {
     /// Sends it again after a pause, of at least `at_least_ms`.
     pub(crate) fn pause(&mut self, key: Key, at_least_ms: u64, for_connection: bool) {
         let part = self.parts.get_mut(key).expect("the caller has seen it");
-        let longest = (self.options.min_backoff * (1 << part.pauses.min(16))).min(self.options.max_backoff);
-        part.pauses += 1;
-        part.hops = 0;
+        let longest = (self.options.min_backoff * (1 << part.past.pauses.min(16))).min(self.options.max_backoff);
+        part.past.pauses += 1;
+        part.past.hops = 0;
         let longest = u64::try_from(longest.as_micros()).expect("at most 100 s");
         let drawn = Duration::from_micros(longest - self.rng.next_u64() % (longest / 2 + 1));
         // A crowd that was told to come back after the same time must not come back as a crowd.
@@ -96,20 +100,22 @@ impl ClientProto {
 
     /// The connection to `node` is gone: what was under way there goes elsewhere.
     pub(crate) fn lose(&mut self, node: NodeId) {
+        self.bunches.lose(node);
         let concerned = |part: &Part| {
             matches!(part.state, State::Flying { node: at, .. } if at == node)
-                || part.open.iter().any(|(_, at)| *at == node)
+                || part.past.open.iter().any(|(_, at)| *at == node)
         };
         let keys: Vec<Key> = self.parts.iter().filter(|(_, part)| concerned(part)).map(|(key, _)| key).collect();
         for key in keys {
             let Some(part) = self.parts.get_mut(key) else { continue };
-            let before = part.open.len();
-            part.open.retain(|(_, at)| *at != node);
-            part.lost |= part.open.len() < before;
+            if part.past.open.iter().any(|(_, at)| *at == node) {
+                part.past.open.retain(|(_, at)| *at != node);
+                part.past.lost = true;
+            }
             if matches!(part.state, State::Flying { node: at, .. } if at == node) {
-                part.lost = true;
-                part.avoid = Some(node);
-                part.trouble = Some(Reason::NotConnected);
+                part.past.lost = true;
+                part.past.avoid = Some(node);
+                part.past.trouble = Some(Reason::NotConnected);
                 if part.is_report() {
                     self.give_up(key, Reason::NotConnected);
                 } else {
@@ -134,7 +140,7 @@ impl ClientProto {
             applied: part.applied(),
             reason,
             missing: self.missing(part, reason),
-            retry_after_ms: if reason == Reason::Overloaded { part.retry_after_ms } else { RETRY_AFTER_MS },
+            retry_after_ms: if reason == Reason::Overloaded { part.past.retry_after_ms } else { RETRY_AFTER_MS },
         };
         self.finish(part.op, Err(failure));
     }
@@ -160,13 +166,13 @@ impl ClientProto {
             self.give_up(key, Reason::Timeout);
             return;
         }
-        if part.open.len() == MAX_OPEN {
-            part.open.remove(0);
-            part.lost = true;
+        if part.past.open.len() == MAX_OPEN {
+            part.past.open.remove(0);
+            part.past.lost = true;
         }
-        part.open.push((label, node));
-        part.timeouts += 1;
-        part.avoid = Some(node);
+        part.past.open.push((label, node));
+        part.past.timeouts += 1;
+        part.past.avoid = Some(node);
         part.note(Reason::Timeout);
         self.make_ready(key);
     }
@@ -179,7 +185,7 @@ impl ClientProto {
         let mut missing = Vec::new();
         let mut retry_after_ms = RETRY_AFTER_MS;
         for part in self.parts_of(op).filter_map(|key| self.parts.get(key)) {
-            let why = part.trouble.unwrap_or(Reason::Timeout);
+            let why = part.past.trouble.unwrap_or(Reason::Timeout);
             if part.applied() == Applied::Unknown {
                 applied = Applied::Unknown;
             }
@@ -187,7 +193,7 @@ impl ClientProto {
                 (worst, reason) = (weight(why), why);
             }
             if why == Reason::Overloaded {
-                retry_after_ms = retry_after_ms.max(part.retry_after_ms);
+                retry_after_ms = retry_after_ms.max(part.past.retry_after_ms);
             }
             missing.extend(self.missing(part, why));
         }
@@ -199,13 +205,13 @@ impl ClientProto {
     /// Who should have answered `part` and did not.
     fn missing(&self, part: &Part, reason: Reason) -> Vec<NodeId> {
         if reason == Reason::DiskFull {
-            return part.missing.clone();
+            return part.past.missing.clone();
         }
         let silent = matches!(reason, Reason::NoQuorum | Reason::NoLeader | Reason::Timeout | Reason::NotConnected);
         if !silent {
             return Vec::new();
         }
-        let mut missing = part.missing.clone();
+        let mut missing = part.past.missing.clone();
         let asked = match part.place {
             Place::Node(node) => vec![node],
             Place::Bucket(_) if part.only.is_some() => part.only.into_iter().collect(),
@@ -213,7 +219,7 @@ impl ClientProto {
         };
         missing.extend(asked.into_iter().filter(|node| !self.nodes.is_well(self.now, *node)));
         if reason == Reason::Timeout {
-            missing.extend(part.open.iter().map(|(_, node)| *node));
+            missing.extend(part.past.open.iter().map(|(_, node)| *node));
             if let State::Flying { node, .. } = part.state {
                 missing.push(node);
             }
@@ -235,29 +241,44 @@ impl ClientProto {
         if any_replica {
             let lot = self.rng.next_u64();
             let picked = row.voters[usize::try_from(lot >> 32).expect("32 bits") % row.voters.len()];
-            if lot.is_multiple_of(EXPLORE) && Some(picked) != part.avoid && self.nodes.is_well(self.now, picked) {
+            if lot.is_multiple_of(EXPLORE) && Some(picked) != part.past.avoid && self.nodes.is_well(self.now, picked) {
                 return Some(picked);
             }
-            return self.nodes.nearest(self.now, &row.voters, part.avoid);
+            return self.nodes.nearest(self.now, &row.voters, part.past.avoid);
         }
-        let well = |node: &NodeId| self.nodes.is_well(self.now, *node) && Some(*node) != part.avoid;
+        let well = |node: &NodeId| self.nodes.is_well(self.now, *node) && Some(*node) != part.past.avoid;
         if let Some(leader) = row.leader.filter(well) {
             return Some(leader);
         }
         // Round the voters, from the one behind the last one asked.
-        let last = part.avoid.and_then(|avoid| row.voters.iter().position(|voter| *voter == avoid));
+        let last = part.past.avoid.and_then(|avoid| row.voters.iter().position(|voter| *voter == avoid));
         let from = last.map_or(0, |last| last + 1);
         let round = || row.voters.iter().cycle().skip(from).take(row.voters.len()).copied();
         round().find(well).or_else(|| round().find(|node| self.nodes.is_connected(*node)))
     }
 
-    fn send(&mut self, key: Key, node: NodeId) -> Request {
+    /// What the answer to a question at `level` must hold.
+    pub(crate) fn seen(&self, shard: ShardId, level: Level) -> Slot {
+        if level == Level::Session { self.session.slot(shard) } else { Slot::ZERO }
+    }
+
+    /// One more attempt at a part is under way at `node`; this is its label.
+    pub(crate) fn fly(&mut self, key: Key, node: NodeId) -> u64 {
         self.attempts += 1;
         assert!(key.index >> INDEX_BITS == 0, "far fewer parts than labels have room for");
         let label = self.attempts << INDEX_BITS | u64::from(key.index);
         let part = self.parts.get_mut(key).expect("the caller has seen it");
         part.state = State::Flying { label, node, sent: self.now };
-        let level = if part.is_report() { 1 } else { part.timeouts.min(Timers::TOP) };
+        let level = if part.is_report() { 1 } else { part.past.timeouts.min(Timers::TOP) };
+        let parts = &self.parts;
+        let when = self.now.plus(self.options.attempt_timeout * (1 << level));
+        self.timers.attempts[level].push(when, label, |label| is_flying(parts, label));
+        label
+    }
+
+    pub(crate) fn send(&mut self, key: Key, node: NodeId) -> Request {
+        let label = self.fly(key, node);
+        let part = self.parts.get(key).expect("the caller has seen it");
         let shard = match part.place {
             Place::Bucket(bucket) => Some(self.routes.row(bucket).shard),
             Place::Node(_) => None,
@@ -274,18 +295,14 @@ impl ClientProto {
                     command,
                 },
             },
-            (&Body::Read { query, level }, Some(shard)) => {
-                let after = if level == Level::Session { self.session.slot(shard) } else { Slot::ZERO };
-                RequestBody::Read { shard, query, level, after }
+            (&Body::Read { ref query, level }, Some(shard)) => {
+                RequestBody::Read { shard, query: query.clone(), level, after: self.seen(shard, level) }
             }
             (&Body::Change(change), Some(shard)) => RequestBody::Change { shard, change },
             (Body::Node, _) => RequestBody::Node,
             (Body::Shards, _) => RequestBody::Shards,
             (Body::Command { .. } | Body::Read { .. } | Body::Change(_), None) => unreachable!("these have a bucket"),
         };
-        let parts = &self.parts;
-        let when = self.now.plus(self.options.attempt_timeout * (1 << level));
-        self.timers.attempts[level].push(when, label, |label| is_flying(parts, label));
         Request { id: label, body }
     }
 }
@@ -324,8 +341,8 @@ impl Part {
     /// Why it has no answer yet. That there is no quorum, or no space, explains what follows from it.
     pub(crate) fn note(&mut self, reason: Reason) {
         let follows = matches!(reason, Reason::NoLeader | Reason::Timeout | Reason::NotConnected);
-        if !(matches!(self.trouble, Some(Reason::NoQuorum | Reason::DiskFull)) && follows) {
-            self.trouble = Some(reason);
+        if !(matches!(self.past.trouble, Some(Reason::NoQuorum | Reason::DiskFull)) && follows) {
+            self.past.trouble = Some(reason);
         }
     }
 }

@@ -45,9 +45,11 @@
 
 mod answer;
 mod attempt;
+mod bunch;
 mod nodes;
 mod op;
 mod options;
+mod past;
 mod proto;
 mod routes;
 mod slab;

@@ -2,9 +2,11 @@
 //! in `answer`.
 
 use crate::attempt::is_under_way;
+use crate::bunch::Bunches;
 use crate::nodes::{Nodes, WelcomeError};
-use crate::op::{Applied, Failure, OpId, Read, Reason, StartError, Success};
+use crate::op::{Applied, Failure, OpId, Read, StartError, Success};
 use crate::options::Options;
+use crate::past::Past;
 use crate::routes::Routes;
 use crate::slab::{Key, Slab};
 use crate::split::{self, Gathered};
@@ -37,6 +39,7 @@ pub struct ClientProto {
     pub(crate) window: Window,
     pub(crate) session: Session,
     pub(crate) timers: Timers,
+    pub(crate) bunches: Bunches,
     /// Parts to be sent.
     pub(crate) ready: VecDeque<Key>,
     outcomes: VecDeque<(Key, Result<Success, Failure>)>,
@@ -71,24 +74,8 @@ pub(crate) struct Part {
     pub only: Option<NodeId>,
     pub body: Body,
     pub state: State,
-    /// Earlier attempts that may yet take effect, and where.
-    pub open: Vec<(u64, NodeId)>,
-    /// Attempts that nobody will ever answer for may have taken effect.
-    pub lost: bool,
-    /// Attempts that timed out.
-    pub timeouts: usize,
-    /// Pauses so far; each makes the next longer.
-    pub pauses: u32,
-    /// Hints followed since the last pause.
-    pub hops: u32,
-    /// Where a hint says to go next.
-    pub hint: Option<NodeId>,
-    /// Who was of no use just now.
-    pub avoid: Option<NodeId>,
-    /// Why it has no answer yet.
-    pub trouble: Option<Reason>,
-    pub missing: Vec<NodeId>,
-    pub retry_after_ms: u64,
+    /// What went wrong so far.
+    pub past: Past,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,16 +113,7 @@ impl Part {
             only,
             body,
             state: State::Ready,
-            open: Vec::new(),
-            lost: false,
-            timeouts: 0,
-            pauses: 0,
-            hops: 0,
-            hint: None,
-            avoid: None,
-            trouble: None,
-            missing: Vec::new(),
-            retry_after_ms: 0,
+            past: Past::default(),
         }
     }
 
@@ -146,7 +124,7 @@ impl Part {
     /// Whether it may have taken effect, as far as is known.
     pub fn applied(&self) -> Applied {
         let flying = matches!(self.state, State::Flying { .. });
-        let maybe = self.is_command() && (self.lost || flying || !self.open.is_empty());
+        let maybe = self.is_command() && (self.past.lost || flying || !self.past.open.is_empty());
         if maybe { Applied::Unknown } else { Applied::No }
     }
 }
@@ -167,6 +145,7 @@ impl ClientProto {
             window: Window::new(),
             session: Session::default(),
             timers: Timers::new(),
+            bunches: Bunches::default(),
             ready: VecDeque::new(),
             outcomes: VecDeque::new(),
             attempts: 0,
@@ -232,12 +211,11 @@ impl ClientProto {
     ) -> Result<OpId, StartError> {
         self.at(now);
         let seed = self.admit(split::parts(&self.routes, read))?;
-        let mut parts = split::split(seed, &self.routes, read, level, from, self.options.watch_for()).into_iter();
-        let Some(first) = parts.next() else {
+        let parts = split::split(seed, &self.routes, read, level, from, self.options.watch_for());
+        let Some((first, others)) = parts else {
             let Read::Changes { shard, .. } = read else { unreachable!("every shard is one of the map's") };
             return Err(StartError::NoSuchShard(shard));
         };
-        let others = parts.collect();
         let gathered = matches!(read, Read::View(_) | Read::Watch(_) | Read::Player(_)).then(Box::default);
         Ok(self.begin(What::Read { read, level, from, gathered }, first, others))
     }
@@ -356,9 +334,8 @@ impl ClientProto {
             let What::Read { read, level, from, gathered } = &mut op.what else { continue };
             *gathered = Some(Box::default());
             let wait = self.options.watch_for();
-            let mut parts = split::split(seed, &self.routes, *read, *level, *from, wait).into_iter();
-            let first = parts.next().expect("a read of many parts has some");
-            let others = parts.collect();
+            let parts = split::split(seed, &self.routes, *read, *level, *from, wait);
+            let (first, others) = parts.expect("a read of many parts has some");
             self.set_parts(key, first, others);
         }
     }

@@ -17,7 +17,8 @@ pub(crate) struct Gathered {
     receipts: Vec<Receipt>,
 }
 
-/// What must be asked where to answer `read`, at this level or the usual one of the shard; of a watch, each answer waits for `wait` if need be. Nothing: no such shard.
+/// What must be asked where to answer `read`, at this level or the usual one of the shard; of a watch, each answer waits for
+/// `wait` if need be: one part, and the others. Nothing: no such shard.
 pub(crate) fn split(
     seed: WorldSeed,
     routes: &Routes,
@@ -25,14 +26,15 @@ pub(crate) fn split(
     level: Option<Level>,
     from: Option<NodeId>,
     wait: Duration,
-) -> Vec<Part> {
+) -> Option<(Part, Vec<Part>)> {
+    let alone = |part| Some((part, Vec::new()));
     let part = |bucket, query| {
-        let level = level.or(routes.row(bucket).read).unwrap_or(read.usual_level());
+        let level = level.or_else(|| routes.row(bucket).read).unwrap_or(read.usual_level());
         Part::new(Place::Bucket(bucket), from, Body::Read { query, level })
     };
     match read {
-        Read::Field(field) => vec![part(Bucket::of_chunk(seed, field.chunk()), Query::Field(field))],
-        Read::Wallet(player) => vec![part(Bucket::of_player(seed, &player), Query::Player(player))],
+        Read::Field(field) => alone(part(Bucket::of_chunk(seed, field.chunk()), Query::Field(field))),
+        Read::Wallet(player) => alone(part(Bucket::of_player(seed, &player), Query::Player(player))),
         Read::View(rect) | Read::Watch(rect) => {
             let mut rows: Vec<usize> = rect.chunks().map(|chunk| routes.index(Bucket::of_chunk(seed, chunk))).collect();
             rows.sort_unstable();
@@ -41,17 +43,18 @@ pub(crate) fn split(
                 Read::View(_) => Query::View(rect),
                 _ => Query::Changes { rect, seen: None, wait_ms: 0 },
             };
-            rows.into_iter().map(|row| part(routes.rows()[row].first, query)).collect()
+            let mut parts = rows.into_iter().map(|row| part(routes.rows()[row].first, query.clone()));
+            Some((parts.next()?, parts.collect()))
         }
         Read::Changes { shard, rect, seen } => {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             let row = routes.rows().iter().find(|row| row.shard == shard);
-            row.map(|row| part(row.first, Query::Changes { rect, seen: Some(seen), wait_ms })).into_iter().collect()
+            alone(part(row?.first, Query::Changes { rect, seen: Some(seen), wait_ms }))
         }
         Read::Player(player) => {
             let wallet = part(Bucket::of_player(seed, &player), Query::Player(player));
             let land = routes.rows().iter().map(|row| part(row.first, Query::Holdings(player)));
-            std::iter::once(wallet).chain(land).collect()
+            Some((wallet, land.collect()))
         }
     }
 }
@@ -67,10 +70,12 @@ pub(crate) fn parts(routes: &Routes, read: Read) -> usize {
 
 /// Whether `reply` is one to `query` at all.
 pub(crate) fn fits(query: &Query, reply: &Reply) -> bool {
+    if let (Query::Field(asked), Reply::Field(view)) = (query, reply) {
+        return *asked == view.field;
+    }
     matches!(
         (query, reply),
-        (Query::Field(_), Reply::Field(_))
-            | (Query::View(_), Reply::View(_))
+        (Query::View(_), Reply::View(_))
             | (Query::Changes { .. }, Reply::Changes(_))
             | (Query::Player(_), Reply::Player(_))
             | (Query::Holdings(_), Reply::Holdings(_))
@@ -83,7 +88,7 @@ pub(crate) fn single(reply: Reply, receipt: Receipt) -> Option<Success> {
         Reply::Field(field) => Some(Success::Field { field, receipt }),
         Reply::Player(player) => Some(Success::Wallet { player, receipt }),
         Reply::Changes(fields) => Some(Success::View { fields, receipts: vec![receipt] }),
-        Reply::View(_) | Reply::Holdings(_) => None,
+        Reply::View(_) | Reply::Fields(_) | Reply::Holdings(_) => None,
     }
 }
 
@@ -91,7 +96,7 @@ impl Gathered {
     pub fn add(&mut self, reply: Reply, receipt: Receipt) {
         self.receipts.push(receipt);
         match reply {
-            Reply::View(fields) | Reply::Changes(fields) => self.fields.extend(fields),
+            Reply::View(fields) | Reply::Changes(fields) | Reply::Fields(fields) => self.fields.extend(fields),
             Reply::Player(player) => self.player = player,
             Reply::Holdings(here) => {
                 let Holdings { fields, pending } = &mut self.holdings;

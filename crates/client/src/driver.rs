@@ -12,7 +12,7 @@ use bytes::Bytes;
 use client_proto::{ClientProto, Now, OpId, Read, StartError, Success};
 use paxos::NodeId;
 use placement::ShardId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,12 +28,16 @@ const ROUND: usize = 1_024;
 /// Requests in one frame: with the largest of them a frame stays below the limit of
 /// [`MAX_CLIENT_FRAME`](wire::codec::MAX_CLIENT_FRAME) bytes.
 const FRAME: usize = 2_048;
-const _: () = assert!(FRAME * 256 <= wire::codec::MAX_CLIENT_FRAME, "no request has over 256 bytes");
+/// No request has more: one for many fields has nine for each.
+const REQUEST_BYTES: usize = 256 + 9 * wire::client::MAX_FIELDS;
+const _: () = assert!(FRAME * REQUEST_BYTES <= wire::codec::MAX_CLIENT_FRAME, "the largest requests fit");
 
 /// What a caller wants.
 #[derive(Debug)]
 pub(crate) enum Ask {
     Start(What, Waiting),
+    /// The same many times.
+    StartAll(Vec<(What, u64)>, Arc<Lane>),
     /// What has been seen and written so far.
     Session(oneshot::Sender<Session>),
     /// Go on from what was seen and written before.
@@ -82,8 +86,8 @@ pub(crate) struct Driver {
     buffer: Vec<u8>,
     /// By slot.
     waiting: Vec<Option<Waiting>>,
-    /// Asked when there was no room.
-    held: Option<(What, Waiting)>,
+    /// Asked when there was no room, and what came behind it.
+    held: VecDeque<(What, Waiting)>,
     asks: mpsc::Receiver<Ask>,
     news: mpsc::Receiver<News>,
     shared: Option<Arc<Shared>>,
@@ -126,7 +130,7 @@ impl Driver {
             outgoing: vec![Vec::new(); count],
             buffer: Vec::new(),
             waiting: Vec::new(),
-            held: None,
+            held: VecDeque::new(),
             asks,
             news,
             shared: None,
@@ -183,17 +187,22 @@ impl Driver {
     pub async fn run(mut self) {
         let mut asks = Vec::new();
         let mut news = Vec::new();
-        while !(self.ending && self.proto.in_flight() == 0 && self.held.is_none()) {
+        while !(self.ending && self.proto.in_flight() == 0 && self.held.is_empty()) {
             let next = self.proto.next_timeout();
             let wake = next.map(|next| self.begin + Duration::from_micros(next.0));
-            let room = if self.ending || self.held.is_some() { 0 } else { ROUND };
+            let room = if self.ending || !self.held.is_empty() { 0 } else { ROUND };
             tokio::select! {
                 biased;
                 _ = self.news.recv_many(&mut news, ROUND) => {}
                 taken = self.asks.recv_many(&mut asks, room), if room > 0 => self.ending = taken == 0,
                 () = sleep_until(wake.unwrap_or(self.begin)), if wake.is_some() => {}
             }
-            // Whatever else has come meanwhile goes into the same round.
+            // Whoever shares this thread may have something at once too: it goes into the same round, and the same frames.
+            tokio::task::yield_now().await;
+            while news.len() < ROUND {
+                let Ok(more) = self.news.try_recv() else { break };
+                news.push(more);
+            }
             while asks.len() < room && !self.ending {
                 let Ok(ask) = self.asks.try_recv() else { break };
                 asks.push(ask);
@@ -204,8 +213,11 @@ impl Driver {
             }
             self.proto.handle_timeout(now);
             self.finish();
-            if let Some((what, waiting)) = self.held.take() {
-                self.start(now, what, waiting);
+            while let Some((what, waiting)) = self.held.pop_front() {
+                if let Some(none) = self.try_start(now, what, waiting) {
+                    self.held.push_front(none);
+                    break;
+                }
             }
             self.begin_all(now, &mut asks);
             self.send(now);
@@ -267,11 +279,14 @@ impl Driver {
     }
 
     fn begin_all(&mut self, now: Now, asks: &mut Vec<Ask>) {
-        let mut rest = Vec::new();
         for ask in asks.drain(..) {
             match ask {
-                Ask::Start(what, waiting) if self.held.is_none() => self.start(now, what, waiting),
-                Ask::Start(what, waiting) => rest.push(Ask::Start(what, waiting)),
+                Ask::Start(what, waiting) => self.start(now, what, waiting),
+                Ask::StartAll(all, lane) => {
+                    for (what, tag) in all {
+                        self.start(now, what, Waiting::Lane { lane: lane.clone(), tag });
+                    }
+                }
                 // A caller that has gone does not want it any more.
                 Ask::Session(caller) => _ = caller.send(self.proto.session().clone()),
                 Ask::Resume(session) => self.proto.resume(&session),
@@ -281,11 +296,17 @@ impl Driver {
                 }
             }
         }
-        // Those behind the one that found no room wait with it.
-        asks.append(&mut rest);
     }
 
+    /// Those behind one that found no room wait with it.
     fn start(&mut self, now: Now, what: What, waiting: Waiting) {
+        let without_room =
+            if self.held.is_empty() { self.try_start(now, what, waiting) } else { Some((what, waiting)) };
+        self.held.extend(without_room);
+    }
+
+    /// Begins it; gives it back if there is no room.
+    fn try_start(&mut self, now: Now, what: What, waiting: Waiting) -> Option<(What, Waiting)> {
         let started = match what {
             What::Command { player, command } => self.proto.start_command(now, player, command),
             What::Read { read, level, from } => self.proto.start_read(now, read, level, from),
@@ -296,7 +317,7 @@ impl Driver {
         match started {
             Ok(op) => self.wait_for(op, waiting),
             // Room comes with the next outcome, and something is under way: otherwise there would be room.
-            Err(StartError::TooMany { .. } | StartError::WindowFull { .. }) => self.held = Some((what, waiting)),
+            Err(StartError::TooMany { .. } | StartError::WindowFull { .. }) => return Some((what, waiting)),
             Err(StartError::NoSuchShard(shard)) => {
                 let reason = format!("there is no shard {shard}");
                 match waiting {
@@ -306,6 +327,7 @@ impl Driver {
             }
             Err(StartError::NotWelcomed) => unreachable!("the driver runs after the first welcome"),
         }
+        None
     }
 
     fn wait_for(&mut self, op: OpId, waiting: Waiting) {

@@ -43,7 +43,7 @@ mod watch;
 pub use client::{Client, FieldRead, Options, PlayerRead, ReadOptions, ViewRead};
 pub use client_proto::{Applied, Failure, Options as RequestOptions, Read, Reason, Success};
 pub use error::{ConnectError, Error, Tried, WhyNot};
-pub use pipeline::{Completion, Completions, Submitter};
+pub use pipeline::{Completion, Completions, Job, Submitter};
 pub use player::{Done, Player, Registered};
 pub use profile::{NodeEntry, Profile, ProfileError};
 pub use report::{NodeState, NodeStatus, ShardStatus, Shards};

@@ -19,6 +19,24 @@ pub struct Completion {
     pub result: Result<Success, Failure>,
 }
 
+/// Something to do or to ask.
+#[derive(Clone, Copy, Debug)]
+pub enum Job {
+    /// A command of this player.
+    Do(PlayerName, Command),
+    /// A question.
+    Ask(Read, ReadOptions),
+}
+
+impl Job {
+    fn into_what(self) -> What {
+        match self {
+            Self::Do(player, command) => What::Command { player, command },
+            Self::Ask(read, ReadOptions { level, from }) => What::Read { read, level, from },
+        }
+    }
+}
+
 /// The submitting end of a pipeline; clones share its depth.
 #[derive(Clone, Debug)]
 pub struct Submitter {
@@ -37,7 +55,7 @@ pub struct Completions {
 /// Invariant: what is under way and what waits to be received are together at most the depth.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    done: Mutex<VecDeque<Completion>>,
+    done: Mutex<Vec<Completion>>,
     ready: Notify,
     room: Semaphore,
 }
@@ -51,15 +69,35 @@ pub(crate) fn pipeline(asks: mpsc::Sender<Ask>, depth: usize) -> (Submitter, Com
 impl Submitter {
     /// Begins a command; waits while as many submissions as the pipeline is deep have not been received back.
     pub async fn submit(&self, player: PlayerName, command: Command, tag: u64) -> Result<(), Error> {
-        self.start(What::Command { player, command }, tag).await
+        self.start(Job::Do(player, command), tag).await
     }
 
     /// Begins a read; waits like [`Submitter::submit`].
     pub async fn submit_read(&self, read: Read, options: ReadOptions, tag: u64) -> Result<(), Error> {
-        self.start(What::Read { read, level: options.level, from: options.from }, tag).await
+        self.start(Job::Ask(read, options), tag).await
     }
 
-    async fn start(&self, what: What, tag: u64) -> Result<(), Error> {
+    /// Begins many, each with its tag, in order; waits like [`Submitter::submit`]. Costs less than one after the other.
+    pub async fn submit_all(&self, jobs: impl IntoIterator<Item = (Job, u64)>) -> Result<(), Error> {
+        let mut jobs = jobs.into_iter().map(|(job, tag)| (job.into_what(), tag));
+        while let Some(first) = jobs.next() {
+            let room = self.lane.room.acquire().await.map_err(|_| Error::Closed)?;
+            room.forget();
+            let mut taken = Vec::with_capacity(jobs.size_hint().0.min(self.lane.room.available_permits()) + 1);
+            taken.push(first);
+            // No more than there is room for at once: the next round waits for more.
+            while let Ok(room) = self.lane.room.try_acquire() {
+                let Some(job) = jobs.next() else { break };
+                room.forget();
+                taken.push(job);
+            }
+            self.asks.send(Ask::StartAll(taken, self.lane.clone())).await.map_err(|_| Error::Closed)?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, job: Job, tag: u64) -> Result<(), Error> {
+        let what = job.into_what();
         let room = self.lane.room.acquire().await.map_err(|_| Error::Closed)?;
         let waiting = Waiting::Lane { lane: self.lane.clone(), tag };
         self.asks.send(Ask::Start(what, waiting)).await.map_err(|_| Error::Closed)?;
@@ -84,13 +122,20 @@ impl Completions {
             self.fill().await;
         }
         let count = self.taken.len();
-        completions.extend(self.taken.drain(..));
+        if completions.is_empty() {
+            // Each list takes the other's place: nothing is moved.
+            let emptied = std::mem::take(completions);
+            *completions = Vec::from(std::mem::replace(&mut self.taken, VecDeque::from(emptied)));
+        } else {
+            completions.extend(self.taken.drain(..));
+        }
         count
     }
 
     async fn fill(&mut self) {
         loop {
-            std::mem::swap(&mut *self.lane.lock(), &mut self.taken);
+            let emptied = Vec::from(std::mem::take(&mut self.taken));
+            self.taken = VecDeque::from(std::mem::replace(&mut *self.lane.lock(), emptied));
             if !self.taken.is_empty() {
                 self.lane.room.add_permits(self.taken.len());
                 return;
@@ -101,9 +146,10 @@ impl Completions {
 }
 
 impl Lane {
+    #[inline]
     pub fn push(&self, tag: u64, result: Result<Success, Failure>) {
         let mut done = self.lock();
-        done.push_back(Completion { tag, result });
+        done.push(Completion { tag, result });
         let first = done.len() == 1;
         drop(done);
         if first {
@@ -111,7 +157,7 @@ impl Lane {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Completion>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Completion>> {
         // Nothing panics while the lock is held; if something did, the queue would still be in order.
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -219,7 +219,7 @@ impl Host {
                 PeerMessage::Heard(heard) => self.on_heard(now, from, &heard),
                 PeerMessage::Members { shard, configuration } => self.on_members(from, shard, &configuration),
                 PeerMessage::MembersHeard { shard, number } => self.on_members_heard(from, shard, number),
-                PeerMessage::Pull { shard, slot, after } => self.on_pull(from, shard, slot, after),
+                PeerMessage::Pull { shard, slot, after } => self.on_pull(now.mono, from, shard, slot, after),
                 PeerMessage::Part(part) => self.on_part(now.mono, from, *part),
                 PeerMessage::NoPart { shard, slot } => self.on_no_part(now.mono, from, shard, slot),
                 PeerMessage::Pay { from: payer, to, payment } => {

@@ -18,7 +18,7 @@ const RETRY_AFTER_MS: u64 = 100;
 
 impl Host {
     /// A client's request.
-    pub fn handle_request(&mut self, now: Now, conn: ConnId, request: &Request) {
+    pub fn handle_request(&mut self, now: Now, conn: ConnId, request: Request) {
         let origin = Origin { conn, id: request.id };
         if matches!(request.body, RequestBody::Command { .. } | RequestBody::Read { .. }) {
             if self.waiting.total() + self.arrived >= WAITING {
@@ -27,8 +27,8 @@ impl Host {
             }
             self.arrived += 1;
         }
-        match &request.body {
-            &RequestBody::Command { shard, envelope } => {
+        match request.body {
+            RequestBody::Command { shard, envelope } => {
                 if let Some(refusal) = self.cannot_decide(now, shard) {
                     return self.answer(origin, AnswerBody::Refused(refusal));
                 }
@@ -37,7 +37,7 @@ impl Host {
                     self.touched.insert(shard);
                 }
             }
-            &RequestBody::Read { shard, query, level, after } => {
+            RequestBody::Read { shard, query, level, after } => {
                 let refusal =
                     if level == Level::Strong { self.cannot_decide(now, shard) } else { self.not_here(shard) };
                 if let Some(refusal) = refusal {
@@ -48,7 +48,7 @@ impl Host {
                     self.touched.insert(shard);
                 }
             }
-            &RequestBody::Change { shard, change } => {
+            RequestBody::Change { shard, change } => {
                 if let Some(refusal) = self.cannot_decide(now, shard) {
                     return self.answer(origin, AnswerBody::Refused(refusal));
                 }

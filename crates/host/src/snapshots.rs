@@ -18,6 +18,11 @@ use wire::peer::{Frame, PartOf, PeerMessage};
 const MAX_PULLS: usize = 2;
 /// Parts being read for others at a time; who asks beyond that asks again.
 const MAX_READS: usize = 8;
+/// Checkpoints given to others at a time; who asks beyond that begins later. The store holds no more of them, and one that gives
+/// way to another before it was read to its end would be begun anew for ever.
+const MAX_SERVED: usize = 4;
+/// Who has not asked on for so long, in microseconds, is not served any more.
+const SERVED_FOR: u64 = 3 * PATIENCE;
 /// A part that has not come by then is asked for again, in microseconds.
 const PATIENCE: u64 = 2_000_000;
 /// So often; then whoever needs it begins anew.
@@ -53,6 +58,8 @@ pub(crate) struct Snapshots {
     staged: BTreeMap<ShardId, (Slot, Bytes)>,
     /// Parts being read for others.
     reading: usize,
+    /// Whose checkpoints are given to whom, and when the last part was asked for.
+    served: BTreeMap<(ShardId, NodeId), Mono>,
     /// When the next part may be asked for, at the rate allowed.
     free_at: Mono,
 }
@@ -135,7 +142,21 @@ impl Host {
     }
 
     /// Another node asks for the next part of a checkpoint here.
-    pub(crate) fn on_pull(&mut self, from: NodeId, shard: ShardId, slot: Option<Slot>, after: Option<Bytes>) {
+    pub(crate) fn on_pull(
+        &mut self,
+        now: Mono,
+        from: NodeId,
+        shard: ShardId,
+        slot: Option<Slot>,
+        after: Option<Bytes>,
+    ) {
+        let served = &mut self.snapshots.served;
+        served.retain(|_, last| now.since(*last) < SERVED_FOR);
+        if slot.is_none() && served.len() >= MAX_SERVED && !served.contains_key(&(shard, from)) {
+            self.outgoing.entry(from).or_default().push(PeerMessage::NoPart { shard, slot });
+            return;
+        }
+        served.insert((shard, from), now);
         if self.snapshots.reading < MAX_READS && self.shards.contains_key(&shard) {
             self.snapshots.reading += 1;
             self.turn.part_reads.push(PartRead { shard, to: from, slot, after });
@@ -148,6 +169,9 @@ impl Host {
         let &PartRead { shard, to, slot, .. } = read;
         match found {
             Some(part) => {
+                if part.last {
+                    self.snapshots.served.remove(&(shard, to));
+                }
                 let (epoch, incarnation) = (self.frame_epoch(to), self.config.incarnation);
                 let messages = vec![PeerMessage::Part(Box::new(part))];
                 self.turn.bulk.push((to, Frame { epoch, incarnation, messages }));

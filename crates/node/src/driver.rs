@@ -25,10 +25,8 @@ use wire::{Answer, AnswerBody, NodeFigures, NodeReport, Reply, RequestBody};
 
 /// Events taken at once.
 const EVENTS: usize = 1_024;
-/// Answers that share a frame.
-const ANSWERS: usize = 1_024;
-/// A view of more fields than this has a frame of its own.
-const SMALL_VIEW: usize = 32;
+/// Answers, and fields in them, that share a frame.
+const FRAME_FIELDS: usize = 4_096;
 /// Between two upkeeps of the figures, in microseconds.
 const UPKEEP_EVERY: u64 = 5_000_000;
 /// Between two looks at whether it is ready, in microseconds: all shards are looked at.
@@ -311,7 +309,7 @@ impl Node {
                             let survey = self.host.survey(now);
                             self.host.note_figures(self.telemetry.figures(&survey, self.clients.len()));
                         }
-                        for request in &requests {
+                        for request in requests {
                             self.host.handle_request(now, id, request);
                         }
                         if !refused.is_empty() {
@@ -466,16 +464,25 @@ impl Node {
         }
     }
 
-    /// Many small answers share a frame; large views have one of their own each, so that every frame fits.
+    /// Answers share a frame as long as it fits; a large view has one of its own.
     fn answer_all(&mut self, conn: ConnId, answers: &[Answer]) {
-        let is_large = |answer: &Answer| match &answer.body {
-            AnswerBody::Read { reply: Reply::View(fields) | Reply::Changes(fields), .. } => fields.len() > SMALL_VIEW,
-            _ => false,
+        let weight = |answer: &Answer| match &answer.body {
+            AnswerBody::Read {
+                reply: Reply::View(fields) | Reply::Changes(fields) | Reply::Fields(fields), ..
+            } => fields.len().max(1),
+            _ => 1,
         };
-        for run in answers.chunk_by(|a, b| !is_large(a) && !is_large(b)) {
-            for part in run.chunks(ANSWERS) {
-                self.answer(conn, part);
+        let (mut from, mut sum) = (0, 0);
+        for (at, answer) in answers.iter().enumerate() {
+            let next = weight(answer);
+            if at > from && sum + next > FRAME_FIELDS {
+                self.answer(conn, &answers[from..at]);
+                (from, sum) = (at, 0);
             }
+            sum += next;
+        }
+        if from < answers.len() {
+            self.answer(conn, &answers[from..]);
         }
     }
 

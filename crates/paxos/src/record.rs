@@ -40,6 +40,8 @@ pub struct Recovered {
     pub promised: Ballot,
     /// Slots up to here are in the checkpoint; the log before may be gone.
     pub applied: Slot,
+    /// The last stop in the checkpoint, or 0: the one that made the configuration behind it.
+    pub since: Slot,
     /// Slots up to here are chosen (at least `applied`), with the values below or in the checkpoint.
     pub chosen: Slot,
     /// What the log holds for each slot above `applied`: the last record of each wins. A learned value has

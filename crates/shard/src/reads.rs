@@ -16,6 +16,7 @@ use crate::watching::Watcher;
 use paxos::Slot;
 use paxos::replica::ReadTicket;
 use std::collections::{BTreeSet, VecDeque};
+use wire::client::MAX_FIELDS;
 use wire::{AnswerBody, Holdings, Level, Query, Refusal, Reply};
 use world::{Bucket, ChunkId, FieldId};
 
@@ -77,6 +78,15 @@ impl Replica {
     }
 
     fn queue_read(&mut self, now: Mono, origin: Origin, query: Query, level: Level, after: Slot) {
+        if let Query::Fields(fields) = &query
+            && fields.len() > MAX_FIELDS
+        {
+            let reason = format!("{} fields in one question; at most {MAX_FIELDS} may be", fields.len());
+            return self.refuse(origin, Refusal::Invalid { reason });
+        }
+        if !self.holds_all(&query) {
+            return self.refuse(origin, Refusal::Moved { hint: None, map_version: 0 });
+        }
         let after = match level {
             Level::Strong => match self.paxos.read_index() {
                 Some(index) => index,
@@ -187,9 +197,26 @@ impl Replica {
         ((vantage.proven)(applied).map(|at| vantage.now.since(at)), None)
     }
 
+    /// Whether what a question is about lies in this shard. Of a rectangle and of a player's land, that is what is answered for.
+    fn holds_all(&self, query: &Query) -> bool {
+        let seed = self.genesis.seed;
+        let holds = |field: &FieldId| self.holds_bucket(Bucket::of_chunk(seed, field.chunk()));
+        match query {
+            Query::Field(field) => holds(field),
+            Query::Fields(fields) => fields.chunk_by(|a, b| a.chunk() == b.chunk()).all(|run| holds(&run[0])),
+            Query::Player(player) => self.holds_bucket(Bucket::of_player(seed, player)),
+            Query::View(_) | Query::Changes { .. } | Query::Holdings(_) => true,
+        }
+    }
+
     fn missing_for(&self, query: &Query) -> BTreeSet<ChunkId> {
         match query {
             Query::Field(field) => self.state.not_here([field.chunk()].into_iter()),
+            Query::Fields(fields) => {
+                // Neighbours are asked for together.
+                let runs = fields.chunk_by(|a, b| a.chunk() == b.chunk());
+                self.state.not_here(runs.map(|run| run[0].chunk()))
+            }
             Query::View(rect) => self.state.not_here(rect.chunks()),
             Query::Changes { rect, seen, .. } => match seen.and_then(|seen| self.watching.since(*rect, seen)) {
                 Some(fields) => self.state.not_here(fields.into_iter().map(FieldId::chunk)),
@@ -204,6 +231,7 @@ impl Replica {
         let seed = self.genesis.seed;
         Some(match query {
             Query::Field(field) => Reply::Field(land.field(*field)),
+            Query::Fields(fields) => Reply::Fields(land.fields(fields)),
             Query::View(rect) => {
                 Reply::View(land.fields_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))))
             }

@@ -163,6 +163,7 @@ impl Replica {
     ) -> Result<Self, RestoreError> {
         let state = stored.map(State::restore).transpose()?.unwrap_or_default();
         let configuration = state.configuration().cloned().unwrap_or_else(|| Configuration::first(quorum));
+        let recovered = Recovered { since: state.since(), ..recovered };
         let applied = recovered.applied;
         debug_assert_eq!(applied, stored.map_or(Slot::ZERO, |stored| stored.slot));
         Ok(Self {
@@ -330,7 +331,7 @@ impl Replica {
         self.watching.restart(stored.slot);
         let first = || Configuration::first(self.paxos.quorum().clone());
         let configuration = self.state.configuration().cloned().unwrap_or_else(first);
-        self.paxos.install(stored.slot, configuration);
+        self.paxos.install(stored.slot, configuration, self.state.since());
         Ok(())
     }
 
@@ -450,6 +451,11 @@ impl Replica {
             Some(chunk) => Bucket::of_chunk(seed, chunk),
             None => Bucket::of_player(seed, &envelope.player),
         };
+        self.holds_bucket(bucket)
+    }
+
+    /// Whether the shard's buckets are these.
+    pub(crate) fn holds_bucket(&self, bucket: Bucket) -> bool {
         let (first, last) = self.state.genesis().unwrap_or(&self.genesis).buckets;
         (first..=last).contains(&bucket)
     }
@@ -484,7 +490,7 @@ impl Replica {
                         continue;
                     }
                     Some((slot, Value::Stop(next))) => {
-                        self.state.configure(next);
+                        self.state.configure(slot, next);
                         self.applied = slot;
                         self.changed(slot);
                         continue;

@@ -14,7 +14,7 @@ use world::{Bucket, ChunkId, Land, Millis, Outcome};
 /// Page keys of the requests' table begin with this byte, above all of the land's.
 const CLIENT_TAG: u8 = 0xC0;
 /// The format of the head.
-const HEAD_VERSION: u32 = 2;
+const HEAD_VERSION: u32 = 3;
 
 /// A checkpoint's difference to the one before: a cut at one slot of everything that apply uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,7 @@ struct Head {
     log_time: Millis,
     genesis: Option<Box<Genesis>>,
     configuration: Option<Box<Configuration>>,
+    since: Slot,
 }
 
 /// What came of one item, for whoever waits for it.
@@ -90,6 +91,8 @@ pub struct State {
     log_time: Millis,
     /// Who takes part behind the last applied stop; `None` before the first.
     configuration: Option<Box<Configuration>>,
+    /// That stop.
+    since: Slot,
 }
 
 impl State {
@@ -122,8 +125,8 @@ impl State {
             }
             None => None,
         };
-        let Head { genesis, log_time, configuration, .. } = head;
-        Ok(Self { genesis, land, requests, log_time, configuration })
+        let Head { genesis, log_time, configuration, since, .. } = head;
+        Ok(Self { genesis, land, requests, log_time, configuration, since })
     }
 
     /// The land, once the shard's first item is applied.
@@ -236,9 +239,14 @@ impl State {
         }
     }
 
-    /// Applies a chosen stop.
-    pub fn configure(&mut self, next: Box<Configuration>) {
-        self.configuration = Some(next);
+    /// Applies the stop chosen at `slot`.
+    pub fn configure(&mut self, slot: Slot, next: Box<Configuration>) {
+        (self.configuration, self.since) = (Some(next), slot);
+    }
+
+    /// The last stop applied, or 0.
+    pub fn since(&self) -> Slot {
+        self.since
     }
 
     /// Who takes part behind what is applied, if that is not as the shard began.
@@ -249,7 +257,7 @@ impl State {
     /// The difference to the last cut, at `slot`: what was applied last.
     pub fn cut(&mut self, slot: Slot) -> Cut {
         let (genesis, configuration) = (self.genesis.clone(), self.configuration.clone());
-        let head = Head { version: HEAD_VERSION, log_time: self.log_time, genesis, configuration };
+        let head = Head { version: HEAD_VERSION, log_time: self.log_time, genesis, configuration, since: self.since };
         // Keys and pages one behind the other in one buffer: tens of thousands of small ones that one thread makes and
         // another frees would cost more than everything else about a checkpoint.
         let mut buffer = Vec::new();

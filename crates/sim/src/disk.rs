@@ -399,8 +399,9 @@ impl Disk {
     pub fn recover(&mut self, map: &ShardMap, me: paxos::NodeId) -> Result<Vec<RecoveredShard>, DiskError> {
         let memberships: BTreeMap<ShardId, Membership> = self.pages.memberships()?.into_iter().collect();
         let applied: BTreeMap<ShardId, Slot> = self.pages.shards()?.into_iter().collect();
+        let bases = self.pages.bases()?.into_iter().collect();
         let left = self.left()?.into_keys().collect();
-        let mut logs = self.log.recover(&Checkpointed { applied, left })?;
+        let mut logs = self.log.recover(&Checkpointed { applied, bases, left })?;
         let mut found = Vec::new();
         for info in map.shards() {
             let floor = match memberships.get(&info.shard) {

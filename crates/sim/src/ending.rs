@@ -99,7 +99,7 @@ impl Cluster {
         let Some(host) = machine.host.as_mut().filter(|_| !machine.paused) else { return };
         self.stats.changes += 1;
         self.trace.note(self.now, || format!("**         {node} is asked for {change:?} of s{shard}"));
-        host.handle_request(now, ConnId(0), &Request { id: 0, body: RequestBody::Change { shard, change } });
+        host.handle_request(now, ConnId(0), Request { id: 0, body: RequestBody::Change { shard, change } });
         self.wake_machine(node);
     }
 

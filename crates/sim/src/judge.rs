@@ -208,7 +208,7 @@ impl Judge {
             Value::Stop(next) => {
                 self.stops += 1;
                 self.configured.insert(shard, slot);
-                return self.shadows.entry(shard).or_default().configure(next.clone());
+                return self.shadows.entry(shard).or_default().configure(slot, next.clone());
             }
         };
         let batch = match Batch::decode(bytes) {
@@ -239,13 +239,18 @@ impl Judge {
     /// What is applied anywhere is chosen, so a quorum must have it where power cannot take it.
     fn check_durable(&mut self, time: Time, machines: &[Machine], shard: ShardId, slot: Slot, hash: u64) {
         let Some(configuration) = self.configuration(shard) else { return };
-        let holds = |node: NodeId| {
+        // Replicas know of stops before they apply them; and who is a member no more may have left with what it held.
+        let replicas = machines.iter().filter_map(|machine| machine.host.as_ref()?.replica(shard));
+        let later = replicas.map(|replica| replica.paxos().configuration()).filter(|c| c.number > configuration.number);
+        let holds = |configuration: &Configuration, node: NodeId| {
             // A disk that was replaced since has done its part.
-            machines[index(node)].ledger(&configuration).is_some_and(|ledger| ledger.holds(shard, slot, hash))
+            machines[index(node)].ledger(configuration).is_some_and(|ledger| ledger.holds(shard, slot, hash))
         };
-        if !configuration.quorum.accept_quorum_where(holds) {
+        let durable =
+            |configuration: &Configuration| configuration.quorum.accept_quorum_where(|node| holds(configuration, node));
+        if !durable(&configuration) && !later.into_iter().any(durable) {
             let holders: Vec<NodeId> =
-                configuration.quorum.voters().iter().copied().filter(|&node| holds(node)).collect();
+                configuration.quorum.voters().iter().copied().filter(|&node| holds(&configuration, node)).collect();
             let what = format!(
                 "slot {slot} of shard {shard} is applied, but durable only at {holders:?} of {:?}",
                 configuration.quorum.voters()

@@ -64,7 +64,7 @@ impl Cluster {
             Event::Requests(player, _, conn, requests) => {
                 for request in requests {
                     self.trace.note(self.now, || format!("p{player} -> {node}   {}", trace::request(&request)));
-                    host.handle_request(now, conn, &request);
+                    host.handle_request(now, conn, request);
                 }
             }
             Event::Tick(_, of) => {

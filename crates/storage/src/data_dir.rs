@@ -234,7 +234,8 @@ fn known_to(pages: &FilePages) -> Result<(Checkpointed, BTreeMap<ShardId, Member
     let memberships: BTreeMap<ShardId, Membership> = pages.memberships()?.into_iter().collect();
     let left = memberships.iter().filter(|(_, membership)| matches!(membership, Membership::Left(_)));
     let left = left.map(|(shard, _)| *shard).collect();
-    Ok((Checkpointed { applied: pages.shards()?.into_iter().collect(), left }, memberships))
+    let (applied, bases) = (pages.shards()?.into_iter().collect(), pages.bases()?.into_iter().collect());
+    Ok((Checkpointed { applied, bases, left }, memberships))
 }
 
 /// In milliseconds, rounded up.

@@ -115,13 +115,16 @@ pub trait Log {
 pub struct Checkpointed {
     /// How far each is checkpointed.
     pub applied: BTreeMap<ShardId, Slot>,
+    /// The slot of the last checkpoint that came from another node. What the log holds up to there may be what this node had
+    /// accepted and others never chose: it is nothing to tell anybody.
+    pub bases: BTreeMap<ShardId, Slot>,
     /// Shards that this node has left: what the log still holds of them counts no more.
     pub left: BTreeSet<ShardId>,
 }
 
 impl From<BTreeMap<ShardId, Slot>> for Checkpointed {
     fn from(applied: BTreeMap<ShardId, Slot>) -> Self {
-        Self { applied, left: BTreeSet::new() }
+        Self { applied, bases: BTreeMap::new(), left: BTreeSet::new() }
     }
 }
 

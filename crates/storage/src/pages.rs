@@ -85,6 +85,10 @@ pub trait Pages {
     /// All shards with a checkpoint and its slot, ascending.
     fn shards(&self) -> Result<Vec<(ShardId, Slot)>, PagesError>;
 
+    /// For the same shards, the slot of the last checkpoint that was [installed](Pages::install): what a log holds up to there
+    /// need not be what was chosen.
+    fn bases(&self) -> Result<Vec<(ShardId, Slot)>, PagesError>;
+
     /// Holds the checkpoint of `shard` as it is now, whatever is committed later, to be read with [`Pages::part`]; says its
     /// slot. A few are held at a time: the one not read for longest gives way. `None` if there is no checkpoint.
     fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError>;

@@ -85,11 +85,16 @@ pub struct Envelope {
     pub command: Command,
 }
 
+/// The most fields in a [`Query::Fields`].
+pub const MAX_FIELDS: usize = 128;
+
 /// A question to a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     /// One field.
     Field(FieldId),
+    /// Several fields, [`MAX_FIELDS`] at most: how a client asks for many at once.
+    Fields(Vec<FieldId>),
     /// The owned fields of this rectangle that the shard holds.
     View(Rect),
     /// A player, from its own shard.
@@ -112,6 +117,8 @@ pub enum Query {
 pub enum Reply {
     /// The field.
     Field(FieldView),
+    /// The fields, in the order of the question.
+    Fields(Vec<FieldView>),
     /// The owned fields, by packed id.
     View(Vec<FieldView>),
     /// The player, if it ever registered.

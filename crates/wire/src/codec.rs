@@ -2,7 +2,8 @@
 //! on the word of a length alone (the frame's size was bounded before, and MessagePack's sequences grow as they are read).
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 /// The largest frame between nodes, in bytes.
 pub const MAX_PEER_FRAME: usize = 16 << 20;
@@ -52,9 +53,19 @@ pub fn encode_named<T: Serialize + ?Sized>(value: &T) -> Bytes {
 
 /// Decodes either form; `what` names it in errors.
 pub fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
+    let malformed = |source| CodecError::Malformed { what, bytes: bytes.len(), source };
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    let value = T::deserialize(&mut reader).map_err(malformed)?;
+    // Only at the very end is there no marker of a further value.
+    match IgnoredAny::deserialize(&mut reader) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err(CodecError::Trailing { what, extra: behind::<T>(bytes) }),
+    }
+}
+
+/// How much there is behind the value. (A reader that copies knows; the one that does not, does not.)
+fn behind<T: DeserializeOwned>(bytes: &[u8]) -> usize {
     let mut rest = bytes;
-    let mut reader = rmp_serde::Deserializer::new(&mut rest);
-    let value =
-        T::deserialize(&mut reader).map_err(|source| CodecError::Malformed { what, bytes: bytes.len(), source })?;
-    if rest.is_empty() { Ok(value) } else { Err(CodecError::Trailing { what, extra: rest.len() }) }
+    let read = T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest)).is_ok();
+    if read { rest.len() } else { bytes.len() }
 }

@@ -58,7 +58,9 @@ impl PlayerName {
         if text.len() > MAX_NAME {
             return Err(NameError::TooLong { name: text.chars().take(MAX_NAME).collect(), bytes: text.len() });
         }
-        if text.chars().any(char::is_control) {
+        // (Without a way out of the loop, it looks at many bytes at once.)
+        let plain = text.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte));
+        if !plain && text.chars().any(char::is_control) {
             return Err(NameError::Control(text.to_owned()));
         }
         let mut bytes = [0; MAX_NAME];
@@ -117,7 +119,8 @@ impl<'de> Deserialize<'de> for PlayerName {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PlayerName, E> {
-                if text.len() <= MAX_NAME
+                if !text.is_ascii()
+                    && text.len() <= MAX_NAME
                     && is_nfc_quick(text.chars()) != IsNormalized::Yes
                     && text.nfc().ne(text.chars())
                 {

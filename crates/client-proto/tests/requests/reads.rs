@@ -10,9 +10,9 @@ fn reply(play: &mut Play, to: &Sent, reply: Reply) {
 }
 
 fn query(sent: &Sent) -> (placement::ShardId, Query) {
-    match sent.1.body {
-        RequestBody::Read { shard, query, .. } => (shard, query),
-        ref other => panic!("{other:?}"),
+    match &sent.1.body {
+        RequestBody::Read { shard, query, .. } => (*shard, query.clone()),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -191,9 +191,9 @@ fn reports_are_asked_for_once() {
 
 /// What is asked of whom, at which level, and behind which slot.
 fn asked(sent: &[Sent]) -> Vec<(placement::ShardId, Level, Query)> {
-    let body = |sent: &Sent| match sent.1.body {
-        RequestBody::Read { shard, query, level, .. } => (shard, level, query),
-        ref other => panic!("{other:?}"),
+    let body = |sent: &Sent| match &sent.1.body {
+        RequestBody::Read { shard, query, level, .. } => (*shard, *level, query.clone()),
+        other => panic!("{other:?}"),
     };
     sent.iter().map(body).collect()
 }
@@ -224,7 +224,7 @@ fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() 
     play.proto.start_read(play.now, Read::Watch(rect), None, None).unwrap();
     let sent = play.sent();
     let begins = Query::Changes { rect, seen: None, wait_ms: 0 };
-    assert!(asked(&sent).iter().all(|(_, level, query)| (*level, *query) == (Level::Eventual, begins)), "{sent:?}");
+    assert!(asked(&sent).iter().all(|(_, level, query)| (*level, query) == (Level::Eventual, &begins)), "{sent:?}");
     let shards: Vec<_> = asked(&sent).iter().map(|(shard, ..)| *shard).collect();
     assert!(shards.len() > 3, "a test that spans shards");
     for sent in &sent {

@@ -168,7 +168,7 @@ fn a_new_map_moves_commands_and_splits_reads_anew() {
             wire::Query::Holdings(_) => wire::Reply::Holdings(wire::Holdings { fields: 1, ..Default::default() }),
             wire::Query::View(_) => wire::Reply::View(vec![]),
             wire::Query::Changes { .. } => wire::Reply::Changes(vec![]),
-            wire::Query::Field(_) => panic!("{sent:?}"),
+            wire::Query::Field(_) | wire::Query::Fields(_) => panic!("{sent:?}"),
         };
         let receipt = receipt(&sent.1, sent.0);
         play.answer(&sent, wire::AnswerBody::Read { reply, receipt });

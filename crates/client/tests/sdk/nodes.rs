@@ -291,6 +291,9 @@ impl World {
         let here = |field: &FieldId| self.map.shard_of(world::Bucket::of_chunk(SEED, field.chunk())).shard == shard;
         match query {
             Query::Field(field) => Reply::Field(view(*field, fields.get(field).copied())),
+            Query::Fields(asked) => {
+                Reply::Fields(asked.iter().map(|field| view(*field, fields.get(field).copied())).collect())
+            }
             Query::View(rect) | Query::Changes { rect, .. } => {
                 let seen = fields.iter().filter(|(field, _)| rect.contains(**field) && here(field));
                 let seen = seen.map(|(field, owner)| view(*field, Some(*owner))).collect();

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use storage::LogStats;
 use tokio::sync::{mpsc, oneshot};
-use wire::{Answer, AnswerBody, NodeFigures};
+use wire::{Answer, AnswerBody, NodeFigures, Reply};
 use words::{REFUSALS, reason};
 use world::Outcome;
 
@@ -178,9 +178,10 @@ impl Telemetry {
                 let rejected = matches!(outcome, Outcome::Rejected(_));
                 if rejected { &self.rejected } else { &self.done }.increment(1);
             }
-            AnswerBody::Read { .. } => {
-                self.figures.reads += 1;
-                self.reads.increment(1);
+            AnswerBody::Read { reply, .. } => {
+                let reads = if let Reply::Fields(fields) = reply { fields.len() as u64 } else { 1 };
+                self.figures.reads += reads;
+                self.reads.increment(reads);
             }
             AnswerBody::Refused(refusal) => {
                 self.figures.refusals += 1;

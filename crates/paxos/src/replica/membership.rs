@@ -9,7 +9,7 @@
 //! * A voter of the next configuration holds everything through the stop, for only then does it know that it is one; that
 //!   the stop is chosen is in its log before anything that it promises there.
 
-use super::{Effect, Replica, Role};
+use super::{Catchup, Effect, Replica, Role};
 use crate::{Ballot, Configuration, Message, NodeId, Slot, Value};
 
 /// Why a stop was not proposed.
@@ -70,10 +70,10 @@ impl Replica {
         self.has_joined() && !self.is_member() && self.beyond_stop
     }
 
-    /// A snapshot of everything up to `slot` is in place and durable; `configuration` governs what is behind. What this log
-    /// holds up to there counts no more. A leader that was elected while the snapshot was on its way leaves its office: others
+    /// A snapshot of everything up to `slot` is in place and durable; `configuration` governs what is behind, made by the stop at
+    /// `since`. What this log holds up to there counts no more. A leader that was elected while the snapshot was on its way leaves its office: others
     /// have chosen what it counts as open, perhaps under a later ballot.
-    pub fn install(&mut self, slot: Slot, configuration: Configuration) {
+    pub fn install(&mut self, slot: Slot, configuration: Configuration, since: Slot) {
         if slot <= self.delivered {
             return;
         }
@@ -95,9 +95,11 @@ impl Replica {
         if configuration.number > self.configuration.number {
             self.enter(configuration);
         }
-        if let Some(catchup) = self.catchup {
-            self.catchup = None;
-            self.fetch(catchup.from, catchup.target);
+        self.beyond_stop |= slot > since;
+        if let Some(Catchup { from, target, .. }) = self.catchup.take() {
+            // A snapshot of before the stop that was heard of does not tell what follows it, as a log does.
+            let more = self.heard_of > self.configuration.number;
+            self.fetch(from, if more { target.max(slot.next()) } else { target });
         }
         self.count_promises();
         self.check();
@@ -120,8 +122,7 @@ impl Replica {
                 false
             }
             _ if configuration > self.configuration.number => {
-                let target = self.chosen.next();
-                self.fall_behind(from, target);
+                self.hear_of(from, configuration);
                 false
             }
             Message::Canvass { .. } => self.configuration.contains(from) && self.votes(),
@@ -143,10 +144,15 @@ impl Replica {
     /// missing here.
     pub fn hear_of_configuration(&mut self, from: NodeId, number: u64) {
         if number > self.configuration.number {
-            let target = self.chosen.next();
-            self.fall_behind(from, target);
+            self.hear_of(from, number);
         }
         self.check();
+    }
+
+    fn hear_of(&mut self, from: NodeId, number: u64) {
+        self.heard_of = self.heard_of.max(number);
+        let target = self.chosen.next();
+        self.fall_behind(from, target);
     }
 
     /// This configuration is history, somebody says who holds everything up to `target`. Whatever office this replica had or

@@ -168,6 +168,8 @@ pub struct Replica {
     floor: u64,
     /// Something behind the stop that this configuration began with is chosen.
     beyond_stop: bool,
+    /// The highest number of a configuration heard of.
+    heard_of: u64,
     /// How often it was asked whether this replica is still needed.
     asked: usize,
     following: Option<Following>,
@@ -189,11 +191,11 @@ impl Replica {
             tail.insert(slot, Entry { ballot, value });
         }
         // What the log calls chosen counts only as far as it is here without a gap.
-        let mut chosen = recovered.applied;
+        let (mut chosen, mut since) = (recovered.applied, recovered.since);
         while chosen < recovered.chosen && tail.get(chosen.next()).is_some() {
             chosen = chosen.next();
             if let Some(Entry { value: Value::Stop(next), .. }) = tail.get(chosen) {
-                configuration = (**next).clone();
+                (configuration, since) = ((**next).clone(), chosen);
             }
         }
         tail.forget_earlier(configuration.number, chosen);
@@ -210,7 +212,8 @@ impl Replica {
             saving: VecDeque::new(),
             first: recovered.first,
             floor: recovered.floor,
-            beyond_stop: false,
+            beyond_stop: chosen > since,
+            heard_of: 0,
             asked: 0,
             following: None,
             released: None,

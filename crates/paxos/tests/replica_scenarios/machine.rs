@@ -232,7 +232,8 @@ impl Machine {
         self.checkpoint = (slot, configuration.clone());
         self.configuration = configuration.clone();
         self.applied = slot;
-        replica.install(slot, configuration);
+        // (As if the stop were the last slot: nothing is known to be behind it.)
+        replica.install(slot, configuration, slot);
     }
 
     /// Stops. The disk keeps what `loss` leaves; what it keeps beyond what was known to be durable is returned.
@@ -273,7 +274,7 @@ impl Machine {
             Record::Accept { slot, .. } | Record::Learn { slot, .. } => Some(*slot),
         });
         let first = first.min().map_or(applied.next(), |first| first.min(applied.next()));
-        let mut recovered = Recovered { applied, chosen: applied, first, ..Recovered::fresh() };
+        let mut recovered = Recovered { applied, since: applied, chosen: applied, first, ..Recovered::fresh() };
         for record in self.log.iter().cloned() {
             recovered.fold(record);
         }

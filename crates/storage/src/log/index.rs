@@ -137,10 +137,11 @@ pub(super) fn starting_at(applied: Slot) -> Recovered {
     Recovered { applied, chosen: applied, first: applied.next(), ..Recovered::fresh() }
 }
 
-/// The lowest slot from which the log holds everything up to `applied`.
-pub(super) fn first_held(applied: Slot, held: impl Fn(Slot) -> bool) -> Slot {
+/// The lowest slot from which the log holds everything up to `applied`, as it was chosen: what it holds up to `base` counts for
+/// nothing.
+pub(super) fn first_held(applied: Slot, base: Slot, held: impl Fn(Slot) -> bool) -> Slot {
     let mut first = applied.next();
-    while first > Slot(1) && held(first.prev()) {
+    while first > base.next() && held(first.prev()) {
         first = first.prev();
     }
     first

@@ -48,7 +48,7 @@ impl MemoryLog {
 
     /// What a restart finds, given how far each shard is checkpointed; as [`super::FileLog::open`].
     pub fn recover(&mut self, known: &Checkpointed) -> Result<BTreeMap<ShardId, Recovered>, LogError> {
-        let Checkpointed { applied, left } = known;
+        let Checkpointed { applied, bases, left } = known;
         if let Some((_, slot)) = self.flipped.first() {
             return Err(damaged(*slot));
         }
@@ -57,12 +57,13 @@ impl MemoryLog {
         let shards: BTreeSet<_> = self.durable.keys().chain(applied.keys()).collect();
         for shard in shards.into_iter().filter(|shard| !left.contains(shard)) {
             let applied = applied.get(shard).copied().unwrap_or_default();
+            let base = bases.get(shard).copied().unwrap_or_default();
             let mut recovered = index::starting_at(applied);
             if let Some(held) = self.durable.get(shard) {
                 recovered.promised = held.promised;
                 recovered.chosen = held.chosen.max(applied);
                 recovered.entries = held.entries.range(applied.next()..).map(|(s, e)| (*s, e.clone())).collect();
-                recovered.first = index::first_held(applied, |slot| held.entries.contains_key(&slot));
+                recovered.first = index::first_held(applied, base, |slot| held.entries.contains_key(&slot));
             }
             index::check_no_gap(&place(), *shard, &recovered)?;
             found.insert(*shard, recovered);

@@ -102,8 +102,9 @@ fn survey(
         }
     }
     for (shard, recovered) in &mut found.recovered {
+        let base = known.bases.get(shard).copied().unwrap_or_default();
         if let Some(state) = found.shards.get(shard) {
-            recovered.first = index::first_held(recovered.applied, |slot| state.slots.get(slot).is_some());
+            recovered.first = index::first_held(recovered.applied, base, |slot| state.slots.get(slot).is_some());
         }
         index::check_no_gap(dir, *shard, recovered)?;
     }

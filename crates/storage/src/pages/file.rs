@@ -33,7 +33,7 @@ pub(super) const PAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new
 const STAGED: TableDefinition<'_, u32, u64> = TableDefinition::new("staged");
 const MEMBERS: TableDefinition<'_, u32, (u8, u64)> = TableDefinition::new("members");
 /// The layout told above.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Pages put aside become durable after so many parts, and at the end.
 const STAGE_SYNC: u32 = 16;
 
@@ -148,6 +148,19 @@ impl FilePages {
         PagesError::Damaged { file: self.path.clone(), what }
     }
 
+    /// The heads of all shards, ascending.
+    fn heads(&self) -> Result<Vec<(ShardId, Head)>, PagesError> {
+        let found = self.read(|database| {
+            let mut found = Vec::new();
+            for entry in database.begin_read()?.open_table(HEADS)?.iter()? {
+                let (shard, head) = entry?;
+                found.push((ShardId(shard.value()), head.value().to_vec()));
+            }
+            Ok(found)
+        })?;
+        found.into_iter().map(|(shard, head)| Ok((shard, self.head(shard, &head)?))).collect()
+    }
+
     fn head(&self, shard: ShardId, stored: &[u8]) -> Result<Head, PagesError> {
         Head::read(shard, stored).ok_or_else(|| self.damaged(format!("the checksum of the head of shard {shard}")))
     }
@@ -194,18 +207,23 @@ impl FilePages {
 struct Head {
     slot: Slot,
     generation: u8,
+    /// The slot of the last checkpoint that came from another node, and of which this one goes on.
+    base: Slot,
     rest: Bytes,
 }
 
 impl Head {
     fn read(shard: ShardId, stored: &[u8]) -> Option<Self> {
         let (slot, rest) = unsealed(&shard.0.to_be_bytes(), stored)?.split_first_chunk::<8>()?;
-        let (&generation, head) = rest.split_first()?;
-        Some(Self { slot: Slot(u64::from_le_bytes(*slot)), generation, rest: Bytes::copy_from_slice(head) })
+        let (&generation, rest) = rest.split_first()?;
+        let (base, head) = rest.split_first_chunk::<8>()?;
+        let [slot, base] = [slot, base].map(|slot| Slot(u64::from_le_bytes(*slot)));
+        Some(Self { slot, generation, base, rest: Bytes::copy_from_slice(head) })
     }
 
     fn sealed(&self, shard: ShardId) -> Vec<u8> {
-        sealed(&shard.0.to_be_bytes(), &[&self.slot.0.to_le_bytes(), &[self.generation], &self.rest])
+        let (slot, base) = (self.slot.0.to_le_bytes(), self.base.0.to_le_bytes());
+        sealed(&shard.0.to_be_bytes(), &[&slot, &[self.generation], &base, &self.rest])
     }
 }
 
@@ -272,15 +290,11 @@ impl Pages for FilePages {
     }
 
     fn shards(&self) -> Result<Vec<(ShardId, Slot)>, PagesError> {
-        let found = self.read(|database| {
-            let mut found = Vec::new();
-            for entry in database.begin_read()?.open_table(HEADS)?.iter()? {
-                let (shard, head) = entry?;
-                found.push((ShardId(shard.value()), head.value().to_vec()));
-            }
-            Ok(found)
-        })?;
-        found.into_iter().map(|(shard, head)| Ok((shard, self.head(shard, &head)?.slot))).collect()
+        Ok(self.heads()?.into_iter().map(|(shard, head)| (shard, head.slot)).collect())
+    }
+
+    fn bases(&self) -> Result<Vec<(ShardId, Slot)>, PagesError> {
+        Ok(self.heads()?.into_iter().map(|(shard, head)| (shard, head.base)).collect())
     }
 
     fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError> {
@@ -290,7 +304,7 @@ impl Pages for FilePages {
             Ok(head.map(|head| (head, transaction)))
         })?;
         let Some((head, transaction)) = found else { return Ok(None) };
-        let Head { slot, generation, rest: head } = self.head(shard, &head)?;
+        let Head { slot, generation, rest: head, .. } = self.head(shard, &head)?;
         self.held.retain(|held| held.shard != shard || held.slot != slot);
         if self.held.len() >= HELD {
             self.held.pop_front();
@@ -432,8 +446,8 @@ fn commit(database: &Database, cuts: &[Cut]) -> Result<Option<PagesError>, redb:
             if let Some(stored) = stored.as_ref().map(|head| head.slot).filter(|stored| *stored > cut.slot) {
                 return Ok(Some(PagesError::Backwards { shard, stored, cut: cut.slot }));
             }
-            let generation = stored.map_or(0, |head| head.generation);
-            let head = Head { slot: cut.slot, generation, rest: cut.head.clone() };
+            let (generation, base) = stored.map_or((0, Slot::ZERO), |head| (head.generation, head.base));
+            let head = Head { slot: cut.slot, generation, base, rest: cut.head.clone() };
             heads.insert(shard.0, head.sealed(shard).as_slice())?;
             for (key, value) in &cut.pages {
                 let key = full_key(shard, generation, key);
@@ -501,7 +515,7 @@ fn install(database: &Database, shard: ShardId, slot: Slot, head: &Bytes) -> Res
             // Nothing was put aside: an empty checkpoint.
             clear(&mut pages, shard, generation)?;
         }
-        let head = Head { slot, generation, rest: head.clone() };
+        let head = Head { slot, generation, base: slot, rest: head.clone() };
         heads.insert(shard.0, head.sealed(shard).as_slice())?;
         clear(&mut pages, shard, 1 - generation)?;
     }

@@ -4,7 +4,7 @@ use super::{Cut, Pages, PagesError, Part, ShardPages, Staged};
 use bytes::Bytes;
 use paxos::Slot;
 use placement::{Membership, ShardId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::{io, path::PathBuf};
 
@@ -16,7 +16,8 @@ pub struct MemoryPages {
     memberships: BTreeMap<ShardId, Membership>,
     staged: BTreeMap<ShardId, Checkpoint>,
     /// Gone with a restart.
-    held: BTreeMap<(ShardId, Slot), Checkpoint>,
+    /// Held for other nodes, the one read last at the back.
+    held: VecDeque<(ShardId, Checkpoint)>,
     flipped: BTreeSet<(ShardId, Bytes)>,
     full: bool,
     fail_commit: bool,
@@ -26,6 +27,7 @@ pub struct MemoryPages {
 #[derive(Clone, Debug, Default)]
 struct Checkpoint {
     slot: Slot,
+    base: Slot,
     head: Bytes,
     pages: BTreeMap<Bytes, Bytes>,
 }
@@ -140,14 +142,20 @@ impl Pages for MemoryPages {
         Ok(self.shards.iter().map(|(shard, held)| (*shard, held.slot)).collect())
     }
 
+    fn bases(&self) -> Result<Vec<(ShardId, Slot)>, PagesError> {
+        self.check()?;
+        Ok(self.shards.iter().map(|(shard, held)| (*shard, held.base)).collect())
+    }
+
     fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError> {
         self.check()?;
         let Some(found) = self.shards.get(&shard) else { return Ok(None) };
         let slot = found.slot;
-        if self.held.len() >= super::HELD && !self.held.contains_key(&(shard, slot)) {
-            self.held.pop_first();
+        self.held.retain(|(of, held)| *of != shard || held.slot != slot);
+        if self.held.len() >= super::HELD {
+            self.held.pop_front();
         }
-        self.held.insert((shard, slot), found.clone());
+        self.held.push_back((shard, found.clone()));
         Ok(Some(slot))
     }
 
@@ -159,7 +167,12 @@ impl Pages for MemoryPages {
         max_bytes: usize,
     ) -> Result<Option<Part>, PagesError> {
         self.check()?;
-        let Some(held) = self.held.get(&(shard, slot)) else { return Ok(None) };
+        let Some(at) = self.held.iter().position(|(of, held)| *of == shard && held.slot == slot) else {
+            return Ok(None);
+        };
+        let read = self.held.remove(at).expect("found just now");
+        self.held.push_back(read);
+        let Some((_, held)) = self.held.back() else { return Ok(None) };
         let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(Bytes::copy_from_slice(key)));
         let mut rest = held.pages.range((from, Bound::Unbounded)).peekable();
         let (mut pages, mut bytes) = (Vec::new(), 0);
@@ -210,7 +223,7 @@ impl Pages for MemoryPages {
             return Err(PagesError::Full { file: place() });
         }
         let staged = self.staged.remove(&shard).filter(|staged| staged.slot == slot).unwrap_or_default();
-        self.shards.insert(shard, Checkpoint { slot, head: head.clone(), pages: staged.pages });
+        self.shards.insert(shard, Checkpoint { slot, base: slot, head: head.clone(), pages: staged.pages });
         self.flipped.retain(|(flipped, _)| *flipped != shard);
         Ok(())
     }

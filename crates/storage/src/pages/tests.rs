@@ -143,6 +143,7 @@ fn a_checkpoint_from_elsewhere_takes_the_place_of_the_old_one_as_a_whole(backend
     assert_eq!(staged, Some(Staged { slot: Slot(20), after: bytes("p3") }));
     // Meanwhile the old one goes on.
     backend.pages().commit(&[cut(1, 6, "old", &[("c9", Some("newer"))])]).expect("room");
+    assert_eq!(backend.pages().bases().expect("sound"), [(ShardId(1), Slot::ZERO)], "all its own");
     assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), Some(bytes("old")));
     backend.pages().install(ShardId(1), Slot(20), &bytes("head")).expect("room");
     for _ in 0..2 {
@@ -156,6 +157,7 @@ fn a_checkpoint_from_elsewhere_takes_the_place_of_the_old_one_as_a_whole(backend
     // And once more, the other way round.
     backend.pages().stage(ShardId(1), Slot(30), None, &[new("c7")]).expect("room");
     backend.pages().commit(&[cut(1, 21, "head", &[("c1", None)])]).expect("room");
+    assert_eq!(backend.pages().bases().expect("sound"), [(ShardId(1), Slot(20))], "its own cuts go on from there");
     backend.pages().install(ShardId(1), Slot(30), &bytes("head")).expect("room");
     let loaded = backend.pages().load(ShardId(1), CHUNK).expect("sound").expect("it has a checkpoint");
     assert_eq!((loaded.pages, loaded.lazy_keys), (vec![], vec![bytes("c7")]));

@@ -48,8 +48,14 @@ impl Chunk {
         self.row_of(player).map_or(0, |row| self.owners[row].plots.into())
     }
 
-    /// Gives the free field at `offset` to `player`.
-    pub(super) fn occupy(&mut self, offset: u16, player: &PlayerName, character: CharacterId) -> &mut Plot {
+    /// Gives the free field at `offset`, which is of this terrain, to `player`.
+    pub(super) fn occupy(
+        &mut self,
+        offset: u16,
+        terrain: Terrain,
+        player: &PlayerName,
+        character: CharacterId,
+    ) -> &mut Plot {
         let row = self.row_for(player);
         let at = match self.find(offset) {
             Ok(at) => at,
@@ -61,6 +67,7 @@ impl Chunk {
         };
         let plot = &mut self.plots[at];
         assert!(plot.owner().is_none(), "only free land is given away");
+        plot.terrain(|| terrain);
         plot.occupy(row, character);
         self.owners[usize::from(row)].plots += 1;
         plot
@@ -77,10 +84,10 @@ impl Chunk {
     }
 
     /// The field at `offset` as it is shown.
-    pub(super) fn view(&self, field: FieldId, terrain: Terrain) -> FieldView {
+    pub(super) fn view(&self, field: FieldId, map: &TerrainMap) -> FieldView {
         match self.plot(field.offset()) {
-            Some(plot) => self.view_of(plot, field, terrain),
-            None => untouched(field, terrain),
+            Some(plot) => self.view_of(plot, field, map),
+            None => untouched(field, map.at(field)),
         }
     }
 
@@ -89,7 +96,7 @@ impl Chunk {
         for plot in &self.plots {
             let field = chunk.field(plot.offset()).expect("no plot lies off the grid");
             if rect.contains(field) {
-                into.push(self.view_of(plot, field, map.at(field)));
+                into.push(self.view_of(plot, field, map));
             }
         }
     }
@@ -184,12 +191,12 @@ impl Chunk {
         OwnerIndex::try_from(row).expect("at most one owner per field, and 4,096 fields")
     }
 
-    fn view_of(&self, plot: &Plot, field: FieldId, terrain: Terrain) -> FieldView {
+    fn view_of(&self, plot: &Plot, field: FieldId, map: &TerrainMap) -> FieldView {
         let owner = self.owner_of(plot);
         let crop = plot.sown().map(|sown| CropView { crop: sown.crop, planted: sown.planted, ripe: sown.ripe() });
         FieldView {
             field,
-            terrain,
+            terrain: plot.terrain(|| map.at(field)),
             character: owner.map(|_| plot.character()),
             owner,
             crop,

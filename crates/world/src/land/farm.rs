@@ -50,7 +50,7 @@ impl Land {
         if chunk.is_some_and(|chunk| chunk.fields_of(&player) >= limit) {
             return Err(Rejection::TooManyInChunk { field, player, limit });
         }
-        self.chunks.entry(field.chunk()).or_default().occupy(field.offset(), &player, character).touch();
+        self.chunks.entry(field.chunk()).or_default().occupy(field.offset(), terrain, &player, character).touch();
         self.hold(player, |holding| holding.fields += 1);
         self.owned_fields += 1;
         Ok(Deed::Claimed)
@@ -63,7 +63,7 @@ impl Land {
         if let Some(sown) = plot.sown() {
             return Err(Rejection::AlreadyPlanted { field, crop: sown.crop });
         }
-        let terrain = self.terrain.at(field);
+        let terrain = plot.terrain(|| self.terrain.at(field));
         if !entry.grows_on.contains(terrain) {
             return Err(Rejection::WrongTerrain { field, terrain });
         }

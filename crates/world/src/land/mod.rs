@@ -127,8 +127,21 @@ impl Land {
 
     /// A field as it is now. Its chunk must be [`Readiness::Ready`].
     pub fn field(&self, field: FieldId) -> FieldView {
-        let terrain = self.terrain.at(field);
-        self.chunk(field.chunk()).map_or_else(|| chunk::untouched(field, terrain), |chunk| chunk.view(field, terrain))
+        let untouched = || chunk::untouched(field, self.terrain.at(field));
+        self.chunk(field.chunk()).map_or_else(untouched, |chunk| chunk.view(field, &self.terrain))
+    }
+
+    /// These fields, in this order; quicker than one by one where those of a chunk follow each other.
+    pub fn fields(&self, fields: &[FieldId]) -> Vec<FieldView> {
+        let mut views = Vec::with_capacity(fields.len());
+        for run in fields.chunk_by(|a, b| a.chunk() == b.chunk()) {
+            let chunk = self.chunk(run[0].chunk());
+            views.extend(run.iter().map(|&field| match chunk {
+                Some(chunk) => chunk.view(field, &self.terrain),
+                None => chunk::untouched(field, self.terrain.at(field)),
+            }));
+        }
+        views
     }
 
     /// The owned fields inside `rect`, by packed id, of the chunks that `keep` says are this land's. Those must be

@@ -3,7 +3,8 @@
 //! Invariants: the version only ever grows; a field without an owner has neither crop, structures nor price.
 
 use super::page::Sown;
-use crate::{Acorns, BuildingId, CharacterId, CropId, Millis};
+use crate::{Acorns, BuildingId, CharacterId, CropId, Millis, Terrain};
+use std::cell::Cell;
 
 /// A row of the chunk's table of owners.
 pub(super) type OwnerIndex = u16;
@@ -18,9 +19,19 @@ pub(super) struct Plot {
     version: u32,
     offset: u16,
     owner: OwnerIndex,
-    crop: Option<CropId>,
+    crop: CropId,
+    growth: Growth,
     character: CharacterId,
-    tended: bool,
+    /// Once somebody has looked: it follows from the seed, but that takes a while.
+    terrain: Cell<Option<Terrain>>,
+}
+
+/// What there is of the crop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    Bare,
+    Sown,
+    Tended,
 }
 
 const _: () = assert!(size_of::<Plot>() == 32, "millions of these are in memory");
@@ -46,9 +57,10 @@ impl Plot {
             version,
             offset,
             owner: NOBODY,
-            crop: None,
+            crop: CropId(0),
+            growth: Growth::Bare,
             character: CharacterId(0),
-            tended: false,
+            terrain: Cell::new(None),
         }
     }
 
@@ -80,22 +92,33 @@ impl Plot {
 
     /// Clears everything but the version.
     pub(super) fn vacate(&mut self) {
-        *self = Self::with_version(self.offset, self.version);
+        let terrain = self.terrain.clone();
+        *self = Self { terrain, ..Self::with_version(self.offset, self.version) };
+    }
+
+    /// What it is made of, as `find` says when it is first asked.
+    pub(super) fn terrain(&self, find: impl FnOnce() -> Terrain) -> Terrain {
+        self.terrain.get().unwrap_or_else(|| {
+            let terrain = find();
+            self.terrain.set(Some(terrain));
+            terrain
+        })
     }
 
     pub(super) fn sown(&self) -> Option<Sown> {
-        let (planted, ripens_after_ms, tended) = (self.planted, self.ripens_after_ms, self.tended);
-        self.crop.map(|crop| Sown { crop, planted, ripens_after_ms, tended })
+        let (crop, planted, ripens_after_ms) = (self.crop, self.planted, self.ripens_after_ms);
+        let tended = self.growth == Growth::Tended;
+        (self.growth != Growth::Bare).then_some(Sown { crop, planted, ripens_after_ms, tended })
     }
 
     pub(super) fn sow(&mut self, sown: Sown) {
-        self.crop = Some(sown.crop);
-        (self.planted, self.ripens_after_ms, self.tended) = (sown.planted, sown.ripens_after_ms, sown.tended);
+        self.growth = if sown.tended { Growth::Tended } else { Growth::Sown };
+        (self.crop, self.planted, self.ripens_after_ms) = (sown.crop, sown.planted, sown.ripens_after_ms);
     }
 
     pub(super) fn clear_crop(&mut self) {
-        self.crop = None;
-        (self.planted, self.ripens_after_ms, self.tended) = (Millis(0), 0, false);
+        self.growth = Growth::Bare;
+        (self.crop, self.planted, self.ripens_after_ms) = (CropId(0), Millis(0), 0);
     }
 
     /// In the order they were built.

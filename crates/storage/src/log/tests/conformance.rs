@@ -65,6 +65,7 @@ fn what_was_synced_comes_back_and_the_last_record_of_a_slot_wins(backend: &mut d
     let one = Recovered {
         promised: ballot(5),
         applied: Slot(0),
+        since: Slot(0),
         chosen: Slot(2),
         entries: BTreeMap::from([
             (Slot(1), (ballot(3), text("sid"))),
@@ -238,4 +239,26 @@ fn a_shard_with_a_checkpoint_and_no_records_starts_behind_it(backend: &mut dyn B
     let found = backend.crash(&applied(&[(3, 12)])).expect("sound");
     let expected = Recovered { applied: Slot(12), chosen: Slot(12), first: Slot(13), ..Recovered::fresh() };
     assert_eq!(found, Found::from([(ShardId(3), expected)]));
+}
+
+#[test]
+fn what_a_log_held_before_a_checkpoint_from_elsewhere_is_nothing_to_tell() {
+    let slots: Vec<_> = (3..=9).map(|slot| accept(1, slot, 1, slot - 1, text(&slot.to_string()))).collect();
+    let first = |base| {
+        let bases = [(ShardId(1), Slot(base))].into();
+        let known = Checkpointed { applied: applied(&[(1, 7)]), bases, ..Checkpointed::default() };
+        let scratch = Scratch::new();
+        let mut file = FileLog::create(scratch.path(), identity(), SMALL).expect("room");
+        let mut memory = MemoryLog::new();
+        for log in [&mut file as &mut dyn Log, &mut memory] {
+            log.append(&slots).expect("room");
+            log.sync().expect("sound");
+        }
+        drop(file);
+        let (_, found) = FileLog::open(scratch.path(), identity(), SMALL, &known).expect("sound");
+        let first = found[&ShardId(1)].first;
+        assert_eq!(memory.recover(&known).expect("sound")[&ShardId(1)].first, first);
+        first
+    };
+    assert_eq!([0, 2, 5, 7].map(first), [3, 3, 6, 8].map(Slot), "what it accepted need not be what was chosen");
 }
