@@ -1,11 +1,12 @@
 //! A large replica moves to another node, while claims go on at half the rate they could.
 
+use crate::bulk;
 use crate::claims::{self, Land, Until};
 use crate::cli::RebuildArgs;
 use crate::cluster::{Cluster, Shape};
 use crate::report::figure;
 use crate::{Failure, NoAnswer, WrongAnswer};
-use client::{Client, Success};
+use client::{Client, Job, Success};
 use paxos::NodeId;
 use placement::ShardId;
 use std::time::{Duration, Instant};
@@ -20,6 +21,11 @@ const NEW: NodeId = NodeId(4);
 const TIME: Duration = Duration::from_secs(8);
 /// Between two looks at how far the move has come.
 const LOOK: Duration = Duration::from_millis(200);
+/// Players who share a chunk, and what each of them claims there: as much as the rules allow.
+const NEIGHBOURS: u32 = 8;
+const EACH: u32 = 64;
+/// Between two words about how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Claims that may be under way at half load.
 const DEPTH: usize = 2_048;
 
@@ -29,8 +35,7 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
     let cluster = Cluster::start(args.common.data.clone(), shape)?;
     let client = cluster.connect().await?;
     let mut land = Land::new(&client);
-    eprintln!("claiming {} fields", args.fields);
-    claims::closed_loop(&client, &mut land, 64, 4_096, Until::Count(args.fields)).await?;
+    settle(&client, &mut land, args.fields).await?;
     let highest = claims::closed_loop(&client, &mut land, 64, 4_096, Until::Time(TIME)).await?;
     let highest = figure(highest.claims) / highest.time.as_secs_f64();
     let rate = highest / 2.0;
@@ -74,6 +79,33 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
         println!("  {before:.0} claims a second before, {during:.0} meanwhile: {:.2} times", during / before);
     }
     Ok(())
+}
+
+/// Claims so many fields, those of a chunk for several players: land that is lived in.
+async fn settle(client: &Client, land: &mut Land, fields: u64) -> Result<(), Failure> {
+    eprintln!("claiming {fields} fields");
+    let names: Vec<PlayerName> =
+        (0..NEIGHBOURS).map(|nth| format!("settler-{nth}").parse()).collect::<Result<_, _>>()?;
+    let (mut chunk, mut nth) = (None, 0);
+    let claims = std::iter::repeat_with(|| {
+        let field = land.next(NEIGHBOURS * EACH);
+        nth = if chunk.replace(field.chunk()) == Some(field.chunk()) { nth + 1 } else { 0 };
+        let character = CharacterId(0);
+        Job::Do(names[nth / EACH as usize], Command::Claim { field, character })
+    });
+    let claims = claims.take(usize::try_from(fields)?);
+    let mut told = Instant::now();
+    bulk::run(client, 4_096, claims, |nth, success, taken| {
+        if taken.ended - told > TELL_EVERY {
+            told = taken.ended;
+            eprintln!("  {nth} of {fields}");
+        }
+        match success {
+            Success::Command { outcome: Outcome::Done { deed: Deed::Claimed, .. }, .. } => Ok(()),
+            other => Err(WrongAnswer(format!("a free field was claimed: {other:?}")).into()),
+        }
+    })
+    .await
 }
 
 /// Claims at `rate` a second until `enough`; says how many a second were done.

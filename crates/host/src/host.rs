@@ -92,6 +92,8 @@ pub struct Host {
     pub(crate) uncut: BTreeSet<ShardId>,
     /// Where the round of checkpoints goes on.
     pub(crate) next_cut: ShardId,
+    /// When each shard was last cut.
+    pub(crate) cut_at: BTreeMap<ShardId, Mono>,
     pub(crate) released: BTreeMap<ShardId, Slot>,
     pub(crate) leads: BTreeSet<ShardId>,
     /// Counts retries, to try voters in turn.
@@ -168,6 +170,7 @@ impl Host {
             arrived: 0,
             uncut: BTreeSet::new(),
             next_cut: ShardId(0),
+            cut_at: BTreeMap::new(),
             released: BTreeMap::new(),
             leads: BTreeSet::new(),
             retries: 0,

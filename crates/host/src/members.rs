@@ -317,6 +317,7 @@ impl Host {
         self.leases.drop(shard);
         self.watched.set(shard, None);
         self.waiting.note(shard, 0);
+        self.cut_at.remove(&shard);
         self.memory.forget(shard);
         for set in [&mut self.busy, &mut self.unflushed, &mut self.stalled, &mut self.uncut, &mut self.awaiting] {
             set.remove(&shard);

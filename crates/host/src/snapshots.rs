@@ -1,7 +1,8 @@
 //! Checkpoints on their way from node to node, in parts, asked for one by one.
 //!
-//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part: so it comes no faster
-//! than it can be stored, and what is stored need not come again, after a lost connection or a restart. The sender holds
+//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part, the next one while the
+//! last is being stored: so it comes no faster than it can be stored, and what is stored need not come again, after a lost
+//! connection or a restart. The sender holds
 //! the checkpoint as it was when the first part was asked for. The parts travel beside everything else.
 
 use crate::clock::Mono;
@@ -25,6 +26,8 @@ const MAX_SERVED: usize = 4;
 const SERVED_FOR: u64 = 3 * PATIENCE;
 /// A part that has not come by then is asked for again, in microseconds.
 const PATIENCE: u64 = 2_000_000;
+/// A part that cannot be stored is tried again after this, in microseconds.
+const BUSY: u64 = 10_000;
 /// So often; then whoever needs it begins anew.
 const ATTEMPTS: u32 = 3;
 
@@ -38,15 +41,32 @@ struct Pull {
     at: Mono,
     attempts: u32,
     step: Step,
+    /// Whether a part is being stored.
+    storing: bool,
+    /// One that has come meanwhile.
+    arrived: Option<PartOf>,
 }
 
+/// What becomes of the next part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// To be asked for.
+    /// It is to be asked for.
     Due,
     Asked,
-    /// A part is being stored.
-    Storing,
+    /// It has come and waits, or there is none.
+    Here,
+}
+
+impl Pull {
+    fn new(from: NodeId, slot: Option<Slot>, after: Option<Bytes>, now: Mono) -> Self {
+        Self { from, slot, after, at: now, attempts: 0, step: Step::Due, storing: false, arrived: None }
+    }
+
+    /// From the beginning again, at `at`.
+    fn start_over(&mut self, at: Mono) {
+        (self.slot, self.after, self.arrived) = (None, None, None);
+        (self.step, self.at) = (Step::Due, at);
+    }
 }
 
 /// All of them.
@@ -75,7 +95,7 @@ impl Snapshots {
         let due = |pull: &Pull| match pull.step {
             Step::Due => Some(pull.at),
             Step::Asked => Some(pull.at.plus(PATIENCE)),
-            Step::Storing => None,
+            Step::Here => (pull.arrived.is_some() && !pull.storing).then_some(pull.at),
         };
         self.pulls.values().filter_map(due).min()
     }
@@ -102,8 +122,7 @@ impl Host {
             && let Some((shard, from)) = self.snapshots.waiting.pop_front()
         {
             let (slot, after) = self.snapshots.staged.remove(&shard).unzip();
-            let pull = Pull { from, slot, after, at: now, attempts: 0, step: Step::Due };
-            self.snapshots.pulls.insert(shard, pull);
+            self.snapshots.pulls.insert(shard, Pull::new(from, slot, after, now));
         }
     }
 
@@ -127,6 +146,8 @@ impl Host {
                         self.end_pull(now, shard);
                     }
                 }
+                // It could not be stored yet.
+                Step::Here if now >= pull.at && !pull.storing => self.store_part(now, shard),
                 _ => {}
             }
         }
@@ -188,24 +209,38 @@ impl Host {
         if !expected || pull.slot.is_some_and(|begun| begun != slot) {
             return;
         }
-        let lacks = |replica: &&mut Replica| slot > replica.applied() && !replica.paxos().is_leader();
-        let Some(replica) = self.shards.get_mut(&shard).filter(lacks) else {
+        let lacks = |replica: &Replica| slot > replica.applied() && !replica.paxos().is_leader();
+        if !self.shards.get(&shard).is_some_and(lacks) {
             // It has caught up by itself meanwhile, or leads: then its log has all that it lacks.
             return self.end_pull(now, shard);
-        };
-        if part.last && !replica.begin_install() {
-            // Its own checkpoint is being written: this part is asked for again when that is done.
-            pull.step = Step::Due;
-            pull.at = now.plus(10_000);
-            return;
         }
         pull.slot = Some(slot);
         pull.attempts = 0;
         pull.after = part.pages.last().map(|(key, _)| key.clone()).or_else(|| part.after.clone());
-        pull.step = Step::Storing;
         let bytes: usize = part.pages.iter().map(|(key, page)| key.len() + page.len()).sum();
         let takes = (bytes as u64).saturating_mul(1_000_000) / self.config.snapshot_rate.max(1);
         self.snapshots.free_at = self.snapshots.free_at.max(now).plus(takes);
+        (pull.step, pull.at, pull.arrived) = (Step::Here, now, Some(part));
+        if !pull.storing {
+            self.store_part(now, shard);
+        }
+    }
+
+    /// The part that has come is stored, and the next one asked for meanwhile.
+    fn store_part(&mut self, now: Mono, shard: ShardId) {
+        let free_at = self.snapshots.free_at;
+        let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { return };
+        let Some(part) = pull.arrived.take() else { return };
+        let replica = self.shards.get_mut(&shard);
+        if part.last && !replica.is_some_and(Replica::begin_install) {
+            // Its own checkpoint is being written.
+            (pull.arrived, pull.at) = (Some(part), now.plus(BUSY));
+            return;
+        }
+        pull.storing = true;
+        if !part.last {
+            (pull.step, pull.at) = (Step::Due, free_at);
+        }
         self.turn.stagings.push(part);
     }
 
@@ -218,16 +253,18 @@ impl Host {
         if slot.is_none() {
             return self.end_pull(now, shard);
         }
-        (pull.slot, pull.after, pull.step, pull.at) = (None, None, Step::Due, now);
+        pull.start_over(now);
     }
 
     /// A part is stored, and more will follow; or it does not fit what is there, and everything begins anew.
     pub fn handle_staged(&mut self, shard: ShardId, fits: bool) {
         let at = self.snapshots.free_at;
-        let Some(pull) = self.snapshots.pulls.get_mut(&shard).filter(|pull| pull.step == Step::Storing) else { return };
-        (pull.step, pull.at) = (Step::Due, at);
+        let Some(pull) = self.snapshots.pulls.get_mut(&shard).filter(|pull| pull.storing) else { return };
+        pull.storing = false;
+        // What waits is stored at the next tick.
+        pull.at = if pull.step == Step::Here { Mono(0) } else { pull.at };
         if !fits {
-            (pull.slot, pull.after) = (None, None);
+            pull.start_over(at);
             if let Some(replica) = self.shards.get_mut(&shard) {
                 replica.end_install();
                 self.touched.insert(shard);
@@ -244,8 +281,9 @@ impl Host {
 
     /// The whole checkpoint is in place, durably, and this is what it holds; `None` if it was refused as too old.
     pub fn handle_installed(&mut self, now: Mono, shard: ShardId, stored: Option<&Stored>) -> Result<(), RestoreError> {
+        let from = self.snapshots.pulls.get(&shard).map_or(self.config.me, |pull| pull.from);
         if let (Some(replica), Some(stored)) = (self.shards.get_mut(&shard), stored) {
-            replica.install(stored)?;
+            replica.install(from, stored)?;
             self.touched.insert(shard);
         }
         self.end_pull(now, shard);

@@ -19,6 +19,11 @@ pub(crate) const MAX_WRITES: usize = 64;
 pub(crate) const AWAIT_EVERY: u64 = 25_000;
 /// Checkpoints being written at a time.
 const MAX_CUTS: usize = 2;
+/// A shard is checkpointed no more often than this, in microseconds: a busy one changes the same chunks over and over, and each
+/// checkpoint is a durable write.
+const CUT_EVERY: u64 = 1_000_000;
+/// Unless so many times as much as usual waits: a restart has to read it again.
+const MUCH: usize = 8;
 
 /// What a replica wants of another shard.
 enum Errand {
@@ -38,7 +43,7 @@ impl Host {
             }
         }
         self.answer_probes(now);
-        let cuts = self.take_cuts();
+        let cuts = self.take_cuts(now.mono);
         if self.has_new_joins() {
             self.begin_joins(self.next_write);
         }
@@ -171,7 +176,9 @@ impl Host {
         } else {
             self.unflushed.remove(&shard);
         }
-        if replica.uncut_bytes() >= self.config.checkpoint_bytes {
+        let (uncut, enough) = (replica.uncut_bytes(), self.config.checkpoint_bytes);
+        let rested = || self.cut_at.get(&shard).is_none_or(|at| now.mono.since(*at) >= CUT_EVERY);
+        if uncut >= enough && (uncut / MUCH >= enough || rested()) {
             self.uncut.insert(shard);
         }
         replica.release(false);
@@ -198,7 +205,7 @@ impl Host {
         }
     }
 
-    fn take_cuts(&mut self) -> Vec<(ShardId, Cut)> {
+    fn take_cuts(&mut self, now: Mono) -> Vec<(ShardId, Cut)> {
         let mut cuts = Vec::new();
         while self.cutting < MAX_CUTS {
             // In turn: a shard that fills its log fast must not keep the others waiting.
@@ -208,6 +215,7 @@ impl Host {
             self.next_cut = ShardId(shard.0.wrapping_add(1));
             if let Some(cut) = self.shards.get_mut(&shard).and_then(Replica::take_cut) {
                 self.cutting += 1;
+                self.cut_at.insert(shard, now);
                 cuts.push((shard, cut));
             }
         }

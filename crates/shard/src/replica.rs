@@ -318,8 +318,8 @@ impl Replica {
         self.installing = false;
     }
 
-    /// Goes on from another node's checkpoint, which is in place, durably.
-    pub fn install(&mut self, stored: &Stored) -> Result<(), RestoreError> {
+    /// Goes on from the checkpoint of `from`, which is in place, durably.
+    pub fn install(&mut self, from: NodeId, stored: &Stored) -> Result<(), RestoreError> {
         self.installing = false;
         if stored.slot <= self.applied {
             return Ok(());
@@ -331,7 +331,7 @@ impl Replica {
         self.watching.restart(stored.slot);
         let first = || Configuration::first(self.paxos.quorum().clone());
         let configuration = self.state.configuration().cloned().unwrap_or_else(first);
-        self.paxos.install(stored.slot, configuration, self.state.since());
+        self.paxos.install(from, stored.slot, configuration, self.state.since());
         Ok(())
     }
 

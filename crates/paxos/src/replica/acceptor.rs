@@ -150,10 +150,11 @@ impl Replica {
         } else if target > self.chosen {
             let under_way = self.catchup.is_some();
             let before = self.chosen;
-            self.catchup = Some(Catchup { from, guide: from, target, before });
+            let asked = if under_way { from } else { self.source().unwrap_or(from) };
+            self.catchup = Some(Catchup { from: asked, guide: from, target, before });
             if !under_way {
                 let after = self.chosen;
-                self.send(from, Message::Fetch { after });
+                self.send(asked, Message::Fetch { after });
             }
         }
     }

@@ -70,10 +70,10 @@ impl Replica {
         self.has_joined() && !self.is_member() && self.beyond_stop
     }
 
-    /// A snapshot of everything up to `slot` is in place and durable; `configuration` governs what is behind, made by the stop at
+    /// A snapshot of everything up to `slot`, of `from`, is in place and durable; `configuration` governs what is behind, made by the stop at
     /// `since`. What this log holds up to there counts no more. A leader that was elected while the snapshot was on its way leaves its office: others
     /// have chosen what it counts as open, perhaps under a later ballot.
-    pub fn install(&mut self, slot: Slot, configuration: Configuration, since: Slot) {
+    pub fn install(&mut self, from: NodeId, slot: Slot, configuration: Configuration, since: Slot) {
         if slot <= self.delivered {
             return;
         }
@@ -96,7 +96,8 @@ impl Replica {
             self.enter(configuration);
         }
         self.beyond_stop |= slot > since;
-        if let Some(Catchup { from, target, .. }) = self.catchup.take() {
+        self.source = Some((slot, from));
+        if let Some(Catchup { target, .. }) = self.catchup.take() {
             // A snapshot of before the stop that was heard of does not tell what follows it, as a log does.
             let more = self.heard_of > self.configuration.number;
             self.fetch(from, if more { target.max(slot.next()) } else { target });
@@ -202,6 +203,11 @@ impl Replica {
         }
     }
 
+    /// Who certainly has what follows the snapshot that was installed, as long as nothing has come behind it.
+    pub(super) fn source(&self) -> Option<NodeId> {
+        self.source.filter(|(slot, node)| *slot == self.chosen && *node != self.me).map(|(_, node)| node)
+    }
+
     /// Whether it takes part no more, or not yet, and must ask for what follows.
     pub(super) fn asks_on(&self) -> bool {
         !self.has_joined() || !self.is_member() && !self.beyond_stop
@@ -213,12 +219,16 @@ impl Replica {
             return;
         }
         let after = self.chosen;
+        self.asked = self.asked.wrapping_add(1);
+        // (Not only that one: it may have left.)
+        if let Some(node) = self.source().filter(|&node| self.asked % 2 == 1 && alive(node)) {
+            return self.send(node, Message::Fetch { after });
+        }
         let members: Vec<NodeId> =
             self.configuration.members().filter(|&node| node != self.me && alive(node)).collect();
         if !members.is_empty() {
             // Each in its turn: one of them may have left too.
-            self.send(members[self.asked % members.len()], Message::Fetch { after });
-            self.asked = self.asked.wrapping_add(1);
+            self.send(members[self.asked.wrapping_sub(1) % members.len()], Message::Fetch { after });
         }
     }
 

@@ -168,6 +168,8 @@ pub struct Replica {
     floor: u64,
     /// Something behind the stop that this configuration began with is chosen.
     beyond_stop: bool,
+    /// Up to where a snapshot was installed last, and whose: its log goes on from there, others' may not.
+    source: Option<(Slot, NodeId)>,
     /// The highest number of a configuration heard of.
     heard_of: u64,
     /// How often it was asked whether this replica is still needed.
@@ -213,6 +215,7 @@ impl Replica {
             first: recovered.first,
             floor: recovered.floor,
             beyond_stop: chosen > since,
+            source: None,
             heard_of: 0,
             asked: 0,
             following: None,

@@ -227,13 +227,13 @@ impl Machine {
     }
 
     /// Takes another node's checkpoint for its own, durably. Older ones are refused.
-    pub fn install(&mut self, (slot, configuration): (Slot, Configuration)) {
+    pub fn install(&mut self, from: NodeId, (slot, configuration): (Slot, Configuration)) {
         let Some(replica) = self.replica.as_mut().filter(|replica| slot > replica.chosen()) else { return };
         self.checkpoint = (slot, configuration.clone());
         self.configuration = configuration.clone();
         self.applied = slot;
         // (As if the stop were the last slot: nothing is known to be behind it.)
-        replica.install(slot, configuration, slot);
+        replica.install(from, slot, configuration, slot);
     }
 
     /// Stops. The disk keeps what `loss` leaves; what it keeps beyond what was known to be durable is returned.

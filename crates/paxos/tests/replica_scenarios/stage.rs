@@ -247,7 +247,7 @@ impl Stage {
             ["installs"] => {
                 let from = self.snapshots.remove(&node).expect("it wants a snapshot");
                 let snapshot = self.machines[&from].snapshot();
-                self.machines.get_mut(&node).expect("on stage").install(snapshot);
+                self.machines.get_mut(&node).expect("on stage").install(from, snapshot);
             }
             ["checkpoint"] => machine.take_checkpoint(),
             ["read"] => {

@@ -397,7 +397,7 @@ impl Storm {
         }
         self.seen.snapshots += 1;
         self.note(|| format!("{to} installs {from}'s snapshot at {}", snapshot.0));
-        self.machines[index].install(snapshot);
+        self.machines[index].install(from, snapshot);
         self.settle(index)
     }
 

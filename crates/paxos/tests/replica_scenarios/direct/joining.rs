@@ -80,7 +80,7 @@ fn newcomer_takes_a_snapshot_of_whoever_has_trimmed_what_it_asks_for() {
     let mut replica = newcomer();
     tell(&mut replica, N2, Message::Trimmed { first: Slot(5) });
     assert_eq!(effects(&mut replica), [Effect::WantSnapshot { from: N2 }]);
-    replica.install(Slot(7), configuration(1, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, Slot(7), configuration(1, &[N1, N2, N3]), Slot::ZERO);
     assert!(replica.has_joined() && replica.is_member());
     assert_eq!((replica.chosen(), replica.poll_chosen()), (Slot(7), None));
     tell(&mut replica, N2, Message::Trimmed { first: Slot(8) });
@@ -193,9 +193,9 @@ fn who_says_no_more_than_is_known_here_changes_nothing() {
 fn snapshot_behind_what_is_chosen_here_only_spares_delivering() {
     let mut replica = fresh(N1);
     tell(&mut replica, N2, learn(1, vec![command("A"), command("B"), command("C")]));
-    replica.install(Slot(2), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, Slot(2), configuration(0, &[N1, N2, N3]), Slot::ZERO);
     assert_eq!((replica.chosen(), replica.poll_chosen()), (Slot(3), Some((Slot(3), command("C")))));
-    replica.install(Slot(1), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, Slot(1), configuration(0, &[N1, N2, N3]), Slot::ZERO);
     assert_eq!(replica.poll_chosen(), None, "it has been delivered");
     replica.handle_checkpointed(Slot(3));
 }
@@ -205,7 +205,7 @@ fn snapshot_is_acknowledged_and_asked_on_from() {
     let mut replica = fresh(N1);
     tell(&mut replica, N2, accept(ballot(1, N2), 1, &["A"], 9));
     assert!(sent(&effects(&mut replica)).contains(&(N2, &Message::Fetch { after: Slot(1) })));
-    replica.install(Slot(5), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, Slot(5), configuration(0, &[N1, N2, N3]), Slot::ZERO);
     assert_eq!(sent(&effects(&mut replica)), [(N2, &Message::Fetch { after: Slot(5) })]);
     tell(
         &mut replica,
@@ -222,17 +222,31 @@ fn snapshot_of_before_the_configuration_that_was_heard_of_is_asked_on_from() {
     let mut replica = fresh(N1);
     replica.hear_of_configuration(N2, 2);
     assert_eq!(sent(&effects(&mut replica)), [(N2, &Message::Fetch { after: Slot::ZERO })]);
-    replica.install(Slot(5), configuration(1, &[N1, N2, N3]), Slot(4));
+    replica.install(N2, Slot(5), configuration(1, &[N1, N2, N3]), Slot(4));
     assert_eq!(sent(&effects(&mut replica)), [(N2, &Message::Fetch { after: Slot(5) })]);
-    replica.install(Slot(7), configuration(2, &[N2, N3]), Slot(7));
+    replica.install(N2, Slot(7), configuration(2, &[N2, N3]), Slot(7));
     assert!(!replica.is_member() && !replica.is_dispensable(), "nothing is known to be chosen without it");
     assert!(sent(&effects(&mut replica)).is_empty(), "it is where it was to come to");
 }
 
 #[test]
+fn whoever_gave_the_snapshot_is_asked_for_what_follows_it() {
+    let mut replica = fresh(N1);
+    replica.install(N3, Slot(5), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    assert!(effects(&mut replica).is_empty(), "nothing is known to follow");
+    tell(&mut replica, N2, Message::Ahead { chosen: Slot(9) });
+    assert_eq!(sent(&effects(&mut replica)), [(N3, &Message::Fetch { after: Slot(5) })], "n2's log may begin later");
+    tell(&mut replica, N3, learn(6, vec![command("A")]));
+    effects(&mut replica);
+    replica.handle_retry(&|_| true);
+    replica.handle_retry(&|_| true);
+    assert!(sent(&effects(&mut replica)).iter().any(|(to, _)| *to == N2), "n3 has no more");
+}
+
+#[test]
 fn former_member_whose_snapshot_goes_on_behind_its_stop_is_needed_no_more() {
     let mut replica = fresh(N1);
-    replica.install(Slot(7), configuration(2, &[N2, N3]), Slot(6));
+    replica.install(N2, Slot(7), configuration(2, &[N2, N3]), Slot(6));
     assert!(!replica.is_member() && replica.is_dispensable());
 }
 
@@ -263,7 +277,7 @@ fn candidate_that_installs_what_its_voters_hold_takes_office() {
     let (ballot, chosen) = (ballot(1, N1), Slot(4));
     tell(&mut replica, N2, Message::Promise { ballot, chosen, first: Slot(5), accepted: vec![] });
     assert!(!replica.is_leader(), "n2 knows more");
-    replica.install(Slot(4), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, Slot(4), configuration(0, &[N1, N2, N3]), Slot::ZERO);
     assert!(replica.is_leader());
     assert_eq!(replica.read_index(), Some(Slot(5)), "its no-op is behind");
 }
@@ -272,9 +286,9 @@ fn candidate_that_installs_what_its_voters_hold_takes_office() {
 fn leader_elected_while_a_snapshot_was_on_its_way_leaves_its_office_when_that_has_come() {
     let mut replica = leader();
     let (chosen, ballot) = (replica.chosen(), replica.promised());
-    replica.install(chosen, configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, chosen, configuration(0, &[N1, N2, N3]), Slot::ZERO);
     assert!(replica.is_leader(), "it holds nothing new");
-    replica.install(Slot(chosen.0 + 9), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    replica.install(N2, Slot(chosen.0 + 9), configuration(0, &[N1, N2, N3]), Slot::ZERO);
     assert_eq!((replica.is_leader(), replica.leader()), (false, None));
     assert_eq!((replica.chosen(), replica.poll_chosen()), (Slot(chosen.0 + 9), None));
     replica.campaign(&mut paxos::liveness::nobody);
