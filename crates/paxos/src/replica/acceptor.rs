@@ -150,7 +150,7 @@ impl Replica {
         } else if target > self.chosen {
             let under_way = self.catchup.is_some();
             let before = self.chosen;
-            let asked = if under_way { from } else { self.source().unwrap_or(from) };
+            let asked = self.source.unwrap_or(from);
             self.catchup = Some(Catchup { from: asked, guide: from, target, before });
             if !under_way {
                 let after = self.chosen;

@@ -241,6 +241,7 @@ impl Replica {
     fn retry_catchup(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         let Some(mut catchup) = self.catchup else { return };
         if catchup.before == self.chosen || !alive(catchup.from) {
+            self.source = None;
             let mut members: Vec<NodeId> = self.configuration.members().collect();
             if !members.contains(&catchup.guide) {
                 members.push(catchup.guide);

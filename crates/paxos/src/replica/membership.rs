@@ -96,7 +96,7 @@ impl Replica {
             self.enter(configuration);
         }
         self.beyond_stop |= slot > since;
-        self.source = Some((slot, from));
+        self.source = (from != self.me).then_some(from);
         if let Some(Catchup { target, .. }) = self.catchup.take() {
             // A snapshot of before the stop that was heard of does not tell what follows it, as a log does.
             let more = self.heard_of > self.configuration.number;
@@ -203,11 +203,6 @@ impl Replica {
         }
     }
 
-    /// Who certainly has what follows the snapshot that was installed, as long as nothing has come behind it.
-    pub(super) fn source(&self) -> Option<NodeId> {
-        self.source.filter(|(slot, node)| *slot == self.chosen && *node != self.me).map(|(_, node)| node)
-    }
-
     /// Whether it takes part no more, or not yet, and must ask for what follows.
     pub(super) fn asks_on(&self) -> bool {
         !self.has_joined() || !self.is_member() && !self.beyond_stop
@@ -221,7 +216,7 @@ impl Replica {
         let after = self.chosen;
         self.asked = self.asked.wrapping_add(1);
         // (Not only that one: it may have left.)
-        if let Some(node) = self.source().filter(|&node| self.asked % 2 == 1 && alive(node)) {
+        if let Some(node) = self.source.filter(|&node| self.asked % 2 == 1 && alive(node)) {
             return self.send(node, Message::Fetch { after });
         }
         let members: Vec<NodeId> =

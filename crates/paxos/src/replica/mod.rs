@@ -168,8 +168,8 @@ pub struct Replica {
     floor: u64,
     /// Something behind the stop that this configuration began with is chosen.
     beyond_stop: bool,
-    /// Up to where a snapshot was installed last, and whose: its log goes on from there, others' may not.
-    source: Option<(Slot, NodeId)>,
+    /// Whose snapshot was installed last, until what follows it is here: its log goes on from there, others' may not.
+    source: Option<NodeId>,
     /// The highest number of a configuration heard of.
     heard_of: u64,
     /// How often it was asked whether this replica is still needed.
@@ -445,7 +445,7 @@ impl Replica {
                 following.through = following.through.max(to);
             }
             if self.catchup.is_some_and(|catchup| catchup.target <= to) {
-                self.catchup = None;
+                (self.catchup, self.source) = (None, None);
             }
             if let Some((slot, learned, next)) = stop {
                 if !learned {

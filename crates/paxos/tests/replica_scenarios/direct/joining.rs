@@ -236,6 +236,9 @@ fn whoever_gave_the_snapshot_is_asked_for_what_follows_it() {
     assert!(effects(&mut replica).is_empty(), "nothing is known to follow");
     tell(&mut replica, N2, Message::Ahead { chosen: Slot(9) });
     assert_eq!(sent(&effects(&mut replica)), [(N3, &Message::Fetch { after: Slot(5) })], "n2's log may begin later");
+    tell(&mut replica, N2, Message::Ahead { chosen: Slot(11) });
+    tell(&mut replica, N2, Message::Trimmed { first: Slot(8) });
+    assert_eq!(effects(&mut replica), [], "n3 is asked already, and n2's word of before changes nothing");
     tell(&mut replica, N3, learn(6, vec![command("A")]));
     effects(&mut replica);
     replica.handle_retry(&|_| true);
