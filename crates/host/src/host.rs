@@ -443,7 +443,7 @@ impl Host {
         if replica.checkpointed() < through {
             self.uncut.insert(shard);
         } else if pressed {
-            replica.release(true);
+            replica.release(true, None);
             self.touched.insert(shard);
         }
     }

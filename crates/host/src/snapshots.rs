@@ -47,6 +47,16 @@ struct Pull {
     arrived: Option<PartOf>,
 }
 
+/// One checkpoint that is given to another node, or was a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    /// When the last part was asked for.
+    last: Mono,
+    /// Which checkpoint, once the first part was read.
+    slot: Option<Slot>,
+    done: bool,
+}
+
 /// What becomes of the next part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -78,8 +88,8 @@ pub(crate) struct Snapshots {
     staged: BTreeMap<ShardId, (Slot, Bytes)>,
     /// Parts being read for others.
     reading: usize,
-    /// Whose checkpoints are given to whom, and when the last part was asked for.
-    served: BTreeMap<(ShardId, NodeId), Mono>,
+    /// Whose checkpoints are given to whom.
+    served: BTreeMap<(ShardId, NodeId), Served>,
     /// When the next part may be asked for, at the rate allowed.
     free_at: Mono,
 }
@@ -98,6 +108,13 @@ impl Snapshots {
             Step::Here => (pull.arrived.is_some() && !pull.storing).then_some(pull.at),
         };
         self.pulls.values().filter_map(due).min()
+    }
+
+    /// Behind this slot the log of `shard` is needed by whoever takes its checkpoint from here, and will ask for what follows.
+    pub fn needed(&self, now: Mono, shard: ShardId) -> Option<Slot> {
+        let whole = (shard, NodeId(0))..=(shard, NodeId(u32::MAX));
+        let recent = self.served.range(whole).filter(|(_, served)| now.since(served.last) < SERVED_FOR);
+        recent.filter_map(|(_, served)| served.slot).min()
     }
 
     /// How many come in, or wait for their turn.
@@ -172,12 +189,13 @@ impl Host {
         after: Option<Bytes>,
     ) {
         let served = &mut self.snapshots.served;
-        served.retain(|_, last| now.since(*last) < SERVED_FOR);
-        if slot.is_none() && served.len() >= MAX_SERVED && !served.contains_key(&(shard, from)) {
+        served.retain(|_, served| now.since(served.last) < SERVED_FOR);
+        let busy = served.values().filter(|served| !served.done).count();
+        if slot.is_none() && busy >= MAX_SERVED && !served.contains_key(&(shard, from)) {
             self.outgoing.entry(from).or_default().push(PeerMessage::NoPart { shard, slot });
             return;
         }
-        served.insert((shard, from), now);
+        served.insert((shard, from), Served { last: now, slot, done: false });
         if self.snapshots.reading < MAX_READS && self.shards.contains_key(&shard) {
             self.snapshots.reading += 1;
             self.turn.part_reads.push(PartRead { shard, to: from, slot, after });
@@ -190,8 +208,8 @@ impl Host {
         let &PartRead { shard, to, slot, .. } = read;
         match found {
             Some(part) => {
-                if part.last {
-                    self.snapshots.served.remove(&(shard, to));
+                if let Some(served) = self.snapshots.served.get_mut(&(shard, to)) {
+                    (served.slot, served.done) = (Some(part.slot), part.last);
                 }
                 let (epoch, incarnation) = (self.frame_epoch(to), self.config.incarnation);
                 let messages = vec![PeerMessage::Part(Box::new(part))];

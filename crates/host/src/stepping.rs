@@ -181,7 +181,7 @@ impl Host {
         if uncut >= enough && (uncut / MUCH >= enough || rested()) {
             self.uncut.insert(shard);
         }
-        replica.release(false);
+        replica.release(false, self.snapshots.needed(now.mono, shard));
         let released = replica.released();
         let before = self.released.entry(shard).or_default();
         if released > *before {

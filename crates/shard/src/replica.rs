@@ -346,9 +346,11 @@ impl Replica {
         self.released
     }
 
-    /// Moves [`Replica::released`] on; as far as the checkpoint goes if `pressed`, where others still lack it.
-    pub fn release(&mut self, pressed: bool) {
+    /// Moves [`Replica::released`] on, no further than `needed`; as far as the checkpoint goes if `pressed`, where others still
+    /// lack it.
+    pub fn release(&mut self, pressed: bool, needed: Option<Slot>) {
         let to = if pressed { self.checkpointed } else { self.checkpointed.min(self.paxos.kept()) };
+        let to = needed.map_or(to, |needed| to.min(needed));
         if to > self.released {
             self.released = to;
             self.paxos.trim(to);
