@@ -9,7 +9,8 @@ use std::time::Duration;
 use transport::{ClusterCa, NodeIdentity, Subject, Token, TokenKey, draw_cluster_id};
 use wire::codec::{MAX_CLIENT_FRAME, encode, encode_named};
 use wire::{
-    Answer, AnswerBody, ClientId, Envelope, Greeting, Hello, Level, Query, Refusal, Request, RequestBody, RequestNo,
+    Answer, AnswerBody, ClientId, Envelope, Greeting, Hello, Level, Query, Refusal, Reply, Request, RequestBody,
+    RequestNo,
 };
 use world::{CharacterId, Command, FieldId, Millis, Outcome};
 
@@ -123,6 +124,23 @@ fn garbage_cut_off_and_oversized_frames_after_a_greeting_close_that_connection_a
         let answers = raw.ask(&[foreign]).await;
         let refused = matches!(&answers[..], [Answer { id: 7, body: AnswerBody::Refused(Refusal::Moved { .. }) }]);
         assert!(refused, "{answers:?}");
+        // Too many fields at once, and one that another shard holds.
+        let asked = |id, shard, count| {
+            let query = Query::Fields(vec![field(0); count]);
+            let (level, after) = (Level::Eventual, paxos::Slot::ZERO);
+            Request { id, body: RequestBody::Read { shard, query, level, after } }
+        };
+        let home = shard_of(&site.operator, 0);
+        let other = placement::ShardId(if home.0 == 1 { 2 } else { 1 });
+        let most = wire::client::MAX_FIELDS;
+        for (request, word) in [(asked(9, home, most + 1), "Invalid"), (asked(10, other, 2), "Moved")] {
+            let answers = raw.ask(&[request]).await;
+            let refused = matches!(&answers[..], [Answer { body: AnswerBody::Refused(_), .. }]);
+            assert!(refused && format!("{answers:?}").contains(word), "{word} expected: {answers:?}");
+        }
+        let answers = raw.ask(&[asked(11, home, most)]).await;
+        let whole = matches!(&answers[..], [Answer { body: AnswerBody::Read { reply: Reply::Fields(all), .. }, .. }] if all.len() == most);
+        assert!(whole, "{answers:?}");
         assert_eq!(raw.ask(&[read(8, 0)]).await[0].id, 8, "the connection goes on");
     });
     site.cluster.down();

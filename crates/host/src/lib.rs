@@ -60,5 +60,6 @@ mod writing;
 pub use clock::{Mono, Now};
 pub use config::{HostConfig, HostError, RecoveredShard};
 pub use host::Host;
+pub use snapshots::MAX_SERVED;
 pub use survey::{PeerSurvey, ShardSurvey, Survey};
 pub use turn::{LogRead, PartRead, Turn, Write};

@@ -2,8 +2,8 @@
 //!
 //! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part, the next one while the
 //! last is being stored: so it comes no faster than it can be stored, and what is stored need not come again, after a lost
-//! connection or a restart. The sender holds
-//! the checkpoint as it was when the first part was asked for. The parts travel beside everything else.
+//! connection or a restart. The sender holds the checkpoint as it was when the first part was asked for, and its log behind
+//! it, until the receiver has had time to go on from there. The parts travel beside everything else.
 
 use crate::clock::Mono;
 use crate::host::Host;
@@ -19,11 +19,14 @@ use wire::peer::{Frame, PartOf, PeerMessage};
 const MAX_PULLS: usize = 2;
 /// Parts being read for others at a time; who asks beyond that asks again.
 const MAX_READS: usize = 8;
-/// Checkpoints given to others at a time; who asks beyond that begins later. The store holds no more of them, and one that gives
+/// Checkpoints given to others at a time; who asks beyond that begins later. A store must be able to hold so many: one that gives
 /// way to another before it was read to its end would be begun anew for ever.
-const MAX_SERVED: usize = 4;
+pub const MAX_SERVED: usize = 4;
 /// Who has not asked on for so long, in microseconds, is not served any more.
 const SERVED_FOR: u64 = 3 * PATIENCE;
+/// For so long after the last part, in microseconds, the log behind a checkpoint is kept for whoever has taken it: a large one
+/// takes a while to be put in place.
+const KEPT_FOR: u64 = 60_000_000;
 /// A part that has not come by then is asked for again, in microseconds.
 const PATIENCE: u64 = 2_000_000;
 /// A part that cannot be stored is tried again after this, in microseconds.
@@ -113,7 +116,7 @@ impl Snapshots {
     /// Behind this slot the log of `shard` is needed by whoever takes its checkpoint from here, and will ask for what follows.
     pub fn needed(&self, now: Mono, shard: ShardId) -> Option<Slot> {
         let whole = (shard, NodeId(0))..=(shard, NodeId(u32::MAX));
-        let recent = self.served.range(whole).filter(|(_, served)| now.since(served.last) < SERVED_FOR);
+        let recent = self.served.range(whole).filter(|(_, served)| now.since(served.last) < KEPT_FOR);
         recent.filter_map(|(_, served)| served.slot).min()
     }
 
@@ -189,8 +192,8 @@ impl Host {
         after: Option<Bytes>,
     ) {
         let served = &mut self.snapshots.served;
-        served.retain(|_, served| now.since(served.last) < SERVED_FOR);
-        let busy = served.values().filter(|served| !served.done).count();
+        served.retain(|_, served| now.since(served.last) < KEPT_FOR);
+        let busy = served.values().filter(|served| !served.done && now.since(served.last) < SERVED_FOR).count();
         if slot.is_none() && busy >= MAX_SERVED && !served.contains_key(&(shard, from)) {
             self.outgoing.entry(from).or_default().push(PeerMessage::NoPart { shard, slot });
             return;

@@ -128,7 +128,7 @@ impl Default for Timing {
 pub struct Storage {
     /// Bytes of a log segment, in MiB.
     pub segment_mib: u32,
-    /// Log of one shard after which it is checkpointed, in KiB.
+    /// Log of one shard after which it is checkpointed, in KiB; once a second at most, unless eight times as much has come.
     pub checkpoint_kib: usize,
     /// The log is kept for nodes that lag, or are down, up to this many MiB; who needs more takes a checkpoint instead.
     pub log_mib: u64,

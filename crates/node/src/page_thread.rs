@@ -17,6 +17,8 @@ use wire::peer::PartOf;
 use world::ChunkId;
 use world::land::PageKey;
 
+const _: () = assert!(storage::HELD >= host::MAX_SERVED, "what is given to others is held until they have it");
+
 /// Jobs that may wait: at most a few cuts, and the chunks that apply or a read waits for.
 const QUEUE: usize = 65_536;
 /// Where cores are short, consensus goes first; a checkpoint still gets about a quarter of what is left.

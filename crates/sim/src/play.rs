@@ -12,8 +12,13 @@ use client_proto::{Applied, Failure, OpId, Read, Success};
 use paxos::NodeId;
 use shard::ConnId;
 use std::collections::BTreeMap;
-use wire::{Answer, AnswerBody, Level, Refusal, Request, RequestBody, Welcome};
+use wire::{Answer, AnswerBody, Level, Query, Refusal, Request, RequestBody, Welcome};
 use world::{Command, Deed, FieldId, Outcome, Rejection};
+
+/// How often a player looks at several fields at once, in a million.
+const GLANCES: u32 = 60_000;
+/// At how many more than two, fewer than this.
+const HANDFUL: usize = 6;
 
 impl Cluster {
     /// Player `player` begins to do something; `None` if it cannot just now.
@@ -27,6 +32,13 @@ impl Cluster {
     }
 
     pub(crate) fn start_op(&mut self, number: PlayerNo, intent: Intent, audition: Option<usize>) -> Option<OpId> {
+        let op = self.enqueue_op(number, intent, audition)?;
+        self.flush(number);
+        Some(op)
+    }
+
+    /// Begins it without sending anything yet: what is begun before the next flush is ready at the same moment.
+    fn enqueue_op(&mut self, number: PlayerNo, intent: Intent, audition: Option<usize>) -> Option<OpId> {
         let player = &mut self.players[number];
         let now = player.now(self.now);
         let started = match intent {
@@ -42,8 +54,19 @@ impl Cluster {
         player.pending.insert(op, Pending { intent, history, number: request, audition, begun, reached });
         self.stats.commands += u64::from(matches!(intent, Intent::Do(_)));
         self.digest.mix((number as u64) << 32 | op.slot() as u64);
-        self.flush(number);
         Some(op)
+    }
+
+    /// Looks at a handful of fields of one shard at once.
+    fn glance(&mut self, number: PlayerNo) {
+        let sites = self.random.index(self.sites.len());
+        let level = *self.random.pick(&[Level::Strong, Level::Strong, Level::Eventual, Level::Session]);
+        for nth in 0..self.random.index(HANDFUL) + 2 {
+            if let Some(field) = self.sites[sites].field(nth) {
+                self.enqueue_op(number, Intent::Ask(Read::Field(field), level, None), None);
+            }
+        }
+        self.flush(number);
     }
 
     pub(crate) fn act(&mut self, number: PlayerNo) {
@@ -55,6 +78,9 @@ impl Cluster {
         let player = &mut self.players[number];
         let intent = player.think(&mut self.random, &self.sites, &self.hot, number, count);
         self.start_op(number, intent, None);
+        if self.random.chance(GLANCES) {
+            self.glance(number);
+        }
         // Players that were kept from playing hurry towards the end.
         let every = if self.now >= self.plan.act_until { self.plan.act_every / 8 } else { self.plan.act_every };
         let pause = every / 2 + self.random.below(every);
@@ -95,6 +121,8 @@ impl Cluster {
             if let RequestBody::Command { envelope, .. } = &request.body {
                 player.attempts.insert(request.id, envelope.number);
             }
+            let together = matches!(&request.body, RequestBody::Read { query: Query::Fields(_), .. });
+            self.stats.bunches += u64::from(together);
             outgoing.entry(node).or_default().push(request);
         }
         // A command that was dated wrong goes on under another number.

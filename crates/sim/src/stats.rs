@@ -113,6 +113,8 @@ counters! {
     receipts = "receipts checked",
     /// Reads whose receipts were held against their session.
     session_reads = "reads checked",
+    /// Questions about several fields at once.
+    bunches = "fields read together",
     /// Answers to those who watch.
     watched = "watches answered",
     /// Changes of fields that these were told of.

@@ -40,6 +40,6 @@ pub use identity::Identity;
 pub use log::{
     Checkpointed, Compaction, FileLog, Laggard, Log, LogContents, LogError, LogOptions, LogRecord, LogStats, MemoryLog,
 };
-pub use pages::{Cut, FilePages, MemoryPages, Pages, PagesError, Part, ShardPages, Staged, next_part};
+pub use pages::{Cut, FilePages, HELD, MemoryPages, Pages, PagesError, Part, ShardPages, Staged, next_part};
 pub use paxos::Incarnation;
 pub use reserve::Reserve;

@@ -21,7 +21,7 @@ use placement::{Membership, ShardId};
 use std::{io, path::PathBuf};
 
 /// Checkpoints held for other nodes at a time.
-const HELD: usize = 4;
+pub const HELD: usize = 4;
 
 /// What changed in a shard's checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
