@@ -38,7 +38,7 @@ impl Cluster {
     }
 
     /// Begins it without sending anything yet: what is begun before the next flush is ready at the same moment.
-    fn enqueue_op(&mut self, number: PlayerNo, intent: Intent, audition: Option<usize>) -> Option<OpId> {
+    pub(crate) fn enqueue_op(&mut self, number: PlayerNo, intent: Intent, audition: Option<usize>) -> Option<OpId> {
         let player = &mut self.players[number];
         let now = player.now(self.now);
         let started = match intent {
@@ -77,7 +77,8 @@ impl Cluster {
         let count = self.players.len();
         let player = &mut self.players[number];
         let intent = player.think(&mut self.random, &self.sites, &self.hot, number, count);
-        self.start_op(number, intent, None);
+        self.enqueue_op(number, intent, None);
+        self.flush(number);
         if self.random.chance(GLANCES) {
             self.glance(number);
         }
@@ -115,22 +116,30 @@ impl Cluster {
 
     /// Sends what a client wants sent, takes what came out, sets its timer.
     fn flush(&mut self, number: PlayerNo) {
-        let player = &mut self.players[number];
         let mut outgoing: BTreeMap<NodeId, Vec<Request>> = BTreeMap::new();
-        while let Some((node, request)) = player.proto.poll_transmit() {
-            if let RequestBody::Command { envelope, .. } = &request.body {
-                player.attempts.insert(request.id, envelope.number);
+        loop {
+            let player = &mut self.players[number];
+            while let Some((node, request)) = player.proto.poll_transmit() {
+                if let RequestBody::Command { envelope, .. } = &request.body {
+                    player.attempts.insert(request.id, envelope.number);
+                }
+                let together = matches!(&request.body, RequestBody::Read { query: Query::Fields(_), .. });
+                self.stats.bunches += u64::from(together);
+                outgoing.entry(node).or_default().push(request);
             }
-            let together = matches!(&request.body, RequestBody::Read { query: Query::Fields(_), .. });
-            self.stats.bunches += u64::from(together);
-            outgoing.entry(node).or_default().push(request);
-        }
-        // A command that was dated wrong goes on under another number.
-        for (op, pending) in &mut player.pending {
-            pending.number = player.proto.request_no(*op).or(pending.number);
-        }
-        while let Some((op, result)) = self.players[number].proto.poll_outcome() {
-            self.came_out(number, op, result);
+            // A command that was dated wrong goes on under another number.
+            for (op, pending) in &mut player.pending {
+                pending.number = player.proto.request_no(*op).or(pending.number);
+            }
+            let mut came_out = false;
+            while let Some((op, result)) = self.players[number].proto.poll_outcome() {
+                self.came_out(number, op, result);
+                came_out = true;
+            }
+            // Whoever hears an answer may have something more to ask.
+            if !came_out {
+                break;
+            }
         }
         for (node, requests) in outgoing {
             self.send_requests(number, node, requests);

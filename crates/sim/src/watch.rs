@@ -41,13 +41,13 @@ impl Cluster {
         self.ask_on(number);
     }
 
-    /// Asks whatever is not asked.
+    /// Asks whatever is not asked, with the next flush.
     fn ask_on(&mut self, number: PlayerNo) {
         let Some(watch) = &self.players[number].watch else { return };
-        let Watch { rect, level, .. } = *watch;
+        let level = watch.level;
         for (shard, read) in watch.questions() {
-            let started = self.start_op(number, Intent::Ask(read, level, None), None).is_some();
-            if let Some(watch) = self.players[number].watch.as_mut().filter(|watch| started && watch.rect == rect) {
+            let started = self.enqueue_op(number, Intent::Ask(read, level, None), None).is_some();
+            if let Some(watch) = self.players[number].watch.as_mut().filter(|_| started) {
                 watch.asked.insert(shard);
             }
         }

@@ -18,6 +18,12 @@ pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// What is read of `file` next comes from the disk as far as the kernel can do that: its memory may hold what a failed sync left,
+/// or what the disk has lost since. This is advice; what must hold is checked by checksums.
+pub(crate) fn forget_cached(file: &fs::File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 /// Takes `bytes` of disk space for a file.
 pub(crate) fn allocate(file: &fs::File, bytes: u64) -> io::Result<()> {
     use rustix::io::Errno;

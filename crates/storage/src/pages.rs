@@ -4,10 +4,12 @@
 //! ...), as of one slot. A [`Cut`] changes some pages and moves the slot; all cuts of a commit become durable together
 //! or not at all. The first byte of a key is its kind; pages of one kind may be left on disk by [`Pages::load`].
 
+mod fault;
 mod file;
 mod memory;
 mod overlay;
 mod reading;
+mod tables;
 #[cfg(test)]
 mod tests;
 

@@ -79,15 +79,26 @@ fn parse(bytes: &[u8], at: usize, context: Context) -> Option<Frame> {
     Some(Frame { seal, synced, records: at + HEADER..at + HEADER + len, end: at + size(len) })
 }
 
+/// What a segment's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Up to here, all was on disk when the last frame was written.
+    pub synced: usize,
+    /// Where the frames end.
+    pub end: usize,
+    /// And how.
+    pub ending: Ending,
+}
+
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// With its seal: it is full.
     Sealed,
-    /// Here; nothing but zeros follows.
-    Clean(usize),
-    /// Here; what follows up to the second offset was never acknowledged.
-    Torn(usize, usize),
+    /// Nothing but zeros follows.
+    Clean,
+    /// What follows, up to this offset, was never acknowledged.
+    Torn(usize),
 }
 
 /// Why a segment cannot be read.
@@ -105,16 +116,19 @@ pub(super) fn scan(
     start: usize,
     context: Context,
     mut each: impl FnMut(usize, &[u8]) -> Result<(), Damage>,
-) -> Result<Ending, Damage> {
-    let mut at = start;
+) -> Result<Extent, Damage> {
+    let (mut at, mut synced) = (start, start);
     while let Some(frame) = parse(bytes, at, context) {
         each(frame.records.start, &bytes[frame.records])?;
         at = frame.end;
+        // A frame of this segment follows its header; a number out of range would be ours, not the disk's.
+        synced = usize::try_from(frame.synced).unwrap_or(start).clamp(start, at);
         if frame.seal {
-            return Ok(Ending::Sealed);
+            return Ok(Extent { synced, end: at, ending: Ending::Sealed });
         }
     }
-    let Some(last) = last_used(&bytes[at.min(bytes.len())..]) else { return Ok(Ending::Clean(at)) };
+    let extent = |ending| Extent { synced, end: at, ending };
+    let Some(last) = last_used(&bytes[at.min(bytes.len())..]) else { return Ok(extent(Ending::Clean)) };
     let mut later = at + ALIGN;
     while later + HEADER <= bytes.len() {
         match parse(bytes, later, context) {
@@ -128,7 +142,7 @@ pub(super) fn scan(
             None => later += ALIGN,
         }
     }
-    Ok(Ending::Torn(at, at + last + 1))
+    Ok(extent(Ending::Torn(at + last + 1)))
 }
 
 /// The last byte that is not zero.

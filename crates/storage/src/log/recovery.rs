@@ -1,7 +1,7 @@
 //! Opening a log: reading every frame, telling a torn tail from damage, building the index.
 
 use super::file::{FileLog, Spare};
-use super::frame::{self, Context, Damage, Ending};
+use super::frame::{self, Context, Damage, Ending, Extent};
 use super::index::{self, Place, ShardState};
 use super::record::{self, Content, Payload};
 use super::segment::RealDisk;
@@ -11,6 +11,8 @@ use crate::Identity;
 use paxos::{Ballot, Record, Recovered, Slot, Value};
 use placement::ShardId;
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +31,10 @@ pub(super) fn open(
         let path = path.to_owned();
         move |source| LogError::Io { doing: "tidy up", path, source }
     };
+    if let Some(Tail { segment, bytes }) = found.tail {
+        let segment = found.sealed.get(&segment).unwrap_or(&found.last);
+        write_again(segment, bytes).map_err(failed(&segment.path))?;
+    }
     let outdated = numbers.iter().filter(|number| **number <= dropped).map(|number| segment::path_of(dir, *number));
     for path in outdated.chain(leftovers) {
         disk.remove(&path).map_err(failed(&path))?;
@@ -40,7 +46,6 @@ pub(super) fn open(
         let zeros = vec![0; until - end];
         last.file.write_at(&zeros, end as u64).map_err(failed(&last.path))?;
     }
-    // What was read may have been in memory only when the process died: it is relied on from now on.
     last.file.sync().map_err(failed(&last.path))?;
     let options = LogOptions { segment_bytes: options.segment_bytes.clamp(4 << 10, 1 << 30), ..options };
     let mut log = FileLog::new(disk, dir, identity, options, last);
@@ -55,6 +60,16 @@ pub(super) fn open(
     }
     log.stats = super::LogStats::default();
     Ok((log, recovered))
+}
+
+/// Makes durable what is relied on from now on, though it may have been in memory only when the process died. A sync alone does
+/// not: one that failed may have left the bytes readable and marked as written ("Can Applications Recover from fsync Failures?",
+/// Rebello et al., USENIX ATC 2020), until power is lost.
+fn write_again(segment: &Segment, tail: Range<usize>) -> io::Result<()> {
+    let mut bytes = vec![0; tail.len()];
+    segment.file.read_at(&mut bytes, tail.start as u64)?;
+    segment.file.write_at(&bytes, tail.start as u64)?;
+    segment.file.sync()
 }
 
 /// Reads the log in `dir` of a node that does not run, as a start would, and changes nothing. `progress` hears how many segments
@@ -149,8 +164,16 @@ struct Found {
     end: usize,
     /// What to overwrite with zeros from there.
     torn_until: Option<usize>,
+    /// What nothing behind it knew to be on disk.
+    tail: Option<Tail>,
     /// The one made ahead.
     spare: Option<Segment>,
+}
+
+/// A part of a segment.
+struct Tail {
+    segment: u32,
+    bytes: Range<usize>,
 }
 
 fn read_from(
@@ -168,7 +191,7 @@ fn read_from(
         dropped: 0,
         contents: LogContents::default(),
     };
-    let (mut sealed, mut bytes) = (BTreeMap::new(), Vec::new());
+    let (mut sealed, mut bytes, mut tail) = (BTreeMap::new(), Vec::new(), None);
     let mut expected = numbers.first().copied().unwrap_or(1);
     for (index, &number) in numbers.iter().enumerate() {
         if number != expected {
@@ -184,15 +207,19 @@ fn read_from(
         };
         read_whole(&segment, &mut bytes)?;
         let context = Context { incarnation: identity.incarnation, segment: number };
-        let ending =
+        let extent =
             frame::scan(&bytes, segment::HEADER, context, |at, records| reader.frame(&mut segment, at, records));
-        let (end, torn_until) = match ending.map_err(damaged)? {
+        let Extent { synced, end, ending } = extent.map_err(damaged)?;
+        if synced < end {
+            tail = Some(Tail { segment: number, bytes: synced..end });
+        }
+        let torn_until = match ending {
             Ending::Sealed => {
                 sealed.insert(number, segment);
                 continue;
             }
-            Ending::Clean(end) => (end, None),
-            Ending::Torn(end, until) => (end, Some(until)),
+            Ending::Clean => None,
+            Ending::Torn(until) => Some(until),
         };
         let spare = spare(disk, dir, identity, &numbers[index + 1..], &mut bytes)?;
         let (Ok(spare), true) = (spare, numbers.get(index + 1).is_none_or(|next| *next == expected)) else {
@@ -200,7 +227,7 @@ fn read_from(
             return Err(damaged(Damage { offset: end, what }));
         };
         let Reader { recovered, shards, dropped, contents, .. } = reader;
-        return Ok(Found { recovered, shards, dropped, contents, sealed, last: segment, end, torn_until, spare });
+        return Ok(Found { recovered, shards, dropped, contents, sealed, last: segment, end, torn_until, tail, spare });
     }
     Err(LogError::Missing { file: segment::path_of(dir, expected) })
 }

@@ -61,7 +61,9 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        Ok(Box::new(RealFile(fs::OpenOptions::new().read(true).write(true).open(path)?)))
+        let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+        fsops::forget_cached(&file);
+        Ok(Box::new(RealFile(file)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,39 +1,22 @@
-//! The pages in redb.
+//! The pages in one redb file: what it holds open, and what happens when the disk fails.
 //!
-//! | table | key | value |
-//! |---|---|---|
-//! | `meta` | `format`, `identity` | 4 bytes; cluster, incarnation and node |
-//! | `heads` | shard | xxh3, slot, generation, head |
-//! | `pages` | shard (4 bytes, big-endian), generation, key | xxh3, page |
-//! | `staged` | shard | slot of a checkpoint that is coming from another node |
-//! | `members` | shard | 0 (left) or 1 (joined), and the number of the configuration |
-//!
-//! A shard's pages have one of two generations; a checkpoint from another node is gathered in the other one, and becomes
-//! the shard's by changing its head.
-//!
-//! redb checks its own structure only when told to, so opening the store reads it whole, once; and each value carries a
-//! checksum of itself and its key, for what happens later. Commits save the allocator's state, so that a crash leaves
-//! nothing to repair.
+//! Opening reads the whole file, for redb checks its own structure only when told to; each value carries a checksum besides, for
+//! what happens later.
 
+use super::fault::guarded;
+use super::tables::{
+    self, FORMAT, HEADS, Head, Held, MEMBERS, META, PAGES, STAGED, full_key, other_generation, unsealed, whole,
+};
 use super::{Cut, HELD, Pages, PagesError, Part, ShardPages, Staged};
 use crate::{Identity, Reserve, fsops};
 use bytes::Bytes;
 use paxos::Slot;
 use placement::{Membership, ShardId};
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable};
 use std::collections::VecDeque;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("heads");
-pub(super) const PAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pages");
-const STAGED: TableDefinition<'_, u32, u64> = TableDefinition::new("staged");
-const MEMBERS: TableDefinition<'_, u32, (u8, u64)> = TableDefinition::new("members");
-/// The layout told above.
-const FORMAT: u32 = 3;
 /// Pages put aside become durable after so many parts, and at the end.
 const STAGE_SYNC: u32 = 16;
 
@@ -52,15 +35,6 @@ pub struct FilePages {
     /// Parts put aside since the last that was made durable.
     unsynced: u32,
     reserve: Reserve,
-}
-
-/// A checkpoint that stays as it was.
-struct Held {
-    shard: ShardId,
-    slot: Slot,
-    head: Bytes,
-    generation: u8,
-    transaction: ReadTransaction,
 }
 
 impl FilePages {
@@ -99,6 +73,9 @@ impl FilePages {
     }
 
     pub(super) fn open_with(path: &Path, identity: Identity, opener: Opener) -> Result<Self, PagesError> {
+        if let Ok(file) = std::fs::File::open(path) {
+            fsops::forget_cached(&file);
+        }
         let database = open_and_check(path, &opener)?;
         let meta = guarded(|| {
             let meta = database.begin_read()?.open_table(META)?;
@@ -203,33 +180,9 @@ impl FilePages {
     }
 }
 
-/// A checkpoint's head as it is stored.
-struct Head {
-    slot: Slot,
-    generation: u8,
-    /// The slot of the last checkpoint that came from another node, and of which this one goes on.
-    base: Slot,
-    rest: Bytes,
-}
-
-impl Head {
-    fn read(shard: ShardId, stored: &[u8]) -> Option<Self> {
-        let (slot, rest) = unsealed(&shard.0.to_be_bytes(), stored)?.split_first_chunk::<8>()?;
-        let (&generation, rest) = rest.split_first()?;
-        let (base, head) = rest.split_first_chunk::<8>()?;
-        let [slot, base] = [slot, base].map(|slot| Slot(u64::from_le_bytes(*slot)));
-        Some(Self { slot, generation, base, rest: Bytes::copy_from_slice(head) })
-    }
-
-    fn sealed(&self, shard: ShardId) -> Vec<u8> {
-        let (slot, base) = (self.slot.0.to_le_bytes(), self.base.0.to_le_bytes());
-        sealed(&shard.0.to_be_bytes(), &[&slot, &[self.generation], &base, &self.rest])
-    }
-}
-
 impl Pages for FilePages {
     fn commit(&mut self, cuts: &[Cut]) -> Result<(), PagesError> {
-        match self.write("commit a checkpoint to", |database| commit(database, cuts))? {
+        match self.write("commit a checkpoint to", |database| tables::commit(database, cuts))? {
             None => Ok(()),
             Some(refusal) => Err(refusal),
         }
@@ -343,7 +296,7 @@ impl Pages for FilePages {
         if durable {
             self.unsynced = 0;
         }
-        self.write("put a checkpoint aside in", |database| stage(database, shard, slot, after, pages, durable))
+        self.write("put a checkpoint aside in", |database| tables::stage(database, shard, slot, after, pages, durable))
     }
 
     fn staged(&self, shard: ShardId) -> Result<Option<Staged>, PagesError> {
@@ -365,7 +318,7 @@ impl Pages for FilePages {
 
     fn install(&mut self, shard: ShardId, slot: Slot, head: &Bytes) -> Result<(), PagesError> {
         self.unsynced = 0;
-        match self.write("install a checkpoint in", |database| install(database, shard, slot, head))? {
+        match self.write("install a checkpoint in", |database| tables::install(database, shard, slot, head))? {
             None => Ok(()),
             Some(refusal) => Err(refusal),
         }
@@ -385,8 +338,8 @@ impl Pages for FilePages {
                     transaction.open_table(HEADS)?.remove(shard.0)?;
                     transaction.open_table(STAGED)?.remove(shard.0)?;
                     let mut pages = transaction.open_table(PAGES)?;
-                    clear(&mut pages, shard, 0)?;
-                    clear(&mut pages, shard, 1)?;
+                    tables::clear(&mut pages, shard, 0)?;
+                    tables::clear(&mut pages, shard, 1)?;
                 }
             }
             transaction.commit()?;
@@ -408,131 +361,6 @@ impl Pages for FilePages {
             Ok(found)
         })
     }
-}
-
-impl Held {
-    /// As [`Pages::part`]; `None` if a page is damaged.
-    fn part(&self, after: Option<&[u8]>, max_bytes: usize) -> Result<Option<Part>, redb::Error> {
-        let (first, end) = whole(self.shard, self.generation);
-        let from = after.map(|key| full_key(self.shard, self.generation, key));
-        let from = from.as_ref().map_or(Bound::Included(first.as_slice()), |from| Bound::Excluded(from.as_slice()));
-        let table = self.transaction.open_table(PAGES)?;
-        let (mut pages, mut bytes) = (Vec::new(), 0);
-        for entry in table.range::<&[u8]>((from, Bound::Excluded(end.as_slice())))? {
-            let (key, value) = entry?;
-            let Some(page) = unsealed(key.value(), value.value()) else { return Ok(None) };
-            let size = key.value().len() + page.len();
-            if !pages.is_empty() && bytes + size > max_bytes {
-                return Ok(Some(Part { head: self.head.clone(), pages, last: false }));
-            }
-            bytes += size;
-            let key = Bytes::copy_from_slice(key.value().get(5..).unwrap_or_default());
-            pages.push((key, Bytes::copy_from_slice(page)));
-        }
-        Ok(Some(Part { head: self.head.clone(), pages, last: true }))
-    }
-}
-
-/// Commits, or says why the cuts are refused.
-fn commit(database: &Database, cuts: &[Cut]) -> Result<Option<PagesError>, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    {
-        let mut heads = transaction.open_table(HEADS)?;
-        let mut pages = transaction.open_table(PAGES)?;
-        for cut in cuts {
-            let shard = cut.shard;
-            let stored = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
-            if let Some(stored) = stored.as_ref().map(|head| head.slot).filter(|stored| *stored > cut.slot) {
-                return Ok(Some(PagesError::Backwards { shard, stored, cut: cut.slot }));
-            }
-            let (generation, base) = stored.map_or((0, Slot::ZERO), |head| (head.generation, head.base));
-            let head = Head { slot: cut.slot, generation, base, rest: cut.head.clone() };
-            heads.insert(shard.0, head.sealed(shard).as_slice())?;
-            for (key, value) in &cut.pages {
-                let key = full_key(shard, generation, key);
-                match value {
-                    Some(value) => pages.insert(key.as_slice(), sealed(&key, &[value]).as_slice())?,
-                    None => pages.remove(key.as_slice())?,
-                };
-            }
-        }
-    }
-    transaction.commit()?;
-    Ok(None)
-}
-
-fn stage(
-    database: &Database,
-    shard: ShardId,
-    slot: Slot,
-    after: Option<&[u8]>,
-    pages: &[(Bytes, Bytes)],
-    durable: bool,
-) -> Result<bool, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    if durable {
-        transaction.set_quick_repair(true);
-    } else {
-        transaction.set_durability(Durability::None)?;
-    }
-    {
-        let generation = other_generation(shard, &transaction.open_table(HEADS)?)?;
-        let mut table = transaction.open_table(PAGES)?;
-        let before = transaction.open_table(STAGED)?.insert(shard.0, slot.0)?.map(|slot| slot.value());
-        if after.is_none() {
-            clear(&mut table, shard, generation)?;
-        } else {
-            let (first, end) = whole(shard, generation);
-            let mut range =
-                table.range::<&[u8]>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice())))?;
-            let last = range.next_back().transpose()?.map(|(key, _)| key.value().to_vec());
-            if before != Some(slot.0) || last.as_deref().and_then(|key| key.get(5..)) != after {
-                return Ok(false);
-            }
-        }
-        for (key, value) in pages {
-            let key = full_key(shard, generation, key);
-            table.insert(key.as_slice(), sealed(&key, &[value]).as_slice())?;
-        }
-    }
-    transaction.commit()?;
-    Ok(true)
-}
-
-fn install(database: &Database, shard: ShardId, slot: Slot, head: &Bytes) -> Result<Option<PagesError>, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    {
-        let mut heads = transaction.open_table(HEADS)?;
-        let stored = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
-        if let Some(stored) = stored.map(|head| head.slot).filter(|stored| *stored > slot) {
-            return Ok(Some(PagesError::Backwards { shard, stored, cut: slot }));
-        }
-        let generation = other_generation(shard, &heads)?;
-        let mut pages = transaction.open_table(PAGES)?;
-        if transaction.open_table(STAGED)?.remove(shard.0)?.map(|slot| slot.value()) != Some(slot.0) {
-            // Nothing was put aside: an empty checkpoint.
-            clear(&mut pages, shard, generation)?;
-        }
-        let head = Head { slot, generation, base: slot, rest: head.clone() };
-        heads.insert(shard.0, head.sealed(shard).as_slice())?;
-        clear(&mut pages, shard, 1 - generation)?;
-    }
-    transaction.commit()?;
-    Ok(None)
-}
-
-/// The generation that the pages of `shard` do not have.
-fn other_generation(shard: ShardId, heads: &impl ReadableTable<u32, &'static [u8]>) -> Result<u8, redb::Error> {
-    let head = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
-    Ok(head.map_or(1, |head| 1 - head.generation.min(1)))
-}
-
-fn clear(pages: &mut redb::Table<'_, &[u8], &[u8]>, shard: ShardId, generation: u8) -> Result<(), redb::Error> {
-    let (first, end) = whole(shard, generation);
-    pages.retain_in::<&[u8], _>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice())), |_, _| false)?;
-    Ok(())
 }
 
 fn builder(cache_bytes: usize) -> redb::Builder {
@@ -561,71 +389,6 @@ fn open_and_check(path: &Path, opener: &Opener) -> Result<Database, PagesError> 
             // Closing would write to the damaged file, and panics on some damage. The process is about to end.
             std::mem::forget(database);
             Err(fault.explain("check", path))
-        }
-    }
-}
-
-fn full_key(shard: ShardId, generation: u8, key: &[u8]) -> Vec<u8> {
-    [&shard.0.to_be_bytes()[..], &[generation], key].concat()
-}
-
-/// The keys of a generation of a shard: from the first to before the second.
-fn whole(shard: ShardId, generation: u8) -> ([u8; 5], [u8; 5]) {
-    let [a, b, c, d] = shard.0.to_be_bytes();
-    ([a, b, c, d, generation], [a, b, c, d, generation + 1])
-}
-
-/// `parts` as one value, behind their checksum.
-fn sealed(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let mut value = vec![0; 8];
-    for part in parts {
-        value.extend_from_slice(part);
-    }
-    let checksum = xxh3_64_with_seed(&value[8..], xxh3_64(key));
-    value[..8].copy_from_slice(&checksum.to_le_bytes());
-    value
-}
-
-/// What is behind the checksum, if that is right.
-pub(super) fn unsealed<'a>(key: &[u8], value: &'a [u8]) -> Option<&'a [u8]> {
-    let (checksum, value) = value.split_first_chunk::<8>()?;
-    (xxh3_64_with_seed(value, xxh3_64(key)).to_le_bytes() == *checksum).then_some(value)
-}
-
-/// What redb failed with.
-enum Fault {
-    Error(redb::Error),
-    /// It panics on some kinds of damage.
-    Panic(String),
-}
-
-fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(Fault::Error),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(Fault::Panic(text.unwrap_or_else(|| "redb gave up".to_owned())))
-        }
-    }
-}
-
-impl Fault {
-    fn explain(self, doing: &'static str, path: &Path) -> PagesError {
-        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
-        let file = path.to_owned();
-        match self {
-            Self::Error(redb::Error::Io(source)) if fsops::is_full(&source) => PagesError::Full { file },
-            Self::Error(redb::Error::Io(source)) if matches!(source.kind(), InvalidData | UnexpectedEof) => {
-                PagesError::Damaged { file, what: source.to_string() }
-            }
-            Self::Error(redb::Error::Io(source)) => PagesError::Io { doing, path: file, source },
-            Self::Error(redb::Error::DatabaseAlreadyOpen) => PagesError::InUse { file },
-            Self::Error(redb::Error::UpgradeRequired(found)) => {
-                PagesError::OtherVersion { file, found: u32::from(found), expected: FORMAT }
-            }
-            Self::Error(other) => PagesError::Damaged { file, what: other.to_string() },
-            Self::Panic(what) => PagesError::Damaged { file, what },
         }
     }
 }

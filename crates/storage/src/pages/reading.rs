@@ -1,8 +1,9 @@
 //! Reading all of a store without changing it.
 
 use super::PagesError;
-use super::file::{FilePages, PAGES, unsealed};
+use super::file::FilePages;
 use super::overlay::Overlay;
+use super::tables::{PAGES, unsealed};
 use crate::Identity;
 use placement::ShardId;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata};

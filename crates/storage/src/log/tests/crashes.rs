@@ -99,6 +99,36 @@ fn without_power_before_every_step_of_writing_rolling_and_compacting_nothing_ack
     }
 }
 
+/// Sync number `failing` fails, the node restarts and relies on what it reads; then power is lost. Says whether that sync was the
+/// last of its segment.
+fn restarted_after_a_failed_sync_and_then_without_power(failing: u32) -> bool {
+    let (dir, disk) = (Scratch::new(), TestDisk::default());
+    disk.cache();
+    let mut log = FileLog::create_on(Arc::new(disk.clone()), dir.path(), identity(), SMALL).expect("a new log");
+    disk.fail_sync_after(failing);
+    let mut write =
+        |slot| log.append(&[accept(1, slot, 1, slot - 1, text(&"x".repeat(40)))]).and_then(|()| log.sync()).is_ok();
+    let acknowledged = (1..1_000).take_while(|slot| write(*slot)).count();
+    let next = segment::path_of(dir.path(), log.active().number + 1);
+    let sealed = log.poisoned.is_some() && next.exists();
+    drop(log);
+    let reopen = || recovery::open(Arc::new(disk.clone()), dir.path(), identity(), SMALL, &Checkpointed::default());
+    let (_, found) = reopen().expect("the disk works again");
+    let relied_on = found.get(&ShardId(1)).map(|found| found.entries.clone()).unwrap_or_default();
+    assert!(relied_on.len() >= acknowledged, "all that was acknowledged, if no more");
+    disk.lose_power();
+    let (_, found) = reopen().unwrap_or_else(|error| panic!("sync {failing} failed: {error}"));
+    let left = found.get(&ShardId(1)).map(|found| found.entries.clone()).unwrap_or_default();
+    assert_eq!(left, relied_on, "sync {failing} failed");
+    sealed
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_on_disk_before_it_is_relied_on() {
+    let sealing = (0..100).filter(|failing| restarted_after_a_failed_sync_and_then_without_power(*failing)).count();
+    assert!(sealing > 0, "no segment was full");
+}
+
 #[test]
 fn a_removal_of_segments_that_a_crash_interrupted_is_finished_at_the_next_start() {
     let moments = moments(false);
