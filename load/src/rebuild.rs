@@ -21,9 +21,8 @@ const NEW: NodeId = NodeId(4);
 const TIME: Duration = Duration::from_secs(8);
 /// Between two looks at how far the move has come.
 const LOOK: Duration = Duration::from_millis(200);
-/// Players who share a chunk, and what each of them claims there: as much as the rules allow.
-const NEIGHBOURS: u32 = 8;
-const EACH: u32 = 64;
+/// Players who share a chunk; each claims one field there.
+const NEIGHBOURS: u32 = 512;
 /// Between two words about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Claims that may be under way at half load.
@@ -84,14 +83,15 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
 /// Claims so many fields, those of a chunk for several players: land that is lived in.
 async fn settle(client: &Client, land: &mut Land, fields: u64) -> Result<(), Failure> {
     eprintln!("claiming {fields} fields");
+    // As long as names get, so that a field has its full size.
     let names: Vec<PlayerName> =
-        (0..NEIGHBOURS).map(|nth| format!("settler-{nth}").parse()).collect::<Result<_, _>>()?;
+        (0..NEIGHBOURS).map(|nth| format!("{nth:03}-settler-whose-name-has-32-b").parse()).collect::<Result<_, _>>()?;
     let (mut chunk, mut nth) = (None, 0);
     let claims = std::iter::repeat_with(|| {
-        let field = land.next(NEIGHBOURS * EACH);
+        let field = land.next(NEIGHBOURS);
         nth = if chunk.replace(field.chunk()) == Some(field.chunk()) { nth + 1 } else { 0 };
         let character = CharacterId(0);
-        Job::Do(names[nth / EACH as usize], Command::Claim { field, character })
+        Job::Do(names[nth], Command::Claim { field, character })
     });
     let claims = claims.take(usize::try_from(fields)?);
     let mut told = Instant::now();

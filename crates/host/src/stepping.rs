@@ -9,6 +9,7 @@ use placement::ShardId;
 use shard::{ConnId, Cut, Effect, Replica, Vantage};
 use wire::peer::PeerMessage;
 use wire::{Answer, AnswerBody, Refusal};
+use world::Millis;
 use world::land::Payment;
 
 /// A watermark that no Accept carries along leaves after this, in microseconds.
@@ -36,10 +37,11 @@ impl Host {
     pub fn finish_turn(&mut self, now: Now) -> Turn {
         self.arrived = 0;
         self.choose_whom_to_cool();
+        let time = self.log_clock(now);
         // A payment to a shard of this same node touches that shard: again, until nothing is left.
         while !self.touched.is_empty() {
             for shard in std::mem::take(&mut self.touched) {
-                self.step(now, shard);
+                self.step(now, time, shard);
             }
         }
         self.answer_probes(now);
@@ -106,10 +108,9 @@ impl Host {
         answers.map(|(conn, answers)| (conn, answers.into_iter().map(check).collect())).collect()
     }
 
-    fn step(&mut self, now: Now, shard: ShardId) {
+    fn step(&mut self, now: Now, time: Millis, shard: ShardId) {
         self.stepped.insert(shard);
         let may_propose = self.writing.len() < MAX_WRITES;
-        let time = self.log_clock(now);
         let lease = self.lease_until(shard);
         let Some(replica) = self.shards.get_mut(&shard) else { return };
         let freshness = &self.freshness;

@@ -12,6 +12,9 @@ pub const MS: u64 = 1_000;
 /// One second, in microseconds.
 pub const SECOND: u64 = 1_000_000;
 
+/// No run lasts so long (some days): up to here a drift fits its arithmetic.
+const FOREVER: u64 = 1 << 40;
+
 /// When every run begins, on a right wall clock: some day in 2026.
 const DAWN: u64 = 1_780_000_000_000;
 
@@ -55,18 +58,21 @@ impl Clock {
     /// The first moment at which the monotonic clock shows `mono` or later.
     pub fn when(&self, mono: Mono) -> Time {
         let elapsed = mono.0.saturating_sub(self.began);
-        let guess = i128::from(elapsed) * 1_000_000 / i128::from(1_000_000 + self.drift_ppm);
+        if elapsed > FOREVER {
+            return Time(u64::MAX);
+        }
+        let guess = elapsed * 1_000_000 / 1_000_000_u64.saturating_add_signed(self.drift_ppm);
         // Rounding may have gone past it.
-        let mut time = u64::try_from(guess).unwrap_or(u64::MAX).saturating_sub(2);
-        while self.mono(Time(time)) < mono.0 && time < u64::MAX {
+        let mut time = guess.saturating_sub(2);
+        while self.mono(Time(time)) < mono.0 {
             time += 1;
         }
         Time(time)
     }
 
     fn mono(&self, time: Time) -> u64 {
-        let drift = i128::from(time.0) * i128::from(self.drift_ppm) / 1_000_000;
-        let drift = i64::try_from(drift).expect("runs last minutes");
+        debug_assert!(time.0 <= FOREVER, "runs last minutes");
+        let drift = time.0.cast_signed() * self.drift_ppm / 1_000_000;
         self.began + time.0.saturating_add_signed(drift)
     }
 }

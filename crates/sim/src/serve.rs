@@ -195,7 +195,6 @@ impl Cluster {
         let turn = host.finish_turn(now);
         self.stats.turns += 1;
         self.carry_out(node, turn);
-        self.watch(node);
         let machine = &mut self.machines[index(node)];
         let Some(host) = &machine.host else { return };
         let at = machine.clock.when(host.next_tick()).max(self.now.plus(1));

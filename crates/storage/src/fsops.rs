@@ -18,10 +18,12 @@ pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// What is read of `file` next comes from the disk as far as the kernel can do that: its memory may hold what a failed sync left,
-/// or what the disk has lost since. This is advice; what must hold is checked by checksums.
-pub(crate) fn forget_cached(file: &fs::File) {
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+/// The kernel is to give up what its memory holds of the file at `path` and is on disk: what is read next comes from there, not
+/// from what a failed sync has left. This is advice; what must hold is checked by checksums.
+pub(crate) fn forget_cached(path: &Path) {
+    if let Ok(file) = fs::File::open(path) {
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    }
 }
 
 /// Takes `bytes` of disk space for a file.

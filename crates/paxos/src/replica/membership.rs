@@ -172,7 +172,8 @@ impl Replica {
         }
         // Nobody trims what it has not chosen.
         self.beyond_stop = true;
-        if !self.has_joined() || self.catchup.is_some_and(|catchup| catchup.from == from) {
+        // Whoever is asked now, and no other: what one said who was asked before may come when another's log goes on already.
+        if self.catchup.map_or(!self.has_joined(), |catchup| catchup.from == from) {
             self.effects.push_back(Effect::WantSnapshot { from });
         }
     }

@@ -61,9 +61,8 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        fsops::forget_cached(&file);
-        Ok(Box::new(RealFile(file)))
+        fsops::forget_cached(path);
+        Ok(Box::new(RealFile(fs::OpenOptions::new().read(true).write(true).open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

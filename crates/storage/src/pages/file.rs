@@ -73,9 +73,7 @@ impl FilePages {
     }
 
     pub(super) fn open_with(path: &Path, identity: Identity, opener: Opener) -> Result<Self, PagesError> {
-        if let Ok(file) = std::fs::File::open(path) {
-            fsops::forget_cached(&file);
-        }
+        fsops::forget_cached(path);
         let database = open_and_check(path, &opener)?;
         let meta = guarded(|| {
             let meta = database.begin_read()?.open_table(META)?;
@@ -296,7 +294,14 @@ impl Pages for FilePages {
         if durable {
             self.unsynced = 0;
         }
-        self.write("put a checkpoint aside in", |database| tables::stage(database, shard, slot, after, pages, durable))
+        let fits = self.write("put a checkpoint aside in", |database| {
+            tables::stage(database, shard, slot, after, pages, durable)
+        })?;
+        if durable {
+            // Nobody reads it soon: the kernel's memory is better used again for the next parts than grown by all of them.
+            fsops::forget_cached(&self.path);
+        }
+        Ok(fits)
     }
 
     fn staged(&self, shard: ShardId) -> Result<Option<Staged>, PagesError> {

@@ -88,6 +88,19 @@ fn newcomer_takes_a_snapshot_of_whoever_has_trimmed_what_it_asks_for() {
 }
 
 #[test]
+fn newcomer_with_a_snapshot_goes_on_with_its_givers_log_whatever_others_have_trimmed() {
+    let mut replica = newcomer();
+    replica.install(N2, Slot(5), configuration(0, &[N1, N2]), Slot::ZERO);
+    assert!(!replica.has_joined(), "the stop that it joins with is yet to come");
+    tell(&mut replica, N1, Message::Ahead { chosen: Slot(9) });
+    assert_eq!(sent(&effects(&mut replica)), [(N2, &Message::Fetch { after: Slot(5) })]);
+    tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
+    assert_eq!(effects(&mut replica), [], "a late answer to what was asked before the snapshot came");
+    tell(&mut replica, N2, Message::Trimmed { first: Slot(8) });
+    assert_eq!(effects(&mut replica), [Effect::WantSnapshot { from: N2 }], "its giver has it no more either");
+}
+
+#[test]
 fn member_takes_a_snapshot_only_of_whom_it_asked() {
     let mut replica = fresh(N1);
     tell(&mut replica, N2, Message::Trimmed { first: Slot(5) });
