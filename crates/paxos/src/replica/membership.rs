@@ -150,6 +150,17 @@ impl Replica {
         self.check();
     }
 
+    /// `from`, in the configuration of this number, has chosen more than was known where it was spoken to.
+    pub(super) fn on_ahead(&mut self, from: NodeId, configuration: u64, chosen: Slot) {
+        if configuration > self.configuration.number {
+            self.heard_of = self.heard_of.max(configuration);
+            self.fall_behind(from, chosen);
+        } else if !self.is_leader() {
+            // A late answer: this replica has come into that configuration meanwhile. What it has pledged there stands.
+            self.fetch(from, chosen);
+        }
+    }
+
     fn hear_of(&mut self, from: NodeId, number: u64) {
         self.heard_of = self.heard_of.max(number);
         let target = self.chosen.next();
@@ -158,7 +169,7 @@ impl Replica {
 
     /// This configuration is history, somebody says who holds everything up to `target`. Whatever office this replica had or
     /// sought in it is worth nothing.
-    pub(super) fn fall_behind(&mut self, from: NodeId, target: Slot) {
+    fn fall_behind(&mut self, from: NodeId, target: Slot) {
         if target > self.chosen {
             self.role = Role::Follower;
             self.following = None;

@@ -231,12 +231,12 @@ impl Replica {
     /// Takes in a peer's message, sent in the configuration of this number.
     pub fn handle_message(&mut self, from: NodeId, configuration: u64, message: Message, liveness: &mut dyn Liveness) {
         if self.is_common_ground(from, configuration, &message) {
-            self.take(from, message, liveness);
+            self.take(from, configuration, message, liveness);
         }
         self.check();
     }
 
-    fn take(&mut self, from: NodeId, message: Message, liveness: &mut dyn Liveness) {
+    fn take(&mut self, from: NodeId, configuration: u64, message: Message, liveness: &mut dyn Liveness) {
         match message {
             Message::Canvass { ballot } => self.on_canvass(from, ballot, liveness),
             Message::Canvassed { ballot, promised, leader } => {
@@ -259,7 +259,7 @@ impl Replica {
             }
             Message::Fetch { after } => self.on_fetch(from, after),
             Message::Learn { at, values, chosen } => self.on_learn(from, at, values, chosen),
-            Message::Ahead { chosen } => self.fall_behind(from, chosen),
+            Message::Ahead { chosen } => self.on_ahead(from, configuration, chosen),
             Message::Trimmed { first } => self.on_trimmed(from, first),
             Message::Confirm { ballot, round } => self.on_confirm(from, ballot, round),
             Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round),

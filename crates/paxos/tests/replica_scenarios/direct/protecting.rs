@@ -66,6 +66,26 @@ fn protected_leader_is_left_for_nobody_but_itself() {
 }
 
 #[test]
+fn leader_stays_protected_when_a_late_answer_says_that_more_is_chosen() {
+    // What n1 said in an earlier configuration was answered in this one; n1 has come into it meanwhile, and follows 1.n2.
+    let mut replica = follower();
+    replica.handle_message(N3, 0, Message::Ahead { chosen: Slot(9) }, &mut protecting());
+    assert_eq!(replica.leader(), Some(ballot(1, N2)));
+    assert_eq!(sent(&effects(&mut replica)), [(N3, &Message::Fetch { after: Slot::ZERO })], "it asks for it");
+    let mut node = protecting();
+    assert!(!prepare(&mut replica, N3, ballot(2, N3), None, &mut node));
+    assert_eq!(node.following.get(), Some(true));
+}
+
+#[test]
+fn leader_that_hears_of_more_from_its_own_configuration_goes_on() {
+    let mut replica = super::leader();
+    replica.handle_message(N3, 0, Message::Ahead { chosen: Slot(9) }, &mut protecting());
+    assert!(replica.is_leader());
+    assert_eq!(effects(&mut replica), []);
+}
+
+#[test]
 fn voter_that_has_promised_nobody_joins_whoever_asks_first() {
     let mut node = protecting();
     assert!(prepare(&mut fresh(N1), N3, ballot(1, N3), None, &mut node));
