@@ -24,7 +24,7 @@ pub async fn run(
     client: &Client,
     depth: usize,
     jobs: impl IntoIterator<Item = Job>,
-    mut each: impl FnMut(u64, Success, Taken) -> Result<(), Failure>,
+    mut each: impl FnMut(u64, &Success, Taken) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (submitter, mut completions) = client.pipeline(depth);
     let mut jobs = jobs.into_iter();
@@ -51,11 +51,11 @@ pub async fn run(
         done.clear();
         completions.recv_many(&mut done).await;
         let now = Instant::now();
-        for completion in done.drain(..) {
+        for completion in &done {
             let place = usize::try_from(completion.tag)?;
             let (nth, at) = begun[place].take().ok_or("an answer came twice")?;
             free.push(place);
-            match completion.result {
+            match &completion.result {
                 Ok(success) => each(nth, success, Taken { begun: at, ended: now })?,
                 Err(failure) => return Err(NoAnswer(failure.to_string()).into()),
             }

@@ -97,7 +97,7 @@ async fn one(
     let jobs = fields.iter().map(|field| job(*field));
     bulk::run(client, DEPTH, jobs, |nth, success, _| match success {
         Success::Command { outcome: Outcome::Done { deed: done, .. }, .. }
-            if std::mem::discriminant(&done) == std::mem::discriminant(&deed) =>
+            if std::mem::discriminant(done) == std::mem::discriminant(&deed) =>
         {
             Ok(())
         }

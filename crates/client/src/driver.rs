@@ -9,7 +9,7 @@ use crate::link::News;
 use crate::pipeline::Lane;
 use crate::profile::NodeEntry;
 use bytes::Bytes;
-use client_proto::{ClientProto, Now, OpId, Read, StartError, Success};
+use client_proto::{ClientProto, Failure, Now, OpId, Read, StartError, Success};
 use paxos::NodeId;
 use placement::ShardId;
 use std::collections::{BTreeSet, VecDeque};
@@ -210,6 +210,8 @@ impl Driver {
             let now = self.now();
             for news in news.drain(..) {
                 self.hear(now, news);
+                // While what was heard is still near in memory.
+                self.finish();
             }
             self.proto.handle_timeout(now);
             self.finish();
@@ -322,7 +324,7 @@ impl Driver {
                 let reason = format!("there is no shard {shard}");
                 match waiting {
                     Waiting::One(caller) => _ = caller.send(Err(Error::Invalid { reason })),
-                    Waiting::Lane { lane, tag } => lane.push(tag, Err(client_proto::Failure::Invalid { reason })),
+                    Waiting::Lane { lane, tag } => lane.push(tag, Err(Failure::Invalid { reason })),
                 }
             }
             Err(StartError::NotWelcomed) => unreachable!("the driver runs after the first welcome"),
@@ -339,13 +341,36 @@ impl Driver {
     }
 
     fn finish(&mut self) {
-        while let Some((op, result)) = self.proto.poll_outcome() {
-            match self.waiting[op.slot()].take() {
-                // A caller that has gone does not want it any more.
-                Some(Waiting::One(caller)) => _ = caller.send(result.map_err(Error::from)),
-                Some(Waiting::Lane { lane, tag }) => lane.push(tag, result),
-                None => {}
-            }
+        let mut next = self.proto.poll_outcome();
+        while let Some((op, result)) = next {
+            next = match self.waiting[op.slot()].take() {
+                Some(Waiting::Lane { lane, tag }) => self.fill(&lane, tag, result),
+                Some(Waiting::One(caller)) => {
+                    // A caller that has gone does not want it any more.
+                    let _ = caller.send(result.map_err(Error::from));
+                    self.proto.poll_outcome()
+                }
+                None => self.proto.poll_outcome(),
+            };
+        }
+    }
+
+    /// This outcome, and those that follow and are the same lane's. Gives back the first that is not.
+    fn fill(
+        &mut self,
+        lane: &Arc<Lane>,
+        tag: u64,
+        result: Result<Success, Failure>,
+    ) -> Option<(OpId, Result<Success, Failure>)> {
+        let mut filling = lane.fill();
+        filling.push(tag, result);
+        loop {
+            let (op, result) = self.proto.poll_outcome()?;
+            let own = |waiting: &mut Waiting| matches!(waiting, Waiting::Lane { lane: other, .. } if Arc::ptr_eq(lane, other));
+            let Some(Waiting::Lane { tag, .. }) = self.waiting[op.slot()].take_if(own) else {
+                return Some((op, result));
+            };
+            filling.push(tag, result);
         }
     }
 

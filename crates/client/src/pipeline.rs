@@ -145,16 +145,37 @@ impl Completions {
     }
 }
 
-impl Lane {
+/// Completions being added; whoever waits hears of it when that is over.
+pub(crate) struct Filling<'a> {
+    done: MutexGuard<'a, Vec<Completion>>,
+    was_empty: bool,
+    ready: &'a Notify,
+}
+
+impl Filling<'_> {
     #[inline]
-    pub fn push(&self, tag: u64, result: Result<Success, Failure>) {
-        let mut done = self.lock();
-        done.push(Completion { tag, result });
-        let first = done.len() == 1;
-        drop(done);
-        if first {
+    pub fn push(&mut self, tag: u64, result: Result<Success, Failure>) {
+        self.done.push(Completion { tag, result });
+    }
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if self.was_empty && !self.done.is_empty() {
             self.ready.notify_one();
         }
+    }
+}
+
+impl Lane {
+    pub fn push(&self, tag: u64, result: Result<Success, Failure>) {
+        self.fill().push(tag, result);
+    }
+
+    /// Opens it for several completions in a row.
+    pub fn fill(&self) -> Filling<'_> {
+        let done = self.lock();
+        Filling { was_empty: done.is_empty(), done, ready: &self.ready }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Completion>> {

@@ -138,6 +138,8 @@ impl Cluster {
             let patience = self.plan.patience / SECOND;
             return self.judge.object(self.now, "liveness", format!("{patience} s after the calm {what}"));
         }
+        // What was asked for before the calm may have come about since: a node may be a member by the name of a lost disk.
+        self.call_operator();
         for shard in 0..self.auditions.len() {
             let audition = self.auditions[shard];
             if !audition.under_way && !audition.passed {

@@ -37,6 +37,10 @@ impl Operator {
 impl Cluster {
     /// Whether everything that is chosen would still be known, and could go on, without the disk of `node`.
     pub fn may_lose(&self, node: NodeId) -> bool {
+        // Nobody knows yet of a damaged disk elsewhere: its node may become a voter that counts for nothing.
+        if self.machines.iter().any(|machine| machine.id != node && machine.doomed) {
+            return false;
+        }
         self.map.shards().iter().all(|info| {
             let shard = info.shard;
             let Some(configuration) = self.judge.configuration(shard) else { return false };

@@ -3,7 +3,7 @@
 //! A client opens one stream, sends [`Hello`] and hears a [`Greeting`]. From then on each frame it sends is a list of
 //! [`Request`]s and each it hears a list of [`Answer`]s: one answer for each request, in any order.
 
-use crate::Receipt;
+use crate::{Receipt, rows};
 use paxos::{Ballot, NodeId, Slot};
 use placement::{Level, ShardId, ShardMap};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ pub enum Query {
     /// One field.
     Field(FieldId),
     /// Several fields, [`MAX_FIELDS`] at most: how a client asks for many at once.
-    Fields(Vec<FieldId>),
+    Fields(#[serde(with = "rows::ids")] Vec<FieldId>),
     /// The owned fields of this rectangle that the shard holds.
     View(Rect),
     /// A player, from its own shard.
@@ -118,15 +118,15 @@ pub enum Reply {
     /// The field.
     Field(FieldView),
     /// The fields, in the order of the question.
-    Fields(Vec<FieldView>),
+    Fields(#[serde(with = "rows")] Vec<FieldView>),
     /// The owned fields, by packed id.
-    View(Vec<FieldView>),
+    View(#[serde(with = "rows")] Vec<FieldView>),
     /// The player, if it ever registered.
     Player(Option<PlayerView>),
     /// What it has here.
     Holdings(Holdings),
     /// Fields that have changed, or all that ever have, where the replica remembers no better. By packed id.
-    Changes(Vec<FieldView>),
+    Changes(#[serde(with = "rows")] Vec<FieldView>),
 }
 
 /// What a player has on one shard's land.

@@ -9,6 +9,7 @@ pub mod client;
 pub mod codec;
 pub mod consistency;
 pub mod peer;
+mod rows;
 pub mod session;
 
 pub use client::{
