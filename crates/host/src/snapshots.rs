@@ -1,7 +1,7 @@
 //! Checkpoints on their way from node to node, in parts, asked for one by one.
 //!
-//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part, the next one while the
-//! last is being stored: so it comes no faster than it can be stored, and what is stored need not come again, after a lost
+//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part, a few more while one is
+//! being stored: so it comes no faster than it can be stored, and what is stored need not come again, after a lost
 //! connection or a restart. The sender holds the checkpoint as it was when the first part was asked for, and its log behind
 //! it, until the receiver has had time to go on from there. The parts travel beside everything else.
 
@@ -29,6 +29,8 @@ const SERVED_FOR: u64 = 3 * PATIENCE;
 const KEPT_FOR: u64 = 60_000_000;
 /// A part that has not come by then is asked for again, in microseconds.
 const PATIENCE: u64 = 2_000_000;
+/// Parts that may wait here while one is being stored: either side may have something else to do for a moment.
+const AHEAD: usize = 3;
 /// A part that cannot be stored is tried again after this, in microseconds.
 const BUSY: u64 = 10_000;
 /// So often; then whoever needs it begins anew.
@@ -40,14 +42,15 @@ struct Pull {
     from: NodeId,
     slot: Option<Slot>,
     after: Option<Bytes>,
-    /// When the last part was asked for, or is to be.
+    /// When the next part is to be asked for, or was.
     at: Mono,
     attempts: u32,
     step: Step,
     /// Whether a part is being stored.
     storing: bool,
-    /// One that has come meanwhile.
-    arrived: Option<PartOf>,
+    /// Those that have come meanwhile, in order, [`AHEAD`] at most; and when the next of them may be stored.
+    arrived: VecDeque<PartOf>,
+    store_at: Mono,
 }
 
 /// One checkpoint that is given to another node, or was a moment ago.
@@ -66,18 +69,31 @@ enum Step {
     /// It is to be asked for.
     Due,
     Asked,
-    /// It has come and waits, or there is none.
-    Here,
+    /// As many wait here as may, or the last one has come.
+    Enough,
 }
 
 impl Pull {
-    fn new(from: NodeId, slot: Option<Slot>, after: Option<Bytes>, now: Mono) -> Self {
-        Self { from, slot, after, at: now, attempts: 0, step: Step::Due, storing: false, arrived: None }
+    /// Asks at once.
+    fn new(from: NodeId, slot: Option<Slot>, after: Option<Bytes>) -> Self {
+        let (at, arrived) = (Mono(0), VecDeque::new());
+        Self { from, slot, after, at, attempts: 0, step: Step::Due, storing: false, arrived, store_at: at }
+    }
+
+    /// Whether a part that has come can be tried to store, and when.
+    fn storable(&self) -> Option<Mono> {
+        (!self.storing && !self.arrived.is_empty()).then_some(self.store_at)
+    }
+
+    /// Whether more is to be asked for.
+    fn has_room(&self) -> bool {
+        self.arrived.len() < AHEAD && !self.arrived.back().is_some_and(|part| part.last)
     }
 
     /// From the beginning again, at `at`.
     fn start_over(&mut self, at: Mono) {
-        (self.slot, self.after, self.arrived) = (None, None, None);
+        (self.slot, self.after) = (None, None);
+        self.arrived.clear();
         (self.step, self.at) = (Step::Due, at);
     }
 }
@@ -105,12 +121,12 @@ impl Snapshots {
 
     /// When something is next to be done.
     pub fn next_tick(&self) -> Option<Mono> {
-        let due = |pull: &Pull| match pull.step {
+        let ask = |pull: &Pull| match pull.step {
             Step::Due => Some(pull.at),
             Step::Asked => Some(pull.at.plus(PATIENCE)),
-            Step::Here => (pull.arrived.is_some() && !pull.storing).then_some(pull.at),
+            Step::Enough => None,
         };
-        self.pulls.values().filter_map(due).min()
+        self.pulls.values().flat_map(|pull| [ask(pull), pull.storable()]).flatten().min()
     }
 
     /// Behind this slot the log of `shard` is needed by whoever takes its checkpoint from here, and will ask for what follows.
@@ -128,21 +144,21 @@ impl Snapshots {
 
 impl Host {
     /// The replica of `shard` lacks more than `from`'s log goes back to.
-    pub(crate) fn want_snapshot(&mut self, now: Mono, shard: ShardId, from: NodeId) {
+    pub(crate) fn want_snapshot(&mut self, shard: ShardId, from: NodeId) {
         let snapshots = &mut self.snapshots;
         if snapshots.pulls.contains_key(&shard) || snapshots.waiting.iter().any(|(waiting, _)| *waiting == shard) {
             return;
         }
         snapshots.waiting.push_back((shard, from));
-        self.pull_next(now);
+        self.pull_next();
     }
 
-    fn pull_next(&mut self, now: Mono) {
+    fn pull_next(&mut self) {
         while self.snapshots.pulls.len() < MAX_PULLS
             && let Some((shard, from)) = self.snapshots.waiting.pop_front()
         {
             let (slot, after) = self.snapshots.staged.remove(&shard).unzip();
-            self.snapshots.pulls.insert(shard, Pull::new(from, slot, after, now));
+            self.snapshots.pulls.insert(shard, Pull::new(from, slot, after));
         }
     }
 
@@ -151,6 +167,7 @@ impl Host {
         let shards: Vec<ShardId> = self.snapshots.pulls.keys().copied().collect();
         for shard in shards {
             let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { continue };
+            let storable = pull.storable().is_some_and(|at| now >= at);
             match pull.step {
                 Step::Due if now >= pull.at => {
                     pull.step = Step::Asked;
@@ -163,23 +180,24 @@ impl Host {
                     pull.step = Step::Due;
                     pull.at = now;
                     if pull.attempts >= ATTEMPTS {
-                        self.end_pull(now, shard);
+                        self.end_pull(shard);
                     }
                 }
-                // It could not be stored yet.
-                Step::Here if now >= pull.at && !pull.storing => self.store_part(now, shard),
                 _ => {}
+            }
+            if storable {
+                self.store_part(now, shard);
             }
         }
     }
 
-    fn end_pull(&mut self, now: Mono, shard: ShardId) {
+    fn end_pull(&mut self, shard: ShardId) {
         self.snapshots.pulls.remove(&shard);
         if let Some(replica) = self.shards.get_mut(&shard) {
             replica.end_install();
             self.touched.insert(shard);
         }
-        self.pull_next(now);
+        self.pull_next();
     }
 
     /// Another node asks for the next part of a checkpoint here.
@@ -233,7 +251,7 @@ impl Host {
         let lacks = |replica: &Replica| slot > replica.applied() && !replica.paxos().is_leader();
         if !self.shards.get(&shard).is_some_and(lacks) {
             // It has caught up by itself meanwhile, or leads: then its log has all that it lacks.
-            return self.end_pull(now, shard);
+            return self.end_pull(shard);
         }
         pull.slot = Some(slot);
         pull.attempts = 0;
@@ -241,25 +259,27 @@ impl Host {
         let bytes: usize = part.pages.iter().map(|(key, page)| key.len() + page.len()).sum();
         let takes = (bytes as u64).saturating_mul(1_000_000) / self.config.snapshot_rate.max(1);
         self.snapshots.free_at = self.snapshots.free_at.max(now).plus(takes);
-        (pull.step, pull.at, pull.arrived) = (Step::Here, now, Some(part));
+        pull.arrived.push_back(part);
+        (pull.step, pull.at) = if pull.has_room() { (Step::Due, self.snapshots.free_at) } else { (Step::Enough, now) };
         if !pull.storing {
             self.store_part(now, shard);
         }
     }
 
-    /// The part that has come is stored, and the next one asked for meanwhile.
+    /// The next part that has come is stored.
     fn store_part(&mut self, now: Mono, shard: ShardId) {
         let free_at = self.snapshots.free_at;
         let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { return };
-        let Some(part) = pull.arrived.take() else { return };
+        let Some(part) = pull.arrived.pop_front() else { return };
         let replica = self.shards.get_mut(&shard);
         if part.last && !replica.is_some_and(Replica::begin_install) {
             // Its own checkpoint is being written.
-            (pull.arrived, pull.at) = (Some(part), now.plus(BUSY));
+            pull.arrived.push_front(part);
+            pull.store_at = now.plus(BUSY);
             return;
         }
         pull.storing = true;
-        if !part.last {
+        if pull.step == Step::Enough && !part.last && pull.has_room() {
             (pull.step, pull.at) = (Step::Due, free_at);
         }
         self.turn.stagings.push(part);
@@ -272,7 +292,7 @@ impl Host {
             return;
         }
         if slot.is_none() {
-            return self.end_pull(now, shard);
+            return self.end_pull(shard);
         }
         pull.start_over(now);
     }
@@ -283,7 +303,7 @@ impl Host {
         let Some(pull) = self.snapshots.pulls.get_mut(&shard).filter(|pull| pull.storing) else { return };
         pull.storing = false;
         // What waits is stored at the next tick.
-        pull.at = if pull.step == Step::Here { Mono(0) } else { pull.at };
+        pull.store_at = Mono(0);
         if !fits {
             pull.start_over(at);
             if let Some(replica) = self.shards.get_mut(&shard) {
@@ -298,16 +318,18 @@ impl Host {
         self.snapshots.pulls.remove(&shard);
         self.snapshots.staged.remove(&shard);
         self.snapshots.waiting.retain(|(waiting, _)| *waiting != shard);
+        // It may have been in the way of another.
+        self.pull_next();
     }
 
     /// The whole checkpoint is in place, durably, and this is what it holds; `None` if it was refused as too old.
-    pub fn handle_installed(&mut self, now: Mono, shard: ShardId, stored: Option<&Stored>) -> Result<(), RestoreError> {
+    pub fn handle_installed(&mut self, shard: ShardId, stored: Option<&Stored>) -> Result<(), RestoreError> {
         let from = self.snapshots.pulls.get(&shard).map_or(self.config.me, |pull| pull.from);
         if let (Some(replica), Some(stored)) = (self.shards.get_mut(&shard), stored) {
             replica.install(from, stored)?;
             self.touched.insert(shard);
         }
-        self.end_pull(now, shard);
+        self.end_pull(shard);
         Ok(())
     }
 

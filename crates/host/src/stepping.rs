@@ -193,7 +193,7 @@ impl Host {
         self.note_leader(now, shard);
         self.note_members(now, shard);
         if let Some(from) = wants_snapshot {
-            self.want_snapshot(now.mono, shard, from);
+            self.want_snapshot(shard, from);
         }
         if let Some(leader) = leader.filter(|_| wants_fresh) {
             self.probe_now(now, leader);

@@ -380,9 +380,8 @@ impl Node {
             PageDone::Staged(shard, fits) => self.host.handle_staged(shard, fits),
             PageDone::Installed(shard, stored) => {
                 tracing::info!(%shard, installed = stored.is_some(), "a checkpoint has come from another node");
-                let now = clock::now().mono;
                 self.host
-                    .handle_installed(now, shard, stored.as_ref())
+                    .handle_installed(shard, stored.as_ref())
                     .map_err(|source| host::HostError::Restore { shard, source })?;
             }
             PageDone::Moved(moves) => {

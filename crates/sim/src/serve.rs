@@ -138,7 +138,6 @@ impl Cluster {
             Ok(Done::Staged(shard, fits)) => host.handle_staged(shard, fits),
             Ok(Done::Installed(shard, stored)) => {
                 let machine = &mut self.machines[index(node)];
-                let now = machine.now(self.now).mono;
                 let Some(host) = &mut machine.host else { return };
                 if let Some(stored) = &stored {
                     self.stats.installed += 1;
@@ -147,7 +146,7 @@ impl Cluster {
                         format!("{node}         s{shard} installed a checkpoint at {}", stored.slot)
                     });
                 }
-                if let Err(error) = host.handle_installed(now, shard, stored.as_ref()) {
+                if let Err(error) = host.handle_installed(shard, stored.as_ref()) {
                     self.judge.object(self.now, "storage", format!("{node}: {error}"));
                 }
             }

@@ -59,6 +59,10 @@ pub(crate) fn serialize<S: Serializer>(fields: &[FieldView], serializer: S) -> R
     serializer.serialize_bytes(&writer.bytes)
 }
 
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method itself is of one lifetime, the closure of any"
+)]
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FieldView>, D::Error> {
     deserializer.deserialize_bytes(Rows(|reader| reader.row()))
 }
@@ -75,6 +79,10 @@ pub(crate) mod ids {
         serializer.serialize_bytes(&writer.bytes)
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is of one lifetime, the closure of any"
+    )]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FieldId>, D::Error> {
         deserializer.deserialize_bytes(Rows(|reader| reader.field()))
     }
@@ -291,7 +299,7 @@ mod tests {
     /// Of all that can be said of a field.
     fn full() -> FieldView {
         FieldView {
-            crop: crop(1_800_000_000_000, 1_800_000_060_000),
+            crop: Some(crop(1_800_000_000_000, 1_800_000_060_000)),
             structures: vec![BuildingId(0), BuildingId(255)],
             price: Some(Acorns(u64::MAX)),
             version: u32::MAX,
@@ -299,8 +307,8 @@ mod tests {
         }
     }
 
-    fn crop(planted: u64, ripe: u64) -> Option<CropView> {
-        Some(CropView { crop: CropId(9), planted: Millis(planted), ripe: Millis(ripe) })
+    fn crop(planted: u64, ripe: u64) -> CropView {
+        CropView { crop: CropId(9), planted: Millis(planted), ripe: Millis(ripe) }
     }
 
     fn there_and_back(fields: Vec<FieldView>) -> usize {
@@ -314,8 +322,8 @@ mod tests {
     fn everything_that_can_be_said_of_a_field_comes_back() {
         let mut fields = vec![full(), untouched(0, 0), owned(1, 0, "scrat"), owned(2, 0, "sid"), untouched(3, 0)];
         // Each of them without one thing or the other, and clocks that went back.
-        fields.push(FieldView { crop: crop(u64::MAX, 0), ..full() });
-        fields.push(FieldView { crop: crop(0, u64::MAX), price: None, ..full() });
+        fields.push(FieldView { crop: Some(crop(u64::MAX, 0)), ..full() });
+        fields.push(FieldView { crop: Some(crop(0, u64::MAX)), price: None, ..full() });
         fields.push(FieldView { structures: Vec::new(), ..full() });
         fields.push(FieldView { crop: None, price: None, ..full() });
         fields.push(FieldView { owner: None, character: None, ..full() });

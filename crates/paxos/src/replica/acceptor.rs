@@ -151,7 +151,7 @@ impl Replica {
             let under_way = self.catchup.is_some();
             let before = self.chosen;
             let asked = self.source.unwrap_or(from);
-            self.catchup = Some(Catchup { from: asked, guide: from, target, before });
+            self.catchup = Some(Catchup { from: asked, guide: from, target, before, waited: 0 });
             if !under_way {
                 let after = self.chosen;
                 self.send(asked, Message::Fetch { after });

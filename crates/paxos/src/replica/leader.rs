@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Sending again carries about this many bytes a message.
 const RESEND_BYTES: usize = 1 << 20;
+/// How often the giver of a snapshot is asked again for what follows before somebody else is.
+pub(super) const GIVER_WAITS: u32 = 8;
 
 /// What a leader keeps while it leads.
 #[derive(Debug)]
@@ -240,7 +242,11 @@ impl Replica {
     /// member or whoever told of it.
     fn retry_catchup(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         let Some(mut catchup) = self.catchup else { return };
-        if catchup.before == self.chosen || !alive(catchup.from) {
+        let stuck = catchup.before == self.chosen;
+        // Whoever gave the snapshot may be reading its log from the disk just now; anybody else would mean a second snapshot.
+        let waits = self.source == Some(catchup.from) && catchup.waited < GIVER_WAITS;
+        catchup.waited = if stuck { catchup.waited + 1 } else { 0 };
+        if stuck && !waits || !alive(catchup.from) {
             self.source = None;
             let mut members: Vec<NodeId> = self.configuration.members().collect();
             if !members.contains(&catchup.guide) {

@@ -9,6 +9,7 @@
 //! * A voter of the next configuration holds everything through the stop, for only then does it know that it is one; that
 //!   the stop is chosen is in its log before anything that it promises there.
 
+use super::leader::GIVER_WAITS;
 use super::{Catchup, Effect, Replica, Role};
 use crate::{Ballot, Configuration, Message, NodeId, Slot, Value};
 
@@ -184,7 +185,8 @@ impl Replica {
         // Nobody trims what it has not chosen.
         self.beyond_stop = true;
         // Whoever is asked now, and no other: what one said who was asked before may come when another's log goes on already.
-        if self.catchup.map_or(!self.has_joined(), |catchup| catchup.from == from) {
+        let newcomer = || !self.has_joined() && self.source.is_none_or(|giver| giver == from);
+        if self.catchup.map_or_else(newcomer, |catchup| catchup.from == from) {
             self.effects.push_back(Effect::WantSnapshot { from });
         }
     }
@@ -227,7 +229,12 @@ impl Replica {
         }
         let after = self.chosen;
         self.asked = self.asked.wrapping_add(1);
-        // (Not only that one: it may have left.)
+        // (Not for ever: it may have left.)
+        let (before, asks) = self.waited;
+        self.waited = if before == after { (after, asks + 1) } else { (after, 0) };
+        if self.source.is_some_and(|giver| !alive(giver)) || self.waited.1 > 2 * GIVER_WAITS {
+            self.source = None;
+        }
         if let Some(node) = self.source.filter(|&node| self.asked % 2 == 1 && alive(node)) {
             return self.send(node, Message::Fetch { after });
         }

@@ -143,6 +143,8 @@ struct Catchup {
     target: Slot,
     /// What was chosen here when it was last looked at.
     before: Slot,
+    /// How often it was looked at since the giver of a snapshot, who is asked, brought anything.
+    waited: u32,
 }
 
 /// One replica. See the module for what it promises, the crate for what it is owed.
@@ -174,6 +176,8 @@ pub struct Replica {
     heard_of: u64,
     /// How often it was asked whether this replica is still needed.
     asked: usize,
+    /// What was chosen here when that was asked last, and how often in a row.
+    waited: (Slot, u32),
     following: Option<Following>,
     /// A ballot whose leader has said that it holds it no more.
     released: Option<Ballot>,
@@ -218,6 +222,7 @@ impl Replica {
             source: None,
             heard_of: 0,
             asked: 0,
+            waited: (Slot::ZERO, 0),
             following: None,
             released: None,
             catchup: None,

@@ -92,6 +92,8 @@ fn newcomer_with_a_snapshot_goes_on_with_its_givers_log_whatever_others_have_tri
     let mut replica = newcomer();
     replica.install(N2, Slot(5), configuration(0, &[N1, N2]), Slot::ZERO);
     assert!(!replica.has_joined(), "the stop that it joins with is yet to come");
+    tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
+    assert_eq!(effects(&mut replica), [], "its giver has what follows");
     tell(&mut replica, N1, Message::Ahead { chosen: Slot(9) });
     assert_eq!(sent(&effects(&mut replica)), [(N2, &Message::Fetch { after: Slot(5) })]);
     tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
@@ -254,9 +256,18 @@ fn whoever_gave_the_snapshot_is_asked_for_what_follows_it() {
     assert_eq!(effects(&mut replica), [], "n3 is asked already, and n2's word of before changes nothing");
     tell(&mut replica, N3, learn(6, vec![command("A")]));
     effects(&mut replica);
-    replica.handle_retry(&|_| true);
-    replica.handle_retry(&|_| true);
-    assert!(sent(&effects(&mut replica)).iter().any(|(to, _)| *to == N2), "n3 has no more");
+    let asked = |replica: &mut Replica, alive: &dyn Fn(NodeId) -> bool| {
+        replica.handle_retry(alive);
+        sent(&effects(replica)).into_iter().map(|(to, _)| to).next()
+    };
+    // It may be reading its log from the disk; after a while it is believed to have no more.
+    let in_turn: Vec<_> = (0..10).map(|_| asked(&mut replica, &|_| true)).collect();
+    assert_eq!(in_turn, [[Some(N3); 9].as_slice(), &[Some(N2)]].concat());
+    let mut replica = fresh(N1);
+    replica.install(N3, Slot(5), configuration(0, &[N1, N2, N3]), Slot::ZERO);
+    tell(&mut replica, N2, Message::Ahead { chosen: Slot(9) });
+    effects(&mut replica);
+    assert_eq!(asked(&mut replica, &|node| node != N3), Some(N2), "n3 is gone");
 }
 
 #[test]
@@ -332,4 +343,18 @@ fn leader_reminds_one_node_and_a_follower_nobody() {
     let mut follower = fresh(N2);
     follower.remind(N3);
     assert_eq!(effects(&mut follower), []);
+}
+
+#[test]
+fn newcomer_whose_snapshots_giver_is_gone_or_silent_takes_another_of_whoever_there_is() {
+    for alive in [&(|node: NodeId| node != N2) as &dyn Fn(NodeId) -> bool, &|_| true] {
+        let mut replica = newcomer();
+        replica.install(N2, Slot(5), configuration(0, &[N1, N2]), Slot::ZERO);
+        for _ in 0..20 {
+            replica.handle_retry(alive);
+        }
+        effects(&mut replica);
+        tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
+        assert_eq!(effects(&mut replica), [Effect::WantSnapshot { from: N1 }]);
+    }
 }
