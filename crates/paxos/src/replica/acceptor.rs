@@ -1,10 +1,7 @@
-//! The acceptor's and the learner's half: promises, votes, watermarks and catch-up.
+//! The acceptor's and the learner's half: promises, votes and watermarks.
 
-use super::{Catchup, Entry, Following, Replica, Role};
+use super::{Entry, Following, Replica, Role};
 use crate::{Accepted, Ballot, Liveness, Message, NodeId, Record, Slot, Value};
-
-/// A catch-up message carries about this many bytes.
-const LEARN_BYTES: usize = 256 << 10;
 
 /// What a leader says of the whole log.
 #[derive(Clone, Copy, Debug)]
@@ -72,52 +69,6 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_fetch(&mut self, from: NodeId, after: Slot) {
-        if after >= self.chosen {
-            // Who asks on from there holds what is before.
-            return self.fetch(from, after);
-        }
-        let chosen = self.chosen;
-        if after.next() < self.first {
-            let first = self.first;
-            return self.send(from, Message::Trimmed { first });
-        }
-        if let Some(values) = self.tail.run(after.next(), chosen, LEARN_BYTES) {
-            self.send(from, Message::Learn { at: after.next(), values, chosen });
-        } else {
-            self.effects.push_back(super::Effect::ReadLog { to: from, after, through: chosen });
-        }
-    }
-
-    pub(super) fn on_learn(&mut self, from: NodeId, at: Slot, values: Vec<Value>, chosen: Slot) {
-        // A leader has all it may count chosen; what lies beyond its own proposals is a successor's.
-        if at > self.chosen.next() || self.is_leader() {
-            return;
-        }
-        let before = self.chosen;
-        for (slot, value) in (at.0..).map(Slot).zip(values) {
-            if slot <= self.chosen {
-                self.assert_same(slot, &value);
-                continue;
-            }
-            self.persist(Record::Learn { slot, value: value.clone() });
-            self.tail.insert(slot, Entry { ballot: Ballot::ZERO, value });
-            self.advance_chosen(slot);
-        }
-        if self.chosen == before {
-            // A repetition: somebody else is asking on.
-            return;
-        }
-        if chosen > self.chosen {
-            self.catchup = None;
-            self.fetch(from, chosen);
-        }
-        if self.following.is_some() {
-            self.acknowledge(false);
-        }
-        self.count_promises();
-    }
-
     pub(super) fn on_confirm(&mut self, from: NodeId, ballot: Ballot, round: u64) {
         if ballot >= self.promised && ballot.node == from {
             self.send(from, Message::Confirmed { ballot, round });
@@ -140,23 +91,6 @@ impl Replica {
             .after(slot)
             .map(|(slot, entry)| Accepted { slot, ballot: entry.ballot, value: entry.value.clone() })
             .collect()
-    }
-
-    /// Asks `from` for what is chosen up to `target`, unless it is here, or somebody was asked already.
-    pub(super) fn fetch(&mut self, from: NodeId, target: Slot) {
-        if let Some(catchup) = self.catchup.as_mut().filter(|catchup| target > self.chosen && target <= catchup.target)
-        {
-            catchup.guide = from;
-        } else if target > self.chosen {
-            let under_way = self.catchup.is_some();
-            let before = self.chosen;
-            let asked = self.source.unwrap_or(from);
-            self.catchup = Some(Catchup { from: asked, guide: from, target, before, waited: 0 });
-            if !under_way {
-                let after = self.chosen;
-                self.send(asked, Message::Fetch { after });
-            }
-        }
     }
 
     pub(super) fn refuse(&mut self, to: NodeId, ballot: Ballot) {
@@ -204,13 +138,6 @@ impl Replica {
         self.tail.insert(slot, Entry { ballot, value });
     }
 
-    /// A chosen slot never changes: `slot` is chosen here, and `value` was chosen where it comes from.
-    fn assert_same(&self, slot: Slot, value: &Value) {
-        if let Some(entry) = self.tail.get(slot) {
-            assert!(entry.value == *value, "two values for slot {slot}: agreement is broken");
-        }
-    }
-
     /// What a leader says is chosen counts here as far as it was accepted here under its ballot.
     fn learn_watermark(&mut self, from: NodeId, Marks { chosen, kept }: Marks) {
         let following = self.following.expect("follows whoever tells it a watermark");
@@ -222,7 +149,7 @@ impl Replica {
     }
 
     /// Tells the leader how far this voter is, once that is durable.
-    fn acknowledge(&mut self, gap: bool) {
+    pub(super) fn acknowledge(&mut self, gap: bool) {
         // Nobody is followed any more where the watermark was that of a stop.
         let Some(Following { ballot, through, .. }) = self.following else { return };
         if ballot == self.promised {

@@ -6,8 +6,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Sending again carries about this many bytes a message.
 const RESEND_BYTES: usize = 1 << 20;
-/// How often the giver of a snapshot is asked again for what follows before somebody else is.
-pub(super) const GIVER_WAITS: u32 = 8;
 
 /// What a leader keeps while it leads.
 #[derive(Debug)]
@@ -192,7 +190,7 @@ impl Replica {
     /// Whether [`Replica::handle_retry`] has anything to repeat to a living voter.
     pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
         match &self.role {
-            Role::Follower => self.catchup.is_some() || self.asks_on(),
+            Role::Follower => self.wants_more(),
             Role::Canvassing(_) | Role::Candidate(_) => true,
             Role::Leader(office) => {
                 office.reads.confirmed < office.reads.sent
@@ -207,7 +205,7 @@ impl Replica {
     /// Repeats what may have been lost, to the voters that are `alive`. Called now and then, not faster than a round trip.
     pub fn handle_retry(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         self.retry_catchup(alive);
-        self.ask_whether_needed(alive);
+        self.inquire(alive);
         self.retry_candidacy(alive);
         self.count_promises();
         if let Role::Leader(office) = &mut self.role {
@@ -236,34 +234,6 @@ impl Replica {
             }
         }
         self.check();
-    }
-
-    /// Asks again for what is missing: whoever was asked, or, if it brought nothing since the last look, the next living
-    /// member or whoever told of it.
-    fn retry_catchup(&mut self, alive: &dyn Fn(NodeId) -> bool) {
-        let Some(mut catchup) = self.catchup else { return };
-        let stuck = catchup.before == self.chosen;
-        // Whoever gave the snapshot may be reading its log from the disk just now; anybody else would mean a second snapshot.
-        let waits = self.source == Some(catchup.from) && catchup.waited < GIVER_WAITS;
-        catchup.waited = if stuck { catchup.waited + 1 } else { 0 };
-        if stuck && !waits || !alive(catchup.from) {
-            self.source = None;
-            let mut members: Vec<NodeId> = self.configuration.members().collect();
-            if !members.contains(&catchup.guide) {
-                members.push(catchup.guide);
-            }
-            let at = members.iter().position(|&node| node == catchup.from).unwrap_or(0);
-            let mut others = members.iter().cycle().skip(at + 1).take(members.len());
-            match others.find(|&&node| node != self.me && alive(node)) {
-                Some(&node) => catchup.from = node,
-                // Whoever tells a watermark next is asked instead.
-                None => return self.catchup = None,
-            }
-        }
-        catchup.before = self.chosen;
-        self.catchup = Some(catchup);
-        let after = self.chosen;
-        self.send(catchup.from, Message::Fetch { after });
     }
 
     pub(super) fn on_ack(&mut self, from: NodeId, ballot: Ballot, through: Slot, held: Held, gap: bool) {

@@ -9,8 +9,7 @@
 //! * A voter of the next configuration holds everything through the stop, for only then does it know that it is one; that
 //!   the stop is chosen is in its log before anything that it promises there.
 
-use super::leader::GIVER_WAITS;
-use super::{Catchup, Effect, Replica, Role};
+use super::{Replica, Role};
 use crate::{Ballot, Configuration, Message, NodeId, Slot, Value};
 
 /// Why a stop was not proposed.
@@ -71,9 +70,9 @@ impl Replica {
         self.has_joined() && !self.is_member() && self.beyond_stop
     }
 
-    /// A snapshot of everything up to `slot`, of `from`, is in place and durable; `configuration` governs what is behind, made by the stop at
-    /// `since`. What this log holds up to there counts no more. A leader that was elected while the snapshot was on its way leaves its office: others
-    /// have chosen what it counts as open, perhaps under a later ballot.
+    /// A snapshot of everything up to `slot`, of `from`, is in place and durable; `configuration` governs what is behind,
+    /// made by the stop at `since`. What this log holds up to there counts no more. A leader that was elected while the
+    /// snapshot was on its way leaves its office: others have chosen what it counts as open, perhaps under a later ballot.
     pub fn install(&mut self, from: NodeId, slot: Slot, configuration: Configuration, since: Slot) {
         if slot <= self.delivered {
             return;
@@ -98,10 +97,10 @@ impl Replica {
         }
         self.beyond_stop |= slot > since;
         self.source = (from != self.me).then_some(from);
-        if let Some(Catchup { target, .. }) = self.catchup.take() {
+        if let Some(catchup) = self.catchup.take() {
             // A snapshot of before the stop that was heard of does not tell what follows it, as a log does.
             let more = self.heard_of > self.configuration.number;
-            self.fetch(from, if more { target.max(slot.next()) } else { target });
+            self.fetch(from, if more { catchup.target.max(slot.next()) } else { catchup.target });
         }
         self.count_promises();
         self.check();
@@ -142,55 +141,6 @@ impl Replica {
         }
     }
 
-    /// `from` is known to be in the configuration of this number. If that is later than this one, it is asked for what is
-    /// missing here.
-    pub fn hear_of_configuration(&mut self, from: NodeId, number: u64) {
-        if number > self.configuration.number {
-            self.hear_of(from, number);
-        }
-        self.check();
-    }
-
-    /// `from`, in the configuration of this number, has chosen more than was known where it was spoken to.
-    pub(super) fn on_ahead(&mut self, from: NodeId, configuration: u64, chosen: Slot) {
-        if configuration > self.configuration.number {
-            self.heard_of = self.heard_of.max(configuration);
-            self.fall_behind(from, chosen);
-        } else if !self.is_leader() {
-            // A late answer: this replica has come into that configuration meanwhile. What it has pledged there stands.
-            self.fetch(from, chosen);
-        }
-    }
-
-    fn hear_of(&mut self, from: NodeId, number: u64) {
-        self.heard_of = self.heard_of.max(number);
-        let target = self.chosen.next();
-        self.fall_behind(from, target);
-    }
-
-    /// This configuration is history, somebody says who holds everything up to `target`. Whatever office this replica had or
-    /// sought in it is worth nothing.
-    fn fall_behind(&mut self, from: NodeId, target: Slot) {
-        if target > self.chosen {
-            self.role = Role::Follower;
-            self.following = None;
-            self.fetch(from, target);
-        }
-    }
-
-    pub(super) fn on_trimmed(&mut self, from: NodeId, first: Slot) {
-        if first <= self.chosen.next() {
-            return;
-        }
-        // Nobody trims what it has not chosen.
-        self.beyond_stop = true;
-        // Whoever is asked now, and no other: what one said who was asked before may come when another's log goes on already.
-        let newcomer = || !self.has_joined() && self.source.is_none_or(|giver| giver == from);
-        if self.catchup.map_or_else(newcomer, |catchup| catchup.from == from) {
-            self.effects.push_back(Effect::WantSnapshot { from });
-        }
-    }
-
     /// The stop of this configuration is chosen here.
     pub(super) fn enter(&mut self, next: Configuration) {
         assert!(next.number > self.configuration.number, "configurations count up");
@@ -214,35 +164,6 @@ impl Replica {
         if let Role::Leader(office) = &mut self.role {
             office.stopping = true;
             office.stop_at = office.next.prev();
-        }
-    }
-
-    /// Whether it takes part no more, or not yet, and must ask for what follows.
-    pub(super) fn asks_on(&self) -> bool {
-        !self.has_joined() || !self.is_member() && !self.beyond_stop
-    }
-
-    /// A former member asks whether it is still needed, a future one for what it must know.
-    pub(super) fn ask_whether_needed(&mut self, alive: &dyn Fn(NodeId) -> bool) {
-        if !self.asks_on() {
-            return;
-        }
-        let after = self.chosen;
-        self.asked = self.asked.wrapping_add(1);
-        // (Not for ever: it may have left.)
-        let (before, asks) = self.waited;
-        self.waited = if before == after { (after, asks + 1) } else { (after, 0) };
-        if self.source.is_some_and(|giver| !alive(giver)) || self.waited.1 > 2 * GIVER_WAITS {
-            self.source = None;
-        }
-        if let Some(node) = self.source.filter(|&node| self.asked % 2 == 1 && alive(node)) {
-            return self.send(node, Message::Fetch { after });
-        }
-        let members: Vec<NodeId> =
-            self.configuration.members().filter(|&node| node != self.me && alive(node)).collect();
-        if !members.is_empty() {
-            // Each in its turn: one of them may have left too.
-            self.send(members[self.asked.wrapping_sub(1) % members.len()], Message::Fetch { after });
         }
     }
 

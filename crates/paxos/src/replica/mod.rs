@@ -22,6 +22,7 @@
 
 mod acceptor;
 mod candidate;
+mod catchup;
 mod leader;
 mod membership;
 mod tail;
@@ -29,6 +30,7 @@ mod tail;
 use crate::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Value};
 use acceptor::Marks;
 use candidate::{Candidacy, Canvass};
+use catchup::{Catchup, Inquiry};
 use leader::{Held, Office};
 use std::collections::VecDeque;
 use tail::{Entry, Tail};
@@ -132,21 +134,6 @@ struct Following {
     through: Slot,
 }
 
-/// A catch-up under way.
-#[derive(Clone, Copy, Debug)]
-struct Catchup {
-    /// Who is asked.
-    from: NodeId,
-    /// Who said last that there is more. It may be of a configuration that is not known here.
-    guide: NodeId,
-    /// How far the log is known to be chosen somewhere.
-    target: Slot,
-    /// What was chosen here when it was last looked at.
-    before: Slot,
-    /// How often it was looked at since the giver of a snapshot, who is asked, brought anything.
-    waited: u32,
-}
-
 /// One replica. See the module for what it promises, the crate for what it is owed.
 #[derive(Debug)]
 pub struct Replica {
@@ -174,10 +161,7 @@ pub struct Replica {
     source: Option<NodeId>,
     /// The highest number of a configuration heard of.
     heard_of: u64,
-    /// How often it was asked whether this replica is still needed.
-    asked: usize,
-    /// What was chosen here when that was asked last, and how often in a row.
-    waited: (Slot, u32),
+    inquiry: Inquiry,
     following: Option<Following>,
     /// A ballot whose leader has said that it holds it no more.
     released: Option<Ballot>,
@@ -221,8 +205,7 @@ impl Replica {
             beyond_stop: chosen > since,
             source: None,
             heard_of: 0,
-            asked: 0,
-            waited: (Slot::ZERO, 0),
+            inquiry: Inquiry::default(),
             following: None,
             released: None,
             catchup: None,
@@ -293,17 +276,6 @@ impl Replica {
         self.safe = self.safe.max(slot);
         self.update_kept();
         self.check();
-    }
-
-    /// Values read for [`Effect::ReadLog`], with its `after` and `through`. What was chosen *when the read was asked for*
-    /// counts, not what is chosen now: the log may have held another ballot's value then.
-    pub fn handle_log_read(&mut self, to: NodeId, after: Slot, through: Slot, values: Vec<Value>) {
-        let known = usize::try_from(through.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        let values: Vec<Value> = values.into_iter().take(known).collect();
-        if !values.is_empty() {
-            let chosen = self.chosen;
-            self.send(to, Message::Learn { at: after.next(), values, chosen });
-        }
     }
 
     /// The next thing to do, if any.
