@@ -1,6 +1,7 @@
 //! Changing who takes part: what an operator asks for becomes a stop in the shard's own log.
 
-use crate::replica::{Origin, Replica};
+use crate::effect::Origin;
+use crate::replica::Replica;
 use crate::vantage::Mono;
 use paxos::replica::{StopError, TransferError};
 use paxos::{Configuration, Incarnation, NodeId, QuorumSystem, Slot};

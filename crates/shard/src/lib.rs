@@ -10,6 +10,8 @@
 //! | [`requests`] | exactly-once: which requests were answered, and how |
 //! | [`state`] | everything that apply reads or writes, and how it becomes a checkpoint |
 //! | [`replica`] | the parts put together |
+//! | [`effect`] | what a replica wants done |
+//! | `checkpoint` | how far the state is durable, and what the log may forget |
 //! | `changing` | changing who takes part |
 //! | `office` | standing for election, leading, handing over |
 //! | `reads` | when a question may be answered, and with what |
@@ -25,6 +27,8 @@
 
 pub mod batch;
 pub mod changing;
+mod checkpoint;
+pub mod effect;
 mod office;
 mod paying;
 mod reads;
@@ -35,6 +39,7 @@ pub mod vantage;
 mod watching;
 
 pub use batch::{Batch, Genesis, Item};
-pub use replica::{ConnId, Effect, Origin, Replica};
+pub use effect::{ConnId, Effect, Origin};
+pub use replica::Replica;
 pub use state::{Cut, RestoreError, Stored};
 pub use vantage::{Mono, Vantage};

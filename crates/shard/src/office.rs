@@ -1,7 +1,8 @@
 //! The office: standing for it, leading, handing it over, losing it.
 
 use crate::batch::{Batch, Item};
-use crate::replica::{Effect, Replica, Waiting};
+use crate::effect::Effect;
+use crate::replica::{Replica, Waiting};
 use crate::vantage::Mono;
 use paxos::replica::TransferError;
 use paxos::{Ballot, Liveness, NodeId, Value};

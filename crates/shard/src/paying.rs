@@ -4,7 +4,8 @@
 //! leaders do; what got lost is sent again at the next retry.
 
 use crate::batch::Item;
-use crate::replica::{Effect, QUEUE, Replica, Waiting};
+use crate::effect::Effect;
+use crate::replica::{QUEUE, Replica, Waiting};
 use paxos::NodeId;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};

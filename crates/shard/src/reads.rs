@@ -10,7 +10,8 @@
 //! Who watches and has seen everything is parked (`watching`) until that changes, and becomes such a read then.
 //! Any read waits for the chunks it needs. What cannot be answered for [`PATIENCE`] is refused: another replica may know.
 
-use crate::replica::{Effect, Origin, RETRY_AFTER_MS, Replica};
+use crate::effect::{Effect, Origin};
+use crate::replica::{RETRY_AFTER_MS, Replica};
 use crate::vantage::{Mono, Vantage};
 use crate::watching::Watcher;
 use paxos::Slot;

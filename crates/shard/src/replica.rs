@@ -1,14 +1,16 @@
 //! The parts put together: commands become batches, batches become slots, chosen slots become answers.
 
 use crate::batch::{Batch, Genesis, Item};
+use crate::checkpoint::Checkpoint;
+use crate::effect::{Effect, Origin};
 use crate::paying::Paying;
 use crate::reads::WaitingRead;
 use crate::requests::Verdict;
-use crate::state::{Cut, Effected, RestoreError, State, Stored};
+use crate::state::{Effected, RestoreError, State, Stored};
 use crate::vantage::{Mono, Vantage};
 use crate::watching::Watching;
 use bytes::Bytes;
-use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Record, Recovered, Slot, Token, Value};
+use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Answer, AnswerBody, Envelope, Level, Receipt, Refusal, ReplicaReport};
@@ -19,90 +21,6 @@ use world::{Bucket, ChunkId, Land, Millis, Outcome};
 pub(crate) const QUEUE: usize = 16_384;
 /// What an overloaded replica asks for.
 pub(crate) const RETRY_AFTER_MS: u64 = 50;
-/// A client's connection, as the node numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// Who waits for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The connection it came on.
-    pub conn: ConnId,
-    /// The client's label.
-    pub id: u64,
-}
-
-/// What the host has to do for a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Append this to the log; report the token when it is durable.
-    Persist {
-        /// What to write.
-        record: Record,
-        /// Its number.
-        token: Token,
-    },
-    /// Send this to a peer replica, not before `after` is durable.
-    Send {
-        /// To whom.
-        to: NodeId,
-        /// The number of the configuration it is sent in.
-        configuration: u64,
-        /// What.
-        message: Message,
-        /// What must be durable first.
-        after: Option<Token>,
-    },
-    /// Answer a client.
-    Answer {
-        /// On this connection.
-        conn: ConnId,
-        /// This.
-        answer: Answer,
-        /// What it says holds until then: it must have left before.
-        until: Option<Mono>,
-    },
-    /// Read chosen values after this slot from the log, for [`Replica::handle_log_read`].
-    ReadLog {
-        /// Who asked.
-        to: NodeId,
-        /// It holds everything up to here.
-        after: Slot,
-        /// What the log holds beyond this is not known to be chosen.
-        through: Slot,
-    },
-    /// Nothing to do: it made a batch of so many items. For whoever counts.
-    Proposed {
-        /// How many.
-        items: usize,
-    },
-    /// `from` cannot serve from its log what is missing here: fetch its checkpoint, for [`Replica::install`].
-    WantSnapshot {
-        /// Who has one.
-        from: NodeId,
-    },
-    /// A read waits for fresher news of the leader than there are.
-    WantFresh,
-    /// Read a chunk's page, for [`Replica::handle_chunk`]. Apply waits.
-    LoadChunk {
-        /// Which.
-        chunk: ChunkId,
-    },
-    /// Take this payment to whoever leads its player's shard.
-    Pay {
-        /// Which payment.
-        payment: Payment,
-    },
-    /// Tell `node`, for its shard `shard`, that this payment has arrived.
-    Paid {
-        /// Who brought it.
-        node: NodeId,
-        /// For which shard.
-        shard: ShardId,
-        /// Which payment.
-        payment: Payment,
-    },
-}
 
 /// Who is to be told when an item is applied.
 #[derive(Clone, Copy, Debug)]
@@ -121,16 +39,7 @@ pub struct Replica {
     pub(crate) paxos: paxos::Replica,
     pub(crate) state: State,
     pub(crate) applied: Slot,
-    /// What a checkpoint holds durably.
-    checkpointed: Slot,
-    /// What the log need not hold any more.
-    released: Slot,
-    /// The slot of a cut that is being written.
-    cutting: Option<Slot>,
-    /// Another node's checkpoint is being put in the place of this one's: nothing is applied or cut meanwhile.
-    installing: bool,
-    /// Bytes applied since the last cut.
-    uncut_bytes: usize,
+    pub(crate) checkpoint: Checkpoint,
     /// The ballot under which this replica leads.
     pub(crate) office: Option<Ballot>,
     pub(crate) queue: VecDeque<(Item, Waiting)>,
@@ -144,8 +53,8 @@ pub struct Replica {
     pub(crate) watching: Watching,
     pub(crate) confirmed: u64,
     /// A chosen batch that waits for chunks, and its bytes.
-    held: Option<(Slot, Batch, Bytes)>,
-    loading: BTreeSet<ChunkId>,
+    pub(crate) held: Option<(Slot, Batch, Bytes)>,
+    pub(crate) loading: BTreeSet<ChunkId>,
     pub(crate) paying: Paying,
     pub(crate) effects: VecDeque<Effect>,
 }
@@ -173,11 +82,7 @@ impl Replica {
             paxos: paxos::Replica::new(me, configuration, recovered),
             state,
             applied,
-            checkpointed: applied,
-            released: Slot::ZERO,
-            cutting: None,
-            installing: false,
-            uncut_bytes: 0,
+            checkpoint: Checkpoint::at(applied),
             office: None,
             queue: VecDeque::new(),
             handing: None,
@@ -236,14 +141,6 @@ impl Replica {
         self.queue.push_back((Item::Client(envelope), Waiting::Client(origin)));
     }
 
-    /// A cut up to `slot` is durable.
-    pub fn handle_checkpointed(&mut self, slot: Slot) {
-        assert!(slot <= self.applied, "checkpointed {slot} but applied {}", self.applied);
-        self.checkpointed = self.checkpointed.max(slot);
-        self.paxos.handle_checkpointed(slot);
-        self.cutting = self.cutting.filter(|&cutting| cutting > slot);
-    }
-
     /// Ends the replica's turn: makes a batch of what came (unless the disk is behind: `may_propose`), applies what is
     /// chosen, answers. `wall` is the wall clock.
     pub fn step(&mut self, wall: Millis, may_propose: bool, vantage: &Vantage<'_>) {
@@ -296,78 +193,6 @@ impl Replica {
         self.paxos.flush_watermark(alive);
     }
 
-    /// A cut at what is applied, if anything changed since the last and none is being written.
-    pub fn take_cut(&mut self) -> Option<Cut> {
-        if self.cutting.is_some() || self.installing || self.applied <= self.checkpointed {
-            return None;
-        }
-        self.cutting = Some(self.applied);
-        self.uncut_bytes = 0;
-        Some(self.state.cut(self.applied))
-    }
-
-    /// Another node's checkpoint is complete and about to take the place of this one's. `false`: not now, a cut of this one's
-    /// is being written.
-    pub fn begin_install(&mut self) -> bool {
-        self.installing = self.cutting.is_none();
-        self.installing
-    }
-
-    /// It does not come to that.
-    pub fn end_install(&mut self) {
-        self.installing = false;
-    }
-
-    /// Goes on from the checkpoint of `from`, which is in place, durably.
-    pub fn install(&mut self, from: NodeId, stored: &Stored) -> Result<(), RestoreError> {
-        self.installing = false;
-        if stored.slot <= self.applied {
-            return Ok(());
-        }
-        self.state = State::restore(stored)?;
-        (self.applied, self.checkpointed, self.uncut_bytes) = (stored.slot, stored.slot, 0);
-        self.held = None;
-        self.loading.clear();
-        self.watching.restart(stored.slot);
-        let first = || Configuration::first(self.paxos.quorum().clone());
-        let configuration = self.state.configuration().cloned().unwrap_or_else(first);
-        self.paxos.install(from, stored.slot, configuration, self.state.since());
-        Ok(())
-    }
-
-    /// Bytes of log applied since the last cut.
-    pub fn uncut_bytes(&self) -> usize {
-        self.uncut_bytes
-    }
-
-    /// The log may forget everything up to here: the checkpoint holds it, and so does everybody else, or whoever does not is
-    /// given a snapshot.
-    pub fn released(&self) -> Slot {
-        self.released
-    }
-
-    /// Moves [`Replica::released`] on, no further than `needed`; as far as the checkpoint goes if `pressed`, where others still
-    /// lack it.
-    pub fn release(&mut self, pressed: bool, needed: Option<Slot>) {
-        let to = if pressed { self.checkpointed } else { self.checkpointed.min(self.paxos.kept()) };
-        let to = needed.map_or(to, |needed| to.min(needed));
-        if to > self.released {
-            self.released = to;
-            self.paxos.trim(to);
-        }
-    }
-
-    /// What its chunks in memory weigh, in bytes.
-    pub fn chunk_bytes(&self) -> usize {
-        self.state.land().map_or(0, Land::chunk_bytes)
-    }
-
-    /// Drops chunks that nobody has used lately, until about so many bytes are free; says how many have left. None while a cut is
-    /// being written: what was changed is not durable yet.
-    pub fn cool(&mut self, bytes: usize) -> usize {
-        if self.cutting.is_some() || self.installing { 0 } else { self.state.cool(bytes) }
-    }
-
     /// How many commands wait for a batch.
     pub fn queued(&self) -> usize {
         self.queue.len()
@@ -396,11 +221,6 @@ impl Replica {
     /// Which node this is on.
     pub fn me(&self) -> NodeId {
         self.me
-    }
-
-    /// Everything up to here is in the durable checkpoint.
-    pub fn checkpointed(&self) -> Slot {
-        self.checkpointed
     }
 
     /// Its Paxos replica.
@@ -437,7 +257,7 @@ impl Replica {
             configuration: self.paxos.configuration().number,
             chosen: self.paxos.chosen(),
             applied: self.applied,
-            checkpointed: self.checkpointed,
+            checkpointed: self.checkpointed(),
             fields: self.state.land().map_or(0, Land::owned_fields),
         }
     }
@@ -483,7 +303,7 @@ impl Replica {
 
     /// Applies what is chosen, until a chunk is missing.
     pub(crate) fn apply(&mut self) {
-        while !self.installing {
+        while !self.checkpoint.installing {
             let (slot, batch, bytes) = match self.held.take() {
                 Some(held) => held,
                 None => match self.paxos.poll_chosen() {
@@ -498,7 +318,7 @@ impl Replica {
                         continue;
                     }
                     Some((slot, Value::Command(bytes))) => {
-                        self.uncut_bytes += bytes.len();
+                        self.checkpoint.uncut_bytes += bytes.len();
                         let batch = Batch::decode(&bytes).expect("a leader of this version made the batch");
                         (slot, batch, bytes)
                     }

@@ -5,7 +5,7 @@
 //! on at any replica, nothing is missed and nothing comes twice, and whoever asks slowly gets much at once instead of a
 //! growing queue. A replica remembers its last [`REMEMBERED`] changes; who has seen less is shown everything.
 
-use crate::replica::Origin;
+use crate::effect::Origin;
 use crate::vantage::Mono;
 use paxos::Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -134,7 +134,7 @@ impl Watching {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replica::ConnId;
+    use crate::effect::ConnId;
 
     fn field(x: u32, y: u32) -> FieldId {
         FieldId::new(x, y).unwrap()
