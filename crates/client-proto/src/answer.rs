@@ -6,7 +6,7 @@
 use crate::attempt::index_of;
 use crate::bunch::is_bunch;
 use crate::op::{Applied, Failure, Reason, Success, wants_leader};
-use crate::proto::{Body, ClientProto, Place, State, What};
+use crate::proto::{Body, ClientProto, Parts, Place, State};
 use crate::slab::Key;
 use crate::split;
 use crate::timers::Now;
@@ -94,21 +94,15 @@ impl ClientProto {
     fn gather(&mut self, key: Key, reply: Reply, receipt: Receipt) {
         let op_key = self.parts.get(key).expect("the caller has seen it").op;
         let op = self.ops.get_mut(op_key).expect("its operation outlives a part");
-        let What::Read { read, gathered, .. } = &mut op.what else { return };
-        let read = *read;
-        let Some(so_far) = gathered else {
+        let Parts::Many(gathering) = &mut op.parts else {
             if let Some(success) = split::single(reply, receipt) {
                 self.finish(op_key, Ok(success));
             }
             return;
         };
-        so_far.add(reply, receipt);
-        let gathered = gathered.take();
-        if self.part_done(key) {
-            let success = gathered.expect("there just now").finish(read);
+        self.parts.remove(key);
+        if let Some(success) = gathering.add(reply, receipt) {
             self.finish(op_key, Ok(success));
-        } else if let Some(What::Read { gathered: place, .. }) = self.ops.get_mut(op_key).map(|op| &mut op.what) {
-            *place = gathered;
         }
     }
 
@@ -196,7 +190,7 @@ impl ClientProto {
         *number = self.window.open();
         *deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());
         let op = self.ops.get_mut(part.op).expect("its operation outlives a part");
-        op.what = What::Command(*number);
+        op.number = Some(*number);
         self.stumble(key, Reason::Expired, 0);
     }
 

@@ -184,7 +184,7 @@ impl ClientProto {
         let mut worst = 0;
         let mut missing = Vec::new();
         let mut retry_after_ms = RETRY_AFTER_MS;
-        for part in self.parts_of(op).filter_map(|key| self.parts.get(key)) {
+        for part in self.parts_of(op).iter().filter_map(|key| self.parts.get(*key)) {
             let why = part.past.trouble.unwrap_or(Reason::Timeout);
             if part.applied() == Applied::Unknown {
                 applied = Applied::Unknown;

@@ -9,7 +9,8 @@
 //! 2. `start_*` begins an operation and gives its [`OpId`]; [`ClientProto::handle_answers`] takes what a node sent;
 //!    [`ClientProto::handle_timeout`] is to be called once [`ClientProto::next_timeout`] has come.
 //! 3. After any of these: [`ClientProto::poll_transmit`] until it is dry (send all requests of one node in one frame),
-//!    then [`ClientProto::poll_outcome`] until it is dry. Every started operation has exactly one outcome.
+//!    then [`ClientProto::poll_outcome`] until it is dry, or [`ClientProto::drain_outcomes`]. Every started operation has
+//!    exactly one outcome.
 //!
 //! A request given out by `poll_transmit` must either be handed to that node's connection or be followed by
 //! `handle_disconnected`. A connection delivers each request at most once, and delivers nothing after it has been

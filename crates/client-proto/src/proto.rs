@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::past::Past;
 use crate::routes::Routes;
 use crate::slab::{Key, Slab};
-use crate::split::{self, Gathered};
+use crate::split::{self, Gathering, Split};
 use crate::timers::{Now, Timers};
 use crate::window::Window;
 use paxos::NodeId;
@@ -49,20 +49,17 @@ pub struct ClientProto {
 
 #[derive(Debug)]
 pub(crate) struct Op {
-    pub what: What,
-    /// Unanswered parts.
-    left: usize,
-    first: Key,
-    others: Vec<Key>,
+    /// A command's.
+    pub number: Option<RequestNo>,
+    pub parts: Parts,
     /// Its outcome waits to be polled.
     pub done: bool,
 }
 
 #[derive(Debug)]
-pub(crate) enum What {
-    Command(RequestNo),
-    Read { read: Read, level: Option<Level>, from: Option<NodeId>, gathered: Option<Box<Gathered>> },
-    Report,
+pub(crate) enum Parts {
+    One(Key),
+    Many(Box<Gathering>),
 }
 
 /// What one node is to be asked for one operation.
@@ -106,17 +103,6 @@ pub(crate) enum State {
 }
 
 impl Part {
-    pub fn new(place: Place, only: Option<NodeId>, body: Body) -> Self {
-        Self {
-            op: Key { index: u32::MAX, generation: u32::MAX },
-            place,
-            only,
-            body,
-            state: State::Ready,
-            past: Past::default(),
-        }
-    }
-
     pub fn is_command(&self) -> bool {
         matches!(self.body, Body::Command { .. })
     }
@@ -196,8 +182,8 @@ impl ClientProto {
         };
         let number = self.window.open();
         let deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());
-        let part = Part::new(Place::Bucket(bucket), None, Body::Command { number, deadline, player, command });
-        Ok(self.begin(What::Command(number), part, Vec::new()))
+        let body = Body::Command { number, deadline, player, command };
+        Ok(self.begin_one(Some(number), Place::Bucket(bucket), None, body))
     }
 
     /// Begins a read. Without a level each part gets the usual one of its shard. With `from`, that node and no other is asked, for
@@ -211,13 +197,15 @@ impl ClientProto {
     ) -> Result<OpId, StartError> {
         self.at(now);
         let seed = self.admit(split::parts(&self.routes, read))?;
-        let parts = split::split(seed, &self.routes, read, level, from, self.options.watch_for());
-        let Some((first, others)) = parts else {
-            let Read::Changes { shard, .. } = read else { unreachable!("every shard is one of the map's") };
-            return Err(StartError::NoSuchShard(shard));
-        };
-        let gathered = matches!(read, Read::View(_) | Read::Watch(_) | Read::Player(_)).then(Box::default);
-        Ok(self.begin(What::Read { read, level, from, gathered }, first, others))
+        match split::split(seed, &self.routes, read, level, self.options.watch_for()) {
+            Split::One(place, body) => Ok(self.begin_one(None, place, from, body)),
+            Split::Many(pieces) => {
+                let op = self.ops.next_key();
+                let parts = pieces.into_iter().map(|(place, body)| self.add_part(op, place, from, body)).collect();
+                Ok(self.begin(None, Parts::Many(Box::new(Gathering::new(read, level, from, parts)))))
+            }
+            Split::NoSuchShard(shard) => Err(StartError::NoSuchShard(shard)),
+        }
     }
 
     /// Begins a change of who takes part in `shard`. Asked for again, it does nothing more.
@@ -226,21 +214,21 @@ impl ClientProto {
         self.admit(1)?;
         let bucket = self.routes.rows().iter().find(|row| row.shard == shard).map(|row| row.first);
         let bucket = bucket.ok_or(StartError::NoSuchShard(shard))?;
-        Ok(self.begin(What::Report, Part::new(Place::Bucket(bucket), None, Body::Change(change)), Vec::new()))
+        Ok(self.begin_one(None, Place::Bucket(bucket), None, Body::Change(change)))
     }
 
     /// Asks a node about itself. Tried once: a node that is not connected or does not answer soon is a failure.
     pub fn start_node_report(&mut self, now: Now, node: NodeId) -> Result<OpId, StartError> {
         self.at(now);
         self.admit(1)?;
-        Ok(self.begin(What::Report, Part::new(Place::Node(node), Some(node), Body::Node), Vec::new()))
+        Ok(self.begin_one(None, Place::Node(node), Some(node), Body::Node))
     }
 
     /// Asks a node about its replicas. Tried once, as [`ClientProto::start_node_report`].
     pub fn start_shards_report(&mut self, now: Now, node: NodeId) -> Result<OpId, StartError> {
         self.at(now);
         self.admit(1)?;
-        Ok(self.begin(What::Report, Part::new(Place::Node(node), Some(node), Body::Shards), Vec::new()))
+        Ok(self.begin_one(None, Place::Node(node), Some(node), Body::Shards))
     }
 
     /// An operation that has ended, and how. It is under way until polled here.
@@ -250,16 +238,22 @@ impl ClientProto {
             self.outcomes.clear();
             return None;
         };
-        self.ops.remove(key).expect("an operation is removed here only");
+        self.ops.remove(key).expect("an operation is removed when its outcome is given out");
         Some((OpId { slot: key.index, generation: key.generation }, result))
+    }
+
+    /// All outcomes there are, in order, as by [`ClientProto::poll_outcome`]; costs less where there are many.
+    pub fn drain_outcomes(&mut self, mut each: impl FnMut(OpId, Result<Success, Failure>)) {
+        let ops = &mut self.ops;
+        self.outcomes.drain(..).for_each(|(key, result)| {
+            ops.remove(key).expect("an operation is removed when its outcome is given out");
+            each(OpId { slot: key.index, generation: key.generation }, result);
+        });
     }
 
     /// The number of a command under way (its outcome not yet polled). It changes when a shard has found it dated wrong.
     pub fn request_no(&self, op: OpId) -> Option<RequestNo> {
-        match self.ops.get(Key { index: op.slot, generation: op.generation })?.what {
-            What::Command(number) => Some(number),
-            _ => None,
-        }
+        self.ops.get(Key { index: op.slot, generation: op.generation })?.number
     }
 
     /// What this client has seen and written; reads at [`Level::Session`] show at least that.
@@ -303,53 +297,43 @@ impl ClientProto {
         if in_flight >= max || crowded { Err(StartError::TooMany { in_flight, max }) } else { Ok(seed) }
     }
 
-    fn begin(&mut self, what: What, first: Part, others: Vec<Part>) -> OpId {
-        let nothing = Key { index: u32::MAX, generation: u32::MAX };
-        let key = self.ops.insert(Op { what, left: 0, first: nothing, others: Vec::new(), done: false });
-        self.set_parts(key, first, others);
+    fn begin_one(&mut self, number: Option<RequestNo>, place: Place, only: Option<NodeId>, body: Body) -> OpId {
+        let op = self.ops.next_key();
+        let part = self.add_part(op, place, only, body);
+        self.begin(number, Parts::One(part))
+    }
+
+    fn begin(&mut self, number: Option<RequestNo>, parts: Parts) -> OpId {
+        let key = self.ops.insert(Op { number, parts, done: false });
         let when = self.now.plus(self.options.request_timeout);
         let ops = &self.ops;
         self.timers.totals.push(when, key, |key| is_under_way(ops, key));
         OpId { slot: key.index, generation: key.generation }
     }
 
-    fn set_parts(&mut self, key: Key, first: Part, others: Vec<Part>) {
-        let left = 1 + others.len();
-        let mut add = |mut part: Part| {
-            part.op = key;
-            let part = self.parts.insert(part);
-            self.ready.push_back(part);
-            part
-        };
-        let first = add(first);
-        let others = others.into_iter().map(&mut add).collect();
-        let op = self.ops.get_mut(key).expect("just begun, or under way");
-        (op.left, op.first, op.others) = (left, first, others);
+    fn add_part(&mut self, op: Key, place: Place, only: Option<NodeId>, body: Body) -> Key {
+        let part = Part { op, place, only, body, state: State::Ready, past: Past::default() };
+        let key = self.parts.insert(part);
+        self.ready.push_back(key);
+        key
     }
 
     /// The map has changed: reads of several shards begin anew, since the old parts no longer cover what was asked.
     fn split_again(&mut self) {
         let seed = self.seed.expect("a map comes with a seed");
-        let of_many = |op: &Op| !op.done && matches!(op.what, What::Read { gathered: Some(_), .. });
+        let of_many = |op: &Op| !op.done && matches!(op.parts, Parts::Many(_));
         let keys: Vec<Key> = self.ops.iter().filter(|(_, op)| of_many(op)).map(|(key, _)| key).collect();
         for key in keys {
             self.drop_parts(key);
+            let Some(Op { parts: Parts::Many(gathering), .. }) = self.ops.get(key) else { continue };
+            let (read, level, from) = gathering.asked();
+            let Split::Many(pieces) = split::split(seed, &self.routes, read, level, self.options.watch_for()) else {
+                unreachable!("a read of many parts has some, whatever the map");
+            };
+            let parts = pieces.into_iter().map(|(place, body)| self.add_part(key, place, from, body)).collect();
             let op = self.ops.get_mut(key).expect("listed just now");
-            let What::Read { read, level, from, gathered } = &mut op.what else { continue };
-            *gathered = Some(Box::default());
-            let wait = self.options.watch_for();
-            let parts = split::split(seed, &self.routes, *read, *level, *from, wait);
-            let (first, others) = parts.expect("a read of many parts has some");
-            self.set_parts(key, first, others);
+            op.parts = Parts::Many(Box::new(Gathering::new(read, level, from, parts)));
         }
-    }
-
-    /// One part is answered; says whether all are.
-    pub(crate) fn part_done(&mut self, part: Key) -> bool {
-        let Some(part) = self.parts.remove(part) else { return false };
-        let op = self.ops.get_mut(part.op).expect("its operation outlives a part");
-        op.left -= 1;
-        op.left == 0
     }
 
     /// The operation ends; what is left of its parts is forgotten.
@@ -358,23 +342,29 @@ impl ClientProto {
         let op = self.ops.get_mut(key).expect("an operation ends once");
         debug_assert!(!op.done, "an operation ends once");
         op.done = true;
-        if let What::Command(number) = op.what {
+        if let Some(number) = op.number {
             self.window.close(number);
         }
         self.outcomes.push_back((key, result));
     }
 
-    pub(crate) fn parts_of(&self, key: Key) -> impl Iterator<Item = Key> {
-        let op = self.ops.get(key);
-        op.into_iter().flat_map(|op| std::iter::once(op.first).chain(op.others.iter().copied()))
+    pub(crate) fn parts_of(&self, key: Key) -> &[Key] {
+        self.ops.get(key).map_or(&[], |op| op.parts.keys())
     }
 
     fn drop_parts(&mut self, key: Key) {
-        let op = self.ops.get_mut(key).expect("its operation outlives a part");
-        let (first, others) = (op.first, std::mem::take(&mut op.others));
-        self.parts.remove(first);
-        for part in others {
+        let op = self.ops.get(key).expect("its operation outlives a part");
+        for &part in op.parts.keys() {
             self.parts.remove(part);
+        }
+    }
+}
+
+impl Parts {
+    fn keys(&self) -> &[Key] {
+        match self {
+            Self::One(part) => std::slice::from_ref(part),
+            Self::Many(gathering) => gathering.parts(),
         }
     }
 }

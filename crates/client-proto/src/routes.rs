@@ -44,7 +44,13 @@ pub(crate) struct Row {
 pub(crate) struct Routes {
     pub version: u64,
     rows: Vec<Row>,
+    /// The row of the first bucket of each run of 2^[`RUN`], and at the end the last row: every read and command looks for
+    /// its row more than once.
+    runs: Vec<usize>,
 }
+
+/// Few enough rows have more than one beginning in a run.
+const RUN: u32 = 6;
 
 impl Routes {
     /// The rows of `map`, with what `old` knew about leaders.
@@ -78,7 +84,9 @@ impl Routes {
         if next != Bucket::COUNT {
             return Err(BrokenMap::Cover { version, bucket: next });
         }
-        Ok(Self { version, rows })
+        let holder = |bucket: u32| rows.partition_point(|row| u32::from(row.first.0) <= bucket) - 1;
+        let runs = (0..Bucket::COUNT >> RUN).map(|run| holder(run << RUN)).chain([rows.len() - 1]).collect();
+        Ok(Self { version, rows, runs })
     }
 
     /// Whether `map` tells anything that is not known here.
@@ -89,7 +97,9 @@ impl Routes {
 
     /// Which row holds `bucket`.
     pub fn index(&self, bucket: Bucket) -> usize {
-        self.rows.partition_point(|row| row.first <= bucket) - 1
+        let run = usize::from(bucket.0 >> RUN);
+        let (from, to) = (self.runs[run], self.runs[run + 1]);
+        from + self.rows[from + 1..=to].partition_point(|row| row.first <= bucket)
     }
 
     pub fn row(&self, bucket: Bucket) -> &Row {
@@ -118,6 +128,19 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_bucket_is_found_in_the_row_that_holds_it() {
+        for shards in [1, 2, 64, 1_024, 8_192, 65_536] {
+            let map = ShardMap::initial(shards, &[NodeId(1)], 1).unwrap();
+            let routes = Routes::new(&map, &Routes::default()).unwrap();
+            for info in map.shards() {
+                for bucket in [info.first, info.last] {
+                    assert_eq!(routes.row(bucket).shard, info.shard, "{bucket:?} of {shards} shards");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_map_with_a_hole_or_without_voters_is_refused() {

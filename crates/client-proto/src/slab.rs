@@ -28,15 +28,24 @@ impl<T> Slab<T> {
         self.entries.len() - self.free.len()
     }
 
+    /// The key that the next value gets.
+    #[inline]
+    pub fn next_key(&self) -> Key {
+        let last = self.entries.len();
+        let index = self.free.last().map_or(last, |&index| index as usize);
+        let generation = self.entries.get(index).map_or(0, |entry| entry.generation);
+        Key { index: u32::try_from(index).expect("the caller bounds how many there are"), generation }
+    }
+
+    // Inlined, so that a value is built where it stays.
+    #[inline]
     pub fn insert(&mut self, value: T) -> Key {
-        if let Some(index) = self.free.pop() {
-            let entry = &mut self.entries[index as usize];
-            entry.value = Some(value);
-            return Key { index, generation: entry.generation };
+        let key = self.next_key();
+        match self.free.pop() {
+            Some(index) => self.entries[index as usize].value = Some(value),
+            None => self.entries.push(Entry { generation: key.generation, value: Some(value) }),
         }
-        let index = u32::try_from(self.entries.len()).expect("the caller bounds how many there are");
-        self.entries.push(Entry { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        key
     }
 
     pub fn remove(&mut self, key: Key) -> Option<T> {
@@ -76,9 +85,13 @@ mod tests {
     #[test]
     fn an_old_key_finds_nothing_where_something_new_lives() {
         let mut slab = Slab::new();
+        let next = slab.next_key();
         let old = slab.insert("mammoth");
+        assert_eq!(old, next);
         assert_eq!(slab.remove(old), Some("mammoth"));
+        let next = slab.next_key();
         let new = slab.insert("sloth");
+        assert_eq!(new, next);
         assert_eq!(new.index, old.index);
         assert_eq!(slab.remove(old), None);
         assert_eq!((slab.get(old), slab.get(new), slab.len()), (None, Some(&"sloth"), 1));

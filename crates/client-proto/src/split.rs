@@ -1,40 +1,53 @@
 //! Reads of several shards: one part for each, gathered into one answer.
 
 use crate::op::{Read, Success};
-use crate::proto::{Body, Part, Place};
+use crate::proto::{Body, Place};
 use crate::routes::Routes;
+use crate::slab::Key;
 use paxos::NodeId;
+use placement::ShardId;
 use std::time::Duration;
 use wire::{Holdings, Level, Query, Receipt, Reply};
 use world::{Bucket, FieldView, PlayerView, WorldSeed};
 
-/// What the parts of one read have brought so far.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered {
+/// A read whose answer comes in parts, and what they have brought so far.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    read: Read,
+    level: Option<Level>,
+    from: Option<NodeId>,
+    parts: Vec<Key>,
+    /// Parts that are not answered.
+    left: usize,
     fields: Vec<FieldView>,
     player: Option<PlayerView>,
     holdings: Holdings,
     receipts: Vec<Receipt>,
 }
 
+/// What must be asked to answer a read.
+pub(crate) enum Split {
+    /// This, and the answer is the read's.
+    One(Place, Body),
+    /// All these, and the answers are to be gathered.
+    Many(Vec<(Place, Body)>),
+    NoSuchShard(ShardId),
+}
+
 /// What must be asked where to answer `read`, at this level or the usual one of the shard; of a watch, each answer waits for
-/// `wait` if need be: one part, and the others. Nothing: no such shard.
-pub(crate) fn split(
-    seed: WorldSeed,
-    routes: &Routes,
-    read: Read,
-    level: Option<Level>,
-    from: Option<NodeId>,
-    wait: Duration,
-) -> Option<(Part, Vec<Part>)> {
-    let alone = |part| Some((part, Vec::new()));
+/// `wait` if need be.
+pub(crate) fn split(seed: WorldSeed, routes: &Routes, read: Read, level: Option<Level>, wait: Duration) -> Split {
     let part = |bucket, query| {
         let level = level.or_else(|| routes.row(bucket).read).unwrap_or(read.usual_level());
-        Part::new(Place::Bucket(bucket), from, Body::Read { query, level })
+        (Place::Bucket(bucket), Body::Read { query, level })
+    };
+    let alone = |bucket, query| {
+        let (place, body) = part(bucket, query);
+        Split::One(place, body)
     };
     match read {
-        Read::Field(field) => alone(part(Bucket::of_chunk(seed, field.chunk()), Query::Field(field))),
-        Read::Wallet(player) => alone(part(Bucket::of_player(seed, &player), Query::Player(player))),
+        Read::Field(field) => alone(Bucket::of_chunk(seed, field.chunk()), Query::Field(field)),
+        Read::Wallet(player) => alone(Bucket::of_player(seed, &player), Query::Player(player)),
         Read::View(rect) | Read::Watch(rect) => {
             let mut rows: Vec<usize> = rect.chunks().map(|chunk| routes.index(Bucket::of_chunk(seed, chunk))).collect();
             rows.sort_unstable();
@@ -43,18 +56,19 @@ pub(crate) fn split(
                 Read::View(_) => Query::View(rect),
                 _ => Query::Changes { rect, seen: None, wait_ms: 0 },
             };
-            let mut parts = rows.into_iter().map(|row| part(routes.rows()[row].first, query.clone()));
-            Some((parts.next()?, parts.collect()))
+            Split::Many(rows.into_iter().map(|row| part(routes.rows()[row].first, query.clone())).collect())
         }
         Read::Changes { shard, rect, seen } => {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let row = routes.rows().iter().find(|row| row.shard == shard);
-            alone(part(row?.first, Query::Changes { rect, seen: Some(seen), wait_ms }))
+            match routes.rows().iter().find(|row| row.shard == shard) {
+                Some(row) => alone(row.first, Query::Changes { rect, seen: Some(seen), wait_ms }),
+                None => Split::NoSuchShard(shard),
+            }
         }
         Read::Player(player) => {
             let wallet = part(Bucket::of_player(seed, &player), Query::Player(player));
             let land = routes.rows().iter().map(|row| part(row.first, Query::Holdings(player)));
-            Some((wallet, land.collect()))
+            Split::Many(std::iter::once(wallet).chain(land).collect())
         }
     }
 }
@@ -92,8 +106,24 @@ pub(crate) fn single(reply: Reply, receipt: Receipt) -> Option<Success> {
     }
 }
 
-impl Gathered {
-    pub fn add(&mut self, reply: Reply, receipt: Receipt) {
+impl Gathering {
+    pub fn new(read: Read, level: Option<Level>, from: Option<NodeId>, parts: Vec<Key>) -> Self {
+        let left = parts.len();
+        let (fields, player, holdings, receipts) = (Vec::new(), None, Holdings::default(), Vec::new());
+        Self { read, level, from, parts, left, fields, player, holdings, receipts }
+    }
+
+    /// What was asked, at which level, and of whom.
+    pub fn asked(&self) -> (Read, Option<Level>, Option<NodeId>) {
+        (self.read, self.level, self.from)
+    }
+
+    pub fn parts(&self) -> &[Key] {
+        &self.parts
+    }
+
+    /// One part is answered. With the last, there is an answer to the read.
+    pub fn add(&mut self, reply: Reply, receipt: Receipt) -> Option<Success> {
         self.receipts.push(receipt);
         match reply {
             Reply::View(fields) | Reply::Changes(fields) | Reply::Fields(fields) => self.fields.extend(fields),
@@ -105,20 +135,24 @@ impl Gathered {
             }
             Reply::Field(field) => self.fields.push(field),
         }
+        self.left -= 1;
+        (self.left == 0).then(|| self.finish())
     }
 
     /// Everything in order, whatever order it came in.
-    pub fn finish(mut self, read: Read) -> Success {
-        self.receipts.sort_by_key(|receipt| receipt.shard);
-        match read {
+    fn finish(&mut self) -> Success {
+        let mut receipts = std::mem::take(&mut self.receipts);
+        receipts.sort_by_key(|receipt| receipt.shard);
+        match self.read {
             Read::Player(_) | Read::Wallet(_) => {
-                Success::Player { player: self.player, holdings: self.holdings, receipts: self.receipts }
+                Success::Player { player: self.player.take(), holdings: self.holdings, receipts }
             }
             Read::View(_) | Read::Watch(_) | Read::Changes { .. } | Read::Field(_) => {
                 // Two shards show one field only while it moves from one to the other; the newer version is the truth.
-                self.fields.sort_by(|a, b| a.field.cmp(&b.field).then(b.version.cmp(&a.version)));
-                self.fields.dedup_by_key(|field| field.field);
-                Success::View { fields: self.fields, receipts: self.receipts }
+                let mut fields = std::mem::take(&mut self.fields);
+                fields.sort_by(|a, b| a.field.cmp(&b.field).then(b.version.cmp(&a.version)));
+                fields.dedup_by_key(|field| field.field);
+                Success::View { fields, receipts }
             }
         }
     }

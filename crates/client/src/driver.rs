@@ -6,7 +6,7 @@
 
 use crate::error::{ConnectError, Error, Tried, WhyNot};
 use crate::link::News;
-use crate::pipeline::Lane;
+use crate::pipeline::{Batch, Completion, Lane};
 use crate::profile::NodeEntry;
 use bytes::Bytes;
 use client_proto::{ClientProto, Failure, Now, OpId, Read, StartError, Success};
@@ -86,6 +86,7 @@ pub(crate) struct Driver {
     buffer: Vec<u8>,
     /// By slot.
     waiting: Vec<Option<Waiting>>,
+    batch: Batch,
     /// Asked when there was no room, and what came behind it.
     held: VecDeque<(What, Waiting)>,
     asks: mpsc::Receiver<Ask>,
@@ -130,6 +131,7 @@ impl Driver {
             outgoing: vec![Vec::new(); count],
             buffer: Vec::new(),
             waiting: Vec::new(),
+            batch: Batch::default(),
             held: VecDeque::new(),
             asks,
             news,
@@ -324,7 +326,10 @@ impl Driver {
                 let reason = format!("there is no shard {shard}");
                 match waiting {
                     Waiting::One(caller) => _ = caller.send(Err(Error::Invalid { reason })),
-                    Waiting::Lane { lane, tag } => lane.push(tag, Err(Failure::Invalid { reason })),
+                    Waiting::Lane { lane, tag } => {
+                        self.batch.push(lane, Completion { tag, result: Err(Failure::Invalid { reason }) });
+                        self.batch.hand_over();
+                    }
                 }
             }
             Err(StartError::NotWelcomed) => unreachable!("the driver runs after the first welcome"),
@@ -340,38 +345,16 @@ impl Driver {
         self.waiting[slot] = Some(waiting);
     }
 
+    /// Gives each outcome to whoever waits for it.
     fn finish(&mut self) {
-        let mut next = self.proto.poll_outcome();
-        while let Some((op, result)) = next {
-            next = match self.waiting[op.slot()].take() {
-                Some(Waiting::Lane { lane, tag }) => self.fill(&lane, tag, result),
-                Some(Waiting::One(caller)) => {
-                    // A caller that has gone does not want it any more.
-                    let _ = caller.send(result.map_err(Error::from));
-                    self.proto.poll_outcome()
-                }
-                None => self.proto.poll_outcome(),
-            };
-        }
-    }
-
-    /// This outcome, and those that follow and are the same lane's. Gives back the first that is not.
-    fn fill(
-        &mut self,
-        lane: &Arc<Lane>,
-        tag: u64,
-        result: Result<Success, Failure>,
-    ) -> Option<(OpId, Result<Success, Failure>)> {
-        let mut filling = lane.fill();
-        filling.push(tag, result);
-        loop {
-            let (op, result) = self.proto.poll_outcome()?;
-            let own = |waiting: &mut Waiting| matches!(waiting, Waiting::Lane { lane: other, .. } if Arc::ptr_eq(lane, other));
-            let Some(Waiting::Lane { tag, .. }) = self.waiting[op.slot()].take_if(own) else {
-                return Some((op, result));
-            };
-            filling.push(tag, result);
-        }
+        let Self { proto, waiting, batch, .. } = self;
+        proto.drain_outcomes(|op, result| match waiting[op.slot()].take() {
+            Some(Waiting::Lane { lane, tag }) => batch.push(lane, Completion { tag, result }),
+            // A caller that has gone does not want it any more.
+            Some(Waiting::One(caller)) => _ = caller.send(result.map_err(Error::from)),
+            None => {}
+        });
+        batch.hand_over();
     }
 
     fn send(&mut self, now: Now) {

@@ -145,37 +145,45 @@ impl Completions {
     }
 }
 
-/// Completions being added; whoever waits hears of it when that is over.
-pub(crate) struct Filling<'a> {
-    done: MutexGuard<'a, Vec<Completion>>,
-    was_empty: bool,
-    ready: &'a Notify,
+/// Completions on their way to a lane, as long as all are the same lane's.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    lane: Option<Arc<Lane>>,
+    done: Vec<Completion>,
 }
 
-impl Filling<'_> {
+impl Batch {
     #[inline]
-    pub fn push(&mut self, tag: u64, result: Result<Success, Failure>) {
-        self.done.push(Completion { tag, result });
+    pub fn push(&mut self, lane: Arc<Lane>, completion: Completion) {
+        if !self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
+            self.hand_over();
+            self.lane = Some(lane);
+        }
+        self.done.push(completion);
     }
-}
 
-impl Drop for Filling<'_> {
-    fn drop(&mut self) {
-        if self.was_empty && !self.done.is_empty() {
-            self.ready.notify_one();
+    /// Whoever waits for them has them.
+    pub fn hand_over(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            lane.append(&mut self.done);
         }
     }
 }
 
 impl Lane {
-    pub fn push(&self, tag: u64, result: Result<Success, Failure>) {
-        self.fill().push(tag, result);
-    }
-
-    /// Opens it for several completions in a row.
-    pub fn fill(&self) -> Filling<'_> {
-        let done = self.lock();
-        Filling { was_empty: done.is_empty(), done, ready: &self.ready }
+    fn append(&self, completions: &mut Vec<Completion>) {
+        let mut done = self.lock();
+        let was_empty = done.is_empty();
+        if was_empty {
+            // Each list takes the other's place: nothing is moved.
+            std::mem::swap(&mut *done, completions);
+        } else {
+            done.append(completions);
+        }
+        drop(done);
+        if was_empty {
+            self.ready.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Completion>> {

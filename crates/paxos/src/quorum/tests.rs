@@ -58,6 +58,9 @@ fn flexible_quorums_must_overlap_by_one() {
     let refused = QuorumSystem::flexible((1..=5).map(n), 3, 2);
     assert_eq!(refused, Err(QuorumError::Disjoint { prepare: set(&[1, 2, 3]), accept: set(&[4, 5]) }));
     assert!(matches!(QuorumSystem::flexible((1..=3).map(n), 0, 3), Err(QuorumError::Disjoint { .. })));
+    // The pair that is named is as small as can be: one of the three that are left would do.
+    let refused = QuorumSystem::flexible((1..=5).map(n), 2, 1);
+    assert_eq!(refused, Err(QuorumError::Disjoint { prepare: set(&[1, 2]), accept: set(&[3]) }));
 }
 
 #[test]
@@ -69,6 +72,10 @@ fn regional_quorum_is_a_majority_of_regions_with_a_majority_in_each() {
         [vec![1, 2, 4], vec![1, 2, 5], vec![1, 3, 4], vec![1, 3, 5], vec![2, 3, 4], vec![2, 3, 5], vec![4, 5]]
     );
     assert!(!system.is_accept_quorum(&set(&[1, 2, 3])), "one region of three, however full");
+    let pairs = [(1, "east"), (2, "east"), (3, "west"), (4, "west"), (5, "south"), (6, "south")];
+    let system = QuorumSystem::regional(pairs.map(|(node, region)| (n(node), region))).expect("valid");
+    assert!(system.is_accept_quorum(&set(&[1, 2, 3, 4])));
+    assert!(!system.is_accept_quorum(&set(&[1, 3, 5])), "half of a region is no majority of it");
 }
 
 #[test]

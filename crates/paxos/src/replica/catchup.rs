@@ -100,7 +100,8 @@ impl Replica {
         self.ask(catchup.from);
     }
 
-    /// A former member asks whether it is still needed, a future one for what it must know.
+    /// A former member asks whether it is still needed, a future one for what it must know: every other time the giver of
+    /// its snapshot, if there is one, otherwise the members.
     pub(super) fn inquire(&mut self, alive: &dyn Fn(NodeId) -> bool) {
         if !self.asks_on() {
             return;
@@ -112,14 +113,16 @@ impl Replica {
         if in_vain > 2 * GIVER_WAITS || self.source.is_some_and(|giver| !alive(giver)) {
             self.source = None;
         }
-        if let Some(giver) = self.source.filter(|_| turn.is_multiple_of(2)) {
-            return self.ask(giver);
-        }
+        let nth = match self.source {
+            Some(giver) if turn.is_multiple_of(2) => return self.ask(giver),
+            Some(_) => turn / 2,
+            None => turn,
+        };
         let mut members: Vec<NodeId> = self.configuration.members().collect();
         members.retain(|&node| node != self.me && alive(node));
         if !members.is_empty() {
             // Each in its turn: one of them may have left too.
-            self.ask(members[turn % members.len()]);
+            self.ask(members[nth % members.len()]);
         }
     }
 
@@ -242,10 +245,8 @@ impl Replica {
     /// This configuration is history, somebody says who holds everything up to `target`. Whatever office this replica had or
     /// sought in it is worth nothing.
     fn fall_behind(&mut self, from: NodeId, target: Slot) {
-        if target > self.chosen {
-            self.role = Role::Follower;
-            self.following = None;
-            self.fetch(from, target);
-        }
+        self.role = Role::Follower;
+        self.following = None;
+        self.fetch(from, target);
     }
 }

@@ -117,6 +117,7 @@ mod tests {
         acceptor.handle_accept(sid.clone());
         let answer = acceptor.handle_prepare(ballot(2, 2));
         assert_eq!(answer.message, Message::Promise { ballot: ballot(2, 2), accepted: Some(sid.clone()) });
+        assert_eq!(acceptor.state(), &answer.state);
         let mut restarted = Acceptor::new(answer.state);
         let refused = Message::Refused { ballot: ballot(1, 3), promised: ballot(2, 2) };
         assert_eq!(restarted.handle_prepare(ballot(1, 3)).message, refused);

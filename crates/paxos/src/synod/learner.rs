@@ -137,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_chosen_may_be_told_again_and_not_otherwise() {
+        let mut learner = learner();
+        assert_eq!(learner.handle_chosen(proposal(5, "Scrat")), Ok(Some("Scrat")));
+        assert_eq!(learner.handle_chosen(proposal(3, "Scrat")), Ok(None));
+        assert_eq!(learner.chosen(), Some(&proposal(3, "Scrat")), "it was chosen as early as that");
+        let broken = Disagreement { known: proposal(3, "Scrat"), other: proposal(9, "Sid") };
+        assert_eq!(learner.handle_chosen(proposal(9, "Sid")), Err(broken));
+    }
+
+    #[test]
     fn votes_heard_before_the_choice_are_held_against_it() {
         let mut learner = learner();
         assert_eq!(learner.handle_accepted(NodeId(1), proposal(9, "Sid")), Ok(None));

@@ -345,16 +345,27 @@ fn leader_reminds_one_node_and_a_follower_nobody() {
     assert_eq!(effects(&mut follower), []);
 }
 
+/// With a snapshot of n2's, which begins before the configuration that it is to join.
+fn newcomer_with_a_snapshot() -> Replica {
+    let mut replica = newcomer();
+    replica.install(N2, Slot(5), configuration(0, &[N1, N2]), Slot::ZERO);
+    replica
+}
+
 #[test]
-fn newcomer_whose_snapshots_giver_is_gone_or_silent_takes_another_of_whoever_there_is() {
-    for alive in [&(|node: NodeId| node != N2) as &dyn Fn(NodeId) -> bool, &|_| true] {
-        let mut replica = newcomer();
-        replica.install(N2, Slot(5), configuration(0, &[N1, N2]), Slot::ZERO);
-        for _ in 0..20 {
-            replica.handle_retry(alive);
-        }
-        effects(&mut replica);
-        tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
-        assert_eq!(effects(&mut replica), [Effect::WantSnapshot { from: N1 }]);
-    }
+fn newcomer_asks_its_snapshots_giver_every_other_time_until_that_has_been_silent_for_long() {
+    let mut replica = newcomer_with_a_snapshot();
+    let in_turn: Vec<NodeId> = (0..20).flat_map(|_| asked(&mut replica, &|_| true)).collect();
+    let with_giver = [N2, N1, N2, N2].repeat(4);
+    assert_eq!(in_turn, [with_giver.as_slice(), &[N2, N2, N1, N2]].concat(), "from the 18th on just the members");
+    tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
+    assert_eq!(effects(&mut replica), [Effect::WantSnapshot { from: N1 }]);
+}
+
+#[test]
+fn newcomer_whose_snapshots_giver_is_gone_takes_another_of_whoever_there_is() {
+    let mut replica = newcomer_with_a_snapshot();
+    assert_eq!(asked(&mut replica, &|node| node != N2), [N1]);
+    tell(&mut replica, N1, Message::Trimmed { first: Slot(8) });
+    assert_eq!(effects(&mut replica), [Effect::WantSnapshot { from: N1 }]);
 }
