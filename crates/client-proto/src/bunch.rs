@@ -16,6 +16,9 @@ const INDEX_BITS: u32 = 24;
 /// Bunches under way; beyond that each field is asked for by itself.
 const MAX_BUNCHES: usize = 4_096;
 
+/// Not an answer to a question about a field.
+const NONSENSE: AnswerBody = AnswerBody::Changed;
+
 /// What is still to be sent together.
 #[derive(Debug)]
 struct Open {
@@ -131,9 +134,14 @@ impl ClientProto {
     pub(crate) fn answer_bunch(&mut self, node: NodeId, answer: Answer) {
         let Some(sent) = self.bunches.take(answer.id, node) else { return };
         match answer.body {
-            AnswerBody::Read { reply: Reply::Fields(fields), receipt } if fields.len() == sent.labels.len() => {
+            AnswerBody::Read { reply: Reply::Fields(rows), receipt } if rows.len() == sent.labels.len() => {
                 self.session.saw(receipt.shard, receipt.slot);
-                for (nth, (label, field)) in sent.labels.into_iter().zip(fields).enumerate() {
+                let mut rows = rows.unpack();
+                for (nth, label) in sent.labels.into_iter().enumerate() {
+                    let Some(Ok(field)) = rows.next() else {
+                        self.answer(node, Answer { id: label, body: NONSENSE });
+                        continue;
+                    };
                     // Who leads and how long it took, the first says for all.
                     if let Some(op) = self.flying(label, node, field.field).filter(|_| nth > 0) {
                         self.finish(op, Ok(Success::Field { field, receipt }));
@@ -148,10 +156,9 @@ impl ClientProto {
                     self.answer(node, Answer { id: label, body: AnswerBody::Refused(refusal.clone()) });
                 }
             }
-            // Not an answer to what was asked.
             _ => {
                 for label in sent.labels {
-                    self.answer(node, Answer { id: label, body: AnswerBody::Changed });
+                    self.answer(node, Answer { id: label, body: NONSENSE });
                 }
             }
         }

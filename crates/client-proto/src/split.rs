@@ -126,14 +126,15 @@ impl Gathering {
     pub fn add(&mut self, reply: Reply, receipt: Receipt) -> Option<Success> {
         self.receipts.push(receipt);
         match reply {
-            Reply::View(fields) | Reply::Changes(fields) | Reply::Fields(fields) => self.fields.extend(fields),
+            Reply::View(fields) | Reply::Changes(fields) => self.fields.extend(fields),
             Reply::Player(player) => self.player = player,
             Reply::Holdings(here) => {
                 let Holdings { fields, pending } = &mut self.holdings;
                 *fields = fields.saturating_add(here.fields);
                 pending.0 = pending.0.saturating_add(here.pending.0);
             }
-            Reply::Field(field) => self.fields.push(field),
+            // (Nothing that is asked for in parts is answered so.)
+            Reply::Field(_) | Reply::Fields(_) => {}
         }
         self.left -= 1;
         (self.left == 0).then(|| self.finish())

@@ -232,7 +232,7 @@ impl Replica {
         let seed = self.genesis.seed;
         Some(match query {
             Query::Field(field) => Reply::Field(land.field(*field)),
-            Query::Fields(fields) => Reply::Fields(land.fields(fields)),
+            Query::Fields(fields) => Reply::Fields(land.fields(fields).collect()),
             Query::View(rect) => {
                 Reply::View(land.fields_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))))
             }

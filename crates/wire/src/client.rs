@@ -3,6 +3,7 @@
 //! A client opens one stream, sends [`Hello`] and hears a [`Greeting`]. From then on each frame it sends is a list of
 //! [`Request`]s and each it hears a list of [`Answer`]s: one answer for each request, in any order.
 
+use crate::rows::Rows;
 use crate::{Receipt, rows};
 use paxos::{Ballot, NodeId, Slot};
 use placement::{Level, ShardId, ShardMap};
@@ -118,7 +119,7 @@ pub enum Reply {
     /// The field.
     Field(FieldView),
     /// The fields, in the order of the question.
-    Fields(#[serde(with = "rows")] Vec<FieldView>),
+    Fields(Rows),
     /// The owned fields, by packed id.
     View(#[serde(with = "rows")] Vec<FieldView>),
     /// The player, if it ever registered.

@@ -17,10 +17,12 @@
 //! Neighbours differ little and few own many: owned land takes 5 or 6 bytes a field in a view, and a name is told once. What
 //! is read is checked as everywhere else: a number of no name, or a field off the grid, is an error.
 //!
-//! A list of bare ids ([`ids`]) is the second column alone.
+//! A list of bare ids ([`ids`]) is the second column alone. [`Rows`] that are to be looked at one by one stay packed until
+//! then.
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use world::{Acorns, BuildingId, CharacterId, CropId, CropView, FieldId, FieldView, Millis, PlayerName, Terrain};
@@ -36,23 +38,77 @@ const USUAL: usize = 10;
 
 /// Why bytes are no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum RowError {
+pub enum RowError {
+    /// Cut off.
     #[error("the rows end within one")]
     Short,
+    /// Or a version more than 32.
     #[error("a number takes more than 64 bits")]
     Long,
+    /// None has this place.
     #[error("there is no terrain {0}")]
     Terrain(u8),
+    /// Only names told before have numbers.
     #[error("the name {0} was not told before")]
     Name(u64),
+    /// A name that no player can have.
     #[error("{0}")]
     NotAName(String),
+    /// A field that no world has.
     #[error(transparent)]
     OffGrid(#[from] world::grid::GridError),
 }
 
+/// Fields as they travel: packed where they are shown, one after the other, and unpacked where they are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    len: usize,
+    #[serde(with = "serde_bytes")]
+    bytes: Vec<u8>,
+}
+
+impl Rows {
+    /// How many fields these are; if somebody else packed them, how many it says.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether these are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The fields, in the order in which they were packed. Nothing follows an error.
+    pub fn unpack(&self) -> impl Iterator<Item = Result<FieldView, RowError>> {
+        let mut reader = Reader::new(&self.bytes);
+        let mut more = true;
+        std::iter::from_fn(move || {
+            if !more || reader.bytes.is_empty() {
+                return None;
+            }
+            let row = reader.row();
+            more = row.is_ok();
+            Some(row)
+        })
+    }
+}
+
+impl FromIterator<FieldView> for Rows {
+    fn from_iter<I: IntoIterator<Item = FieldView>>(fields: I) -> Self {
+        let fields = fields.into_iter();
+        // (Few iterators know how many; it need not grow for every other row.)
+        let mut writer = Writer::for_rows(fields.size_hint().0.max(32));
+        let mut len = 0;
+        fields.for_each(|view| {
+            len += 1;
+            writer.row(&view);
+        });
+        Self { len, bytes: writer.bytes }
+    }
+}
+
 pub(crate) fn serialize<S: Serializer>(fields: &[FieldView], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut writer = Writer { bytes: Vec::with_capacity(fields.len() * USUAL), ..Writer::default() };
+    let mut writer = Writer::for_rows(fields.len());
     for view in fields {
         writer.row(view);
     }
@@ -64,12 +120,12 @@ pub(crate) fn serialize<S: Serializer>(fields: &[FieldView], serializer: S) -> R
     reason = "the method itself is of one lifetime, the closure of any"
 )]
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FieldView>, D::Error> {
-    deserializer.deserialize_bytes(Rows(|reader| reader.row()))
+    deserializer.deserialize_bytes(All(|reader| reader.row()))
 }
 
 /// Lists of fields of which only the id is told.
 pub(crate) mod ids {
-    use super::{Deserializer, FieldId, Rows, Serializer, Writer};
+    use super::{All, Deserializer, FieldId, Serializer, Writer};
 
     pub fn serialize<S: Serializer>(fields: &[FieldId], serializer: S) -> Result<S::Ok, S::Error> {
         let mut writer = Writer::default();
@@ -84,7 +140,7 @@ pub(crate) mod ids {
         reason = "the method itself is of one lifetime, the closure of any"
     )]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FieldId>, D::Error> {
-        deserializer.deserialize_bytes(Rows(|reader| reader.field()))
+        deserializer.deserialize_bytes(All(|reader| reader.field()))
     }
 }
 
@@ -99,6 +155,10 @@ struct Writer {
 }
 
 impl Writer {
+    fn for_rows(count: usize) -> Self {
+        Self { bytes: Vec::with_capacity(count * USUAL), ..Self::default() }
+    }
+
     fn row(&mut self, view: &FieldView) {
         let FieldView { field, terrain, owner, character, crop, structures, price, version } = view;
         let flag = |set: bool, flag| if set { flag } else { 0 };
@@ -181,6 +241,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, field: 0, sown: 0, names: Vec::new() }
+    }
+
     fn row(&mut self) -> Result<FieldView, RowError> {
         let flags = self.byte()?;
         let terrain = flags & TERRAIN;
@@ -256,10 +320,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads with this, one row at a time.
-struct Rows<T>(fn(&mut Reader<'_>) -> Result<T, RowError>);
+/// All rows at once, each read with this.
+struct All<T>(fn(&mut Reader<'_>) -> Result<T, RowError>);
 
-impl<T> Visitor<'_> for Rows<T> {
+impl<T> Visitor<'_> for All<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -267,7 +331,7 @@ impl<T> Visitor<'_> for Rows<T> {
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<T>, E> {
-        let mut reader = Reader { bytes, field: 0, sown: 0, names: Vec::new() };
+        let mut reader = Reader::new(bytes);
         let mut rows = Vec::with_capacity(bytes.len() / USUAL);
         while !reader.bytes.is_empty() {
             rows.push((self.0)(&mut reader).map_err(E::custom)?);
@@ -278,6 +342,7 @@ impl<T> Visitor<'_> for Rows<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::{RowError, Rows};
     use crate::client::{Query, Reply};
     use crate::codec::{decode, encode};
     use world::{Acorns, BuildingId, CharacterId, CropId, CropView, FieldId, FieldView, Millis, PlayerName, Terrain};
@@ -330,6 +395,21 @@ mod tests {
         fields.extend(Terrain::ALL.map(|terrain| FieldView { terrain, ..untouched(7, 7) }));
         there_and_back(fields);
         there_and_back(Vec::new());
+    }
+
+    #[test]
+    fn packed_fields_come_back_one_by_one_until_something_is_wrong() {
+        let fields = [full(), untouched(0, 0), owned(1, 0, "scrat")];
+        let rows: Rows = fields.iter().cloned().collect();
+        let rows = decode::<Rows>("rows", &encode(&rows)).expect("our own");
+        assert_eq!((rows.len(), rows.is_empty(), Rows::default().is_empty()), (3, false, true));
+        assert_eq!(rows.unpack().collect::<Result<Vec<_>, _>>().expect("our own"), fields);
+        let cut = Rows { bytes: rows.bytes[..rows.bytes.len() - 1].to_vec(), ..rows };
+        let unpacked: Vec<_> = cut.unpack().collect();
+        assert_eq!(unpacked[..2], fields[..2].iter().cloned().map(Ok).collect::<Vec<_>>());
+        assert_eq!(unpacked[2..], [Err(RowError::Short)]);
+        let twice = Rows { bytes: [[6, 0, 0], [3, 0, 0]].concat(), len: 2 };
+        assert_eq!(twice.unpack().collect::<Vec<_>>(), [Err(RowError::Terrain(6))], "nothing follows an error");
     }
 
     #[test]

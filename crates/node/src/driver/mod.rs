@@ -351,9 +351,8 @@ impl Node {
     /// Answers share a frame as long as it fits; a large view has one of its own.
     fn answer_all(&mut self, conn: ConnId, answers: &[Answer]) {
         let weight = |answer: &Answer| match &answer.body {
-            AnswerBody::Read {
-                reply: Reply::View(fields) | Reply::Changes(fields) | Reply::Fields(fields), ..
-            } => fields.len().max(1),
+            AnswerBody::Read { reply: Reply::View(fields) | Reply::Changes(fields), .. } => fields.len().max(1),
+            AnswerBody::Read { reply: Reply::Fields(rows), .. } => rows.len().max(1),
             _ => 1,
         };
         let (mut from, mut sum) = (0, 0);

@@ -179,7 +179,7 @@ impl Telemetry {
                 if rejected { &self.rejected } else { &self.done }.increment(1);
             }
             AnswerBody::Read { reply, .. } => {
-                let reads = if let Reply::Fields(fields) = reply { fields.len() as u64 } else { 1 };
+                let reads = if let Reply::Fields(rows) = reply { rows.len() as u64 } else { 1 };
                 self.figures.reads += reads;
                 self.reads.increment(reads);
             }

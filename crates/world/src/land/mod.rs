@@ -132,16 +132,15 @@ impl Land {
     }
 
     /// These fields, in this order; quicker than one by one where those of a chunk follow each other.
-    pub fn fields(&self, fields: &[FieldId]) -> Vec<FieldView> {
-        let mut views = Vec::with_capacity(fields.len());
-        for run in fields.chunk_by(|a, b| a.chunk() == b.chunk()) {
+    pub fn fields(&self, fields: &[FieldId]) -> impl Iterator<Item = FieldView> {
+        let runs = fields.chunk_by(|a, b| a.chunk() == b.chunk());
+        runs.flat_map(move |run| {
             let chunk = self.chunk(run[0].chunk());
-            views.extend(run.iter().map(|&field| match chunk {
+            run.iter().map(move |&field| match chunk {
                 Some(chunk) => chunk.view(field, &self.terrain),
                 None => chunk::untouched(field, self.terrain.at(field)),
-            }));
-        }
-        views
+            })
+        })
     }
 
     /// The owned fields inside `rect`, by packed id, of the chunks that `keep` says are this land's. Those must be
