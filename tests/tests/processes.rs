@@ -51,6 +51,28 @@ fn sigterm_also_stops_a_node_that_was_restarted_by_hand_and_one_that_is_stopped_
 }
 
 #[test]
+fn a_node_that_is_stopped_leaves_its_offices_to_the_next_voters_at_once() {
+    let mut cluster = Cluster::prepare("leaving", SMALL);
+    cluster.found();
+    for node in cluster.nodes() {
+        cluster.configure(node, &["election_timeout_ms = 20000"]);
+    }
+    cluster.up();
+    let operator = cluster.operator();
+    let (leaver, offices) = operator.busiest();
+    program::signal(cluster.pid(leaver), Signal::TERM);
+    // Whoever waited for the leaver to stand again, or to be missed, would wait for ten seconds.
+    until("others lead its shards", Duration::from_secs(8), || {
+        let shards = operator.shards().shards;
+        let left = |shard: &&client::ShardStatus| offices.contains(&shard.shard);
+        let lead = shards.iter().filter(left).map(|shard| shard.leader).collect::<Vec<_>>();
+        let led = lead.iter().all(|leader| leader.is_some_and(|leader| leader != leaver));
+        if led { Ok(()) } else { Err(format!("led by {lead:?}")) }
+    });
+    cluster.down();
+}
+
+#[test]
 fn a_killed_node_is_reported_with_how_to_restart_it_and_stays_down_until_somebody_does() {
     let mut cluster = Cluster::start("reported", SMALL);
     let cli = cluster.cli();

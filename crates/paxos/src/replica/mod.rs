@@ -349,7 +349,7 @@ impl Replica {
     /// Takes back what the node of the promised ballot was promised, now that another's is joined.
     fn leave(&self, candidate: NodeId, liveness: &mut dyn Liveness) {
         let owner = self.promised.node;
-        if self.is_following() && owner != candidate && self.released != Some(self.promised) {
+        if self.is_following() && owner != candidate && self.released_by().is_none() {
             liveness.leave(self.promised);
         }
     }
@@ -365,6 +365,11 @@ impl Replica {
             self.released = Some(ballot);
             self.following = None;
         }
+    }
+
+    /// Who led under the ballot that is promised here, and has said that it leads no more.
+    pub fn released_by(&self) -> Option<NodeId> {
+        self.released.filter(|&ballot| ballot == self.promised).map(|ballot| ballot.node)
     }
 
     /// Whether this replica leads.

@@ -118,6 +118,18 @@ fn leader_that_released_its_ballot_loses_nothing_else() {
 }
 
 #[test]
+fn who_released_its_ballot_is_known_until_another_is_promised() {
+    let mut replica = follower();
+    assert_eq!(replica.released_by(), None);
+    replica.handle_release(ballot(2, N2));
+    assert_eq!((replica.released_by(), replica.leader()), (None, Some(ballot(1, N2))), "another ballot's release");
+    replica.handle_release(ballot(1, N2));
+    assert_eq!((replica.released_by(), replica.leader()), (Some(N2), None));
+    assert!(prepare(&mut replica, N3, ballot(2, N3), None, &mut protecting()));
+    assert_eq!(replica.released_by(), None);
+}
+
+#[test]
 fn candidate_that_never_led_here_has_nothing_to_lose() {
     // n1 promised 1.n2 and took nothing from it: perhaps it was never elected.
     let mut replica = fresh(N1);
