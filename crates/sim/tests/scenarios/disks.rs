@@ -122,7 +122,25 @@ fn three_nodes_a_bit_flipped_on_one_disk_is_damage_the_disk_is_replaced_and_its_
 
 #[test]
 fn three_nodes_a_wiped_node_under_its_old_name_gives_nobody_its_vote_until_it_is_added_again() {
+    wiped_and_added_again(cluster(3));
+}
+
+#[test]
+fn three_nodes_a_wiped_node_of_a_later_configuration_gives_nobody_its_vote_until_it_is_added_again() {
     let mut cluster = cluster(3);
+    // Now the shard's own log says which life of n2's disk votes.
+    add_again(&mut cluster, N3);
+    wiped_and_added_again(cluster);
+}
+
+/// Removes it, and makes it a voter again.
+fn add_again(cluster: &mut sim::cluster::Cluster, node: NodeId) {
+    change(cluster, Change::Remove(node), |configuration| !configuration.contains(node));
+    change(cluster, Change::Add(node), |configuration| configuration.contains(node));
+    change(cluster, Change::Promote(node), |configuration| configuration.quorum.contains(node));
+}
+
+fn wiped_and_added_again(mut cluster: sim::cluster::Cluster) {
     let early = field(&cluster, 0);
     must_claim(&mut cluster, 0, early);
     // Nobody makes up for it: the operator has been sent away.
@@ -140,9 +158,7 @@ fn three_nodes_a_wiped_node_under_its_old_name_gives_nobody_its_vote_until_it_is
     assert!(!cluster.result(0, op).is_some_and(is_claimed), "n1 and a vote that does not count");
     assert_eq!(applied(&cluster, N1), before);
     cluster.start(N3);
-    change(&mut cluster, Change::Remove(N2), |configuration| !configuration.contains(N2));
-    change(&mut cluster, Change::Add(N2), |configuration| configuration.contains(N2));
-    change(&mut cluster, Change::Promote(N2), |configuration| configuration.quorum.contains(N2));
+    add_again(&mut cluster, N2);
     cluster.crash(N3);
     let last = field(&cluster, 2);
     must_claim(&mut cluster, 0, last);

@@ -294,14 +294,7 @@ impl Pages for FilePages {
         if durable {
             self.unsynced = 0;
         }
-        let fits = self.write("put a checkpoint aside in", |database| {
-            tables::stage(database, shard, slot, after, pages, durable)
-        })?;
-        if durable {
-            // Nobody reads it soon: the kernel's memory is better used again for the next parts than grown by all of them.
-            fsops::forget_cached(&self.path);
-        }
-        Ok(fits)
+        self.write("put a checkpoint aside in", |database| tables::stage(database, shard, slot, after, pages, durable))
     }
 
     fn staged(&self, shard: ShardId) -> Result<Option<Staged>, PagesError> {
