@@ -1,8 +1,8 @@
 //! A closed loop of distinct claims: so many in flight, the next one when an answer has come.
 
-use crate::{Failure, NoAnswer, WrongAnswer};
+use crate::{Failure, WrongAnswer, bulk};
 use bytes::Bytes;
-use client::{Client, Success};
+use client::{Client, Job, Success};
 use hdrhistogram::Histogram;
 use placement::ShardId;
 use std::time::{Duration, Instant};
@@ -87,58 +87,32 @@ pub async fn closed_loop(
     // A new round begins with chunks of its own.
     land.fields.clear();
     let player: PlayerName = PLAYER.parse()?;
-    let (submitter, mut completions) = client.pipeline(depth);
-    let mut under_way: Vec<Option<(Instant, FieldId)>> = vec![None; depth];
-    let mut free: Vec<usize> = (0..depth).collect();
-    let mut latency = Histogram::new(3)?;
     let begun = Instant::now();
-    let (warm, end) = match until {
-        Until::Time(time) => (begun + WARM_UP, Some(begun + WARM_UP + time)),
-        Until::Count(_) => (begun, None),
+    let (warm, end, count) = match until {
+        Until::Time(time) => (begun + WARM_UP, Some(begun + WARM_UP + time), usize::MAX),
+        Until::Count(count) => (begun, None, usize::try_from(count)?),
     };
-    let (mut submitted, mut counted, mut all) = (0_u64, 0_u64, 0_u64);
-    let mut done = Vec::with_capacity(depth);
-    loop {
-        let more = match until {
-            Until::Time(_) => end.is_some_and(|end| Instant::now() < end),
-            Until::Count(count) => submitted < count,
-        };
-        if !more && free.len() == depth {
-            break;
+    let claims = std::iter::repeat_with(|| {
+        let field = land.next(per_chunk);
+        (Job::Do(player, Command::Claim { field, character: CharacterId(0) }), field)
+    });
+    let open = |_: &_| end.is_none_or(|end| Instant::now() < end);
+    let mut latency = Histogram::new(3)?;
+    let (mut counted, mut all) = (0_u64, 0_u64);
+    bulk::run(client, depth, claims.take(count).take_while(open), |field, success, took| {
+        match success {
+            Success::Command { outcome: Outcome::Done { deed: Deed::Claimed, field: view }, .. }
+                if view.field == field && view.owner == Some(player) => {}
+            other => return Err(WrongAnswer(format!("{player} claimed the free {field}: {other:?}")).into()),
         }
-        while more && let Some(place) = free.pop() {
-            if matches!(until, Until::Count(count) if submitted >= count) {
-                free.push(place);
-                break;
-            }
-            let field = land.next(per_chunk);
-            under_way[place] = Some((Instant::now(), field));
-            submitted += 1;
-            let command = Command::Claim { field, character: CharacterId(0) };
-            submitter.submit(player, command, place as u64).await?;
+        all += 1;
+        if took.ended >= warm && end.is_none_or(|end| took.ended < end) {
+            counted += 1;
+            latency.record(u64::try_from(took.time().as_micros())?.max(1))?;
         }
-        done.clear();
-        completions.recv_many(&mut done).await;
-        let now = Instant::now();
-        for completion in done.drain(..) {
-            let place = usize::try_from(completion.tag)?;
-            let (asked, field) = under_way[place]
-                .take()
-                .ok_or_else(|| WrongAnswer(format!("the claim with tag {place} was answered twice")))?;
-            free.push(place);
-            match completion.result {
-                Ok(Success::Command { outcome: Outcome::Done { deed: Deed::Claimed, field: view }, .. })
-                    if view.field == field && view.owner == Some(player) => {}
-                Ok(other) => return Err(WrongAnswer(format!("{player} claimed the free {field}: {other:?}")).into()),
-                Err(failure) => return Err(NoAnswer(format!("{player} claimed {field}: {failure}")).into()),
-            }
-            all += 1;
-            if now >= warm && end.is_none_or(|end| now < end) {
-                counted += 1;
-                latency.record(u64::try_from(now.duration_since(asked).as_micros())?.max(1))?;
-            }
-        }
-    }
+        Ok(())
+    })
+    .await?;
     let time = end.map_or(begun.elapsed(), |end| end - warm);
     Ok(Outcomes { claims: counted, all_claims: all, time, latency })
 }

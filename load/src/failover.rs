@@ -32,13 +32,13 @@ pub async fn bench(args: &FailoverArgs) -> Result<(), Failure> {
     let killed = Instant::now();
     let claim = |field: &FieldId| Job::Do(player, Command::Claim { field: *field, character: CharacterId(0) });
     let mut latency = Histogram::<u64>::new(3)?;
-    let jobs: Vec<Job> = fields.iter().map(claim).collect();
-    bulk::run(&client, fields.len(), jobs, |_, success, _| match success {
+    let jobs = fields.iter().map(|field| (claim(field), *field));
+    bulk::run(&client, fields.len(), jobs, |field, success, _| match success {
         Success::Command { outcome: Outcome::Done { deed: Deed::Claimed, .. }, .. } => {
             latency.record(u64::try_from(killed.elapsed().as_millis())?.max(1))?;
             Ok(())
         }
-        other => Err(WrongAnswer(format!("a free field was claimed: {other:?}")).into()),
+        other => Err(WrongAnswer(format!("the free {field} was claimed: {other:?}")).into()),
     })
     .await?;
     client.close().await;

@@ -68,12 +68,11 @@ impl Subject {
         // (Asking the clock costs as much as a good part of a read.)
         let open = |(nth, _): &(usize, &FieldId)| !nth.is_multiple_of(32) || Instant::now() < end;
         let jobs = self.fields.iter().cycle().enumerate().take_while(open);
-        let jobs = jobs.map(|(_, field)| Job::Ask(Read::Field(*field), options));
+        let jobs = jobs.map(|(_, field)| (Job::Ask(Read::Field(*field), options), *field));
         let mut latency = Histogram::<u64>::new(3)?;
         let before = self.cluster.peer_frames(&self.client).await?;
         let mut all = 0_u64;
-        bulk::run(&self.client, depth, jobs, |nth, success, took| {
-            let expected = self.fields[usize::try_from(nth)? % self.fields.len()];
+        bulk::run(&self.client, depth, jobs, |expected, success, took| {
             match success {
                 Success::Field { field, .. } if field.field == expected && field.owner.is_some() => {}
                 other => return Err(WrongAnswer(format!("{expected} is owned, and was read as {other:?}")).into()),

@@ -93,7 +93,7 @@ async fn settle(client: &Client, land: &mut Land, fields: u64) -> Result<(), Fai
         let character = CharacterId(0);
         Job::Do(names[nth], Command::Claim { field, character })
     });
-    let claims = claims.take(usize::try_from(fields)?);
+    let claims = claims.zip(0_u64..).take(usize::try_from(fields)?);
     let mut told = Instant::now();
     bulk::run(client, 4_096, claims, |nth, success, taken| {
         if taken.ended - told > TELL_EVERY {

@@ -94,14 +94,14 @@ async fn one(
     job: impl Fn(FieldId) -> Job,
 ) -> Result<Look, Failure> {
     let begin = Instant::now();
-    let jobs = fields.iter().map(|field| job(*field));
-    bulk::run(client, DEPTH, jobs, |nth, success, _| match success {
+    let jobs = fields.iter().map(|field| (job(*field), *field));
+    bulk::run(client, DEPTH, jobs, |field, success, _| match success {
         Success::Command { outcome: Outcome::Done { deed: done, .. }, .. }
             if std::mem::discriminant(done) == std::mem::discriminant(&deed) =>
         {
             Ok(())
         }
-        other => Err(WrongAnswer(format!("{word} {}: {other:?}", fields[usize::try_from(nth)?])).into()),
+        other => Err(WrongAnswer(format!("{word} {field}: {other:?}")).into()),
     })
     .await?;
     let seconds = begin.elapsed().as_secs_f64();

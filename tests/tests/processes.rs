@@ -98,6 +98,25 @@ fn a_killed_node_is_reported_with_how_to_restart_it_and_stays_down_until_somebod
 }
 
 #[test]
+fn a_node_waits_a_moment_for_one_that_was_killed_to_let_go_of_the_data() {
+    let mut cluster = Cluster::start("let-go", SMALL);
+    cluster.kill(N2);
+    // Killed, and not gone: as long as a disk is busy with what its process had asked for.
+    let held = fs::File::open(cluster.home(N2).join("data/LOCK")).expect("every directory has one");
+    until("the dead let go", LONG, || held.try_lock().map_err(|error| error.to_string()));
+    cluster.restart(N2);
+    let logs = cluster.home(N2).join("logs");
+    until("it says that it waits", LONG, || {
+        let read = |file: fs::DirEntry| fs::read_to_string(file.path()).unwrap_or_default();
+        let said: String = fs::read_dir(&logs).expect("it logs").flatten().map(read).collect();
+        if said.contains("waiting for 5 s whether it lets go") { Ok(()) } else { Err(said) }
+    });
+    drop(held);
+    cluster.wait_ready(&[N2], LONG);
+    cluster.down();
+}
+
+#[test]
 fn nodes_do_not_outlive_an_up_that_was_killed() {
     let mut cluster = Cluster::start("orphans", SMALL);
     cluster.cli().json("claim 30980,8190 --as scrat", 0);

@@ -14,12 +14,18 @@ use paxos::{NodeId, Recovered};
 use placement::Membership;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::{DataDir, Incarnation, LogOptions, Pages, StoreOptions, Stores};
+use storage::{DataDir, DataError, Incarnation, LogOptions, Pages, StoreOptions, Stores};
+use tokio::time::{Instant, sleep};
 use transport::{Limits, NodeIdentity, Transport, TransportConfig, Tuning};
 use wire::{NodeFigures, NodeReport, codec};
 
 /// An old segment goes when no more than this part of it has to be written again. (More would be endless work.)
 const REWRITE: u32 = 8;
+
+/// Another process that has the data directory may take this long to let go of it.
+const LET_GO: Duration = Duration::from_secs(5);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Node {
     /// Opens the stores, takes the ports, recovers. Call it inside a tokio runtime.
@@ -29,7 +35,7 @@ impl Node {
         let map = config.map()?;
         let identity = NodeIdentity::load(&config.keys, config.cluster, config.node)?;
         // The directory first: a node that is running already is told by that, not by its port.
-        let mut data = DataDir::open(&config.data, config.cluster, config.node, random_incarnation()?)?;
+        let mut data = take_directory(&config).await?;
         let http = gateway::bind(config.http).await?;
         let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
         let options = StoreOptions {
@@ -134,6 +140,23 @@ impl Node {
             asked,
             figures: Arc::new(figures),
         })
+    }
+}
+
+/// The node's data directory. Whoever was killed a moment ago holds it until the disk has finished what it was at.
+async fn take_directory(config: &NodeConfig) -> Result<DataDir, NodeError> {
+    let (incarnation, begin) = (random_incarnation()?, Instant::now());
+    let mut told = false;
+    loop {
+        match DataDir::open(&config.data, config.cluster, config.node, incarnation) {
+            Err(error @ DataError::InUse { .. }) if begin.elapsed() < LET_GO => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!("{error}; waiting for {} s whether it lets go", LET_GO.as_secs());
+                }
+                sleep(LOOK).await;
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 
