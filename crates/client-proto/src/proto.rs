@@ -233,11 +233,7 @@ impl ClientProto {
 
     /// An operation that has ended, and how. It is under way until polled here.
     pub fn poll_outcome(&mut self) -> Option<(OpId, Result<Success, Failure>)> {
-        let Some((key, result)) = self.outcomes.pop_front() else {
-            // From its beginning again: a queue that wanders through all its memory is nowhere near when it is needed.
-            self.outcomes.clear();
-            return None;
-        };
+        let (key, result) = self.outcomes.pop_front()?;
         self.ops.remove(key).expect("an operation is removed when its outcome is given out");
         Some((OpId { slot: key.index, generation: key.generation }, result))
     }

@@ -78,6 +78,7 @@ impl Cluster {
         let player = &mut self.players[number];
         let intent = player.think(&mut self.random, &self.sites, &self.hot, number, count);
         self.enqueue_op(number, intent, None);
+        // What the look around asks goes out too, even where this could not begin.
         self.flush(number);
         if self.random.chance(GLANCES) {
             self.glance(number);
