@@ -156,10 +156,12 @@ async fn idle(args: &IdleArgs) -> Result<(), Failure> {
     let client = cluster.connect().await?;
     // What a start leaves to do is no idling.
     tokio::time::sleep(SETTLE).await;
-    let before = cluster.snapshot(&client).await?;
+    let (before, frames) = (cluster.snapshot(&client).await?, cluster.peer_frames(&client).await?);
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
-    let after = cluster.snapshot(&client).await?;
-    let what = format!("{} idle shards, {} s", args.shards, args.seconds);
+    let (after, frames) = (cluster.snapshot(&client).await?, cluster.peer_frames(&client).await? - frames);
+    let frames = report::figure(frames) / Duration::from_secs(args.seconds).as_secs_f64();
+    let what =
+        format!("{} idle shards, {} s: {frames:.1} frames a second between all nodes", args.shards, args.seconds);
     report::print_memory(args.common.json, &what, &after, Some(&before))?;
     client.close().await;
     cluster.stop()

@@ -33,6 +33,8 @@ impl Network {
             Ok(output) if !String::from_utf8_lossy(&output.stderr).contains("not permitted") => {
                 panic!("no bridge: {}", String::from_utf8_lossy(&output.stderr))
             }
+            // Root without the program has forgotten something.
+            Err(error) if rustix::process::geteuid().is_root() => panic!("the program `ip` (iproute2): {error}"),
             _ => {
                 println!("SKIPPED: networks can only be made by root, with the program `ip`");
                 // Nothing was made.

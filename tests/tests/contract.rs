@@ -135,6 +135,9 @@ fn reads_say_what_they_are_worth_and_drawings_have_no_colours_in_a_pipe() {
         }
     }
 
+    // What no other can prove, the leader can.
+    assert_eq!(cli.json("field 30980,8190 --read bounded:0", 0)["receipt"]["bound_ms"], 0);
+
     let view = cli.json("view 30960,8180 --size 40x20", 0);
     assert_keys(&view, &["fields", "outcome", "receipts", "view"]);
     assert_eq!(view["view"], json!({"x": 30960, "y": 8180, "w": 40, "h": 20}));

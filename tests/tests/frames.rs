@@ -3,6 +3,7 @@
 
 use client::{Client, ConnectError, Profile, ReadOptions};
 use cluster_tests::raw::Raw;
+use cluster_tests::wait::until;
 use cluster_tests::{Cluster, Operator, Options};
 use paxos::NodeId;
 use std::time::Duration;
@@ -76,6 +77,9 @@ fn garbage_cut_off_and_oversized_frames_before_a_greeting_close_that_connection_
         raw.finish();
         println!("a frame cut off: {}", raw.until_closed().await);
         site.assert_serves("a frame cut off").await;
+        // The node tells all of them but the requests, which are sound, and come too early.
+        let bad = bad_frames(&site.cluster);
+        assert!(bad >= 8, "{bad} bad frames were counted");
     });
     site.cluster.down();
 }
@@ -228,6 +232,58 @@ fn tokens_that_are_forged_foreign_or_expired_are_refused_with_a_reason() {
         site.assert_serves("a client of another cluster").await;
     });
     site.cluster.down();
+}
+
+/// A node's own certificate in the hands of somebody who sends what no node sends.
+#[test]
+fn garbage_from_a_genuine_peer_is_dropped_and_counted_and_the_node_goes_on() {
+    let mut cluster = Cluster::start("frames-genuine", Options { nodes: 3, shards: 2 });
+    let (operator, profile) = (cluster.operator(), cluster.profile());
+    let (pid, bad) = (cluster.pid(NodeId(1)), bad_frames(&cluster));
+    cluster.kill(NodeId(3));
+    let identity = NodeIdentity::load(&cluster.home(NodeId(3)).join("keys"), profile.cluster, NodeId(3));
+    let addr = profile.nodes[0].quic.parse().expect("the profile has addresses");
+    operator.run(async {
+        let listen = ([127, 0, 0, 1], 0).into();
+        let mut config = transport::TransportConfig::new(identity.expect("its keys"), listen, vec![(NodeId(1), addr)]);
+        config.limits.peer_frame *= 2;
+        config.limits.peer_queue *= 2;
+        let (transport, _events) = transport::Transport::bind(config).expect("a free port");
+        let pull = wire::peer::PeerMessage::Pull { shard: placement::ShardId(1), slot: None, after: None };
+        let frame = wire::peer::Frame { messages: vec![pull], ..Default::default() };
+        let frames = [vec![0xC1; 300], half(&encode(&frame)), vec![0x91; 100_000], vec![0xDD, 0xFF, 0xFF, 0xFF, 0xFF]];
+        let count = frames.len() as u64;
+        until("the node takes it for n3", Duration::from_secs(20), || {
+            let peers = transport.peers();
+            if peers.iter().all(|peer| peer.connected) { Ok(()) } else { Err(format!("{peers:?}")) }
+        });
+        for body in frames {
+            transport.send(NodeId(1), body.into()).expect("it is connected");
+        }
+        counted(&cluster, bad + count);
+        let too_long = vec![0; wire::codec::MAX_PEER_FRAME + 1];
+        transport.send(NodeId(1), too_long.into()).expect("there is room");
+        counted(&cluster, bad + count + 1);
+        let read = operator.client().field(field(0), ReadOptions::strong()).await;
+        assert!(read.is_ok(), "{read:?}");
+    });
+    assert_eq!(cluster.running(NodeId(1)), Some(pid), "the very same process");
+    cluster.restart(NodeId(3));
+    cluster.wait_ready(&[NodeId(3)], Duration::from_secs(30));
+    cluster.down();
+}
+
+fn bad_frames(cluster: &Cluster) -> u64 {
+    let (_, text) = cluster_tests::http::get(&cluster.http(NodeId(1)), "/metrics").expect("it answers");
+    let line = text.lines().find_map(|line| line.strip_prefix("icefarm_bad_frames_total "));
+    line.expect("it is there").parse().expect("a count")
+}
+
+fn counted(cluster: &Cluster, expected: u64) {
+    until("they are counted", Duration::from_secs(20), || match bad_frames(cluster) {
+        found if found == expected => Ok(()),
+        found => Err(format!("{found} of {expected}")),
+    });
 }
 
 #[test]

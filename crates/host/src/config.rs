@@ -47,6 +47,9 @@ pub struct HostConfig {
     pub quarantine: u64,
     /// A checkpoint is fetched from another node no faster than so many bytes a second.
     pub snapshot_rate: u64,
+    /// For so long after the last question, in microseconds, a checkpoint and the log behind it are kept for whoever takes it:
+    /// it may be cut off for a while, and a large one takes a while to be put in place.
+    pub snapshot_kept: u64,
     /// A shard is checkpointed after this many bytes of log.
     pub checkpoint_bytes: usize,
     /// The chunks in memory, of all replicas together, weigh about so many bytes; colder ones leave.

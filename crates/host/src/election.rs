@@ -1,8 +1,9 @@
 //! When the replica of a leaderless shard stands for election.
 //!
 //! Voters are ranked by placement: the first that is not counted out stands at once, the others only after it has had its
-//! chance; so a dead node's shards move in one coalesced round instead of a duel each. A failed attempt is repeated after
-//! a randomised, doubling delay, which ends the duels that happen all the same.
+//! chance; so a dead node's shards move in one coalesced round instead of a duel each: those that lose their leader at one
+//! moment stand at one moment. A failed attempt is repeated after a randomised, doubling delay, which ends the duels that
+//! happen all the same.
 
 use crate::clock::Mono;
 use placement::ShardId;
@@ -18,6 +19,8 @@ const MAX_DOUBLINGS: u32 = 3;
 pub struct Elections {
     timeout: u64,
     rng: Xoshiro256PlusPlus,
+    /// What was drawn last, and for which moment.
+    drawn: Option<(Mono, u64)>,
     waiting: BTreeMap<ShardId, Waiting>,
     due: BTreeSet<(Mono, ShardId)>,
 }
@@ -31,13 +34,13 @@ struct Waiting {
 impl Elections {
     /// None yet; `timeout` in microseconds.
     pub fn new(timeout: u64, rng: Xoshiro256PlusPlus) -> Self {
-        Self { timeout, rng, waiting: BTreeMap::new(), due: BTreeSet::new() }
+        Self { timeout, rng, drawn: None, waiting: BTreeMap::new(), due: BTreeSet::new() }
     }
 
     /// `shard` has no leader; its replica here is the `rank`-th to stand (0: the first). No change if it waits already.
     pub fn lost(&mut self, now: Mono, shard: ShardId, rank: usize) {
         if !self.waiting.contains_key(&shard) {
-            let due = now.plus(self.delay(rank));
+            let due = now.plus(self.delay(now, rank));
             self.schedule(shard, due, 0);
         }
     }
@@ -45,7 +48,7 @@ impl Elections {
     /// A quorum answers again: what failed without one counts for nothing.
     pub fn forgive(&mut self, now: Mono, shard: ShardId, rank: usize) {
         if self.waiting.get(&shard).is_some_and(|waiting| waiting.attempts > 0) {
-            let due = now.plus(self.delay(rank));
+            let due = now.plus(self.delay(now, rank));
             self.schedule(shard, due, 0);
         }
     }
@@ -53,7 +56,7 @@ impl Elections {
     /// The ranks may have changed: `shard`, which waits, waits for its new rank's turn instead, if that is sooner.
     pub fn rerank(&mut self, now: Mono, shard: ShardId, rank: usize) {
         if let Some(&Waiting { due, attempts: 0 }) = self.waiting.get(&shard) {
-            let sooner = now.plus(self.delay(rank));
+            let sooner = now.plus(self.delay(now, rank));
             if sooner < due {
                 self.schedule(shard, sooner, 0);
             }
@@ -75,7 +78,7 @@ impl Elections {
         {
             let attempts = self.waiting.get(&shard).map_or(0, |waiting| waiting.attempts) + 1;
             let longest = self.timeout << attempts.min(MAX_DOUBLINGS);
-            let delay = longest / 4 + self.random(longest / 2);
+            let delay = longest / 4 + self.random(now, longest / 2);
             self.schedule(shard, now.plus(delay), attempts);
             shards.push(shard);
         }
@@ -92,12 +95,12 @@ impl Elections {
         self.due.first().map(|&(due, _)| due)
     }
 
-    fn delay(&mut self, rank: usize) -> u64 {
+    fn delay(&mut self, now: Mono, rank: usize) -> u64 {
         let rank = u64::try_from(rank).unwrap_or(u64::MAX);
         match rank {
             // Time for a candidate that has our promise to say that it leads.
-            0 => self.random(self.timeout / 16),
-            _ => rank.saturating_mul(self.timeout / 2) + self.random(self.timeout / 8),
+            0 => self.random(now, self.timeout / 16),
+            _ => rank.saturating_mul(self.timeout / 2) + self.random(now, self.timeout / 8),
         }
     }
 
@@ -107,8 +110,14 @@ impl Elections {
         self.due.insert((due, shard));
     }
 
-    fn random(&mut self, below: u64) -> u64 {
-        if below == 0 { 0 } else { self.rng.next_u64() % below }
+    /// The same for everything that is decided at one moment.
+    fn random(&mut self, now: Mono, below: u64) -> u64 {
+        let bits = match self.drawn {
+            Some((moment, bits)) if moment == now => bits,
+            _ => self.rng.next_u64(),
+        };
+        self.drawn = Some((now, bits));
+        bits.checked_rem(below).unwrap_or(0)
     }
 }
 
@@ -132,6 +141,28 @@ mod tests {
         assert_eq!(elections.poll_due(Mono(SECOND / 16)), [SHARD]);
         assert_eq!(elections.poll_due(Mono(SECOND / 2 - 1)), []);
         assert_eq!(elections.poll_due(Mono(SECOND / 2 + SECOND / 8)), [ShardId(2)]);
+    }
+
+    #[test]
+    fn shards_that_lose_their_leader_at_one_moment_stand_at_one_moment_and_again_if_that_fails() {
+        let mut elections = elections();
+        let shards: Vec<ShardId> = (1..=100).map(ShardId).collect();
+        let mut dues = BTreeSet::new();
+        for moment in 0..10 {
+            let now = Mono(moment * 100 * SECOND);
+            for shard in &shards {
+                elections.lost(now, *shard, 1);
+            }
+            for _ in 0..3 {
+                let due = elections.next_tick().expect("they wait");
+                dues.insert(due.since(now));
+                assert_eq!(elections.poll_due(due), shards);
+            }
+            for shard in &shards {
+                elections.found(*shard);
+            }
+        }
+        assert!(dues.len() > 20, "other moments, other delays: {dues:?}");
     }
 
     #[test]

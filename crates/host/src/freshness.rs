@@ -3,7 +3,7 @@
 //! A leader's answer to a probe tells, for every shard that it leads under a lease valid at that moment, how far it is chosen
 //! ([`Covers`]). Whoever asked at its own moment p, and has applied that far, knows: *everything acknowledged before p is here*
 //! ([`Freshness`]). The bound is `now - p` on the asker's own clock, for all those shards at once; nothing is sent for a
-//! shard that stands still.
+//! shard that stands still. A node asks itself too: a leader whose lease has ended knows how old its state is by then.
 
 use crate::clock::Mono;
 use paxos::{NodeId, Slot};

@@ -8,6 +8,7 @@ use crate::fabric::Fabric;
 use crate::freshness::{Covers, Freshness};
 use crate::lease::Leases;
 use crate::liaison::{Releases, Ties};
+use crate::loads::Loads;
 use crate::members::Joining;
 use crate::memory::Memory;
 use crate::snapshots::Snapshots;
@@ -42,6 +43,7 @@ pub struct Host {
     pub(crate) freshness: Freshness,
     pub(crate) releases: Releases,
     pub(crate) snapshots: Snapshots,
+    pub(crate) loads: Loads,
     /// The number of each shard's configuration, and whether it is led here, when that was last told.
     pub(crate) members: BTreeMap<ShardId, (u64, bool)>,
     /// Who has not heard who takes part in a shard that is led here.
@@ -61,6 +63,8 @@ pub struct Host {
     pub(crate) known_by: BTreeSet<NodeId>,
     /// The probes to answer at the end of this turn: of each asker the last, and what it knows of our cover.
     pub(crate) unanswered: BTreeMap<NodeId, (u64, u64)>,
+    /// Whether this node is one of the askers.
+    pub(crate) asks_itself: bool,
     /// Replicas with reads that wait for news from other nodes.
     pub(crate) awaiting: BTreeSet<ShardId>,
     pub(crate) await_at: Mono,
@@ -139,7 +143,8 @@ impl Host {
             stepped: BTreeSet::new(),
             freshness: Freshness::default(),
             releases: Releases::default(),
-            snapshots: Snapshots::new(unfinished),
+            loads: Loads::default(),
+            snapshots: Snapshots::new(unfinished, config.snapshot_kept),
             members: BTreeMap::new(),
             untold: BTreeMap::new(),
             joining: BTreeMap::new(),
@@ -150,6 +155,7 @@ impl Host {
             disowned_by: BTreeSet::new(),
             known_by: BTreeSet::new(),
             unanswered: BTreeMap::new(),
+            asks_itself: false,
             awaiting: BTreeSet::new(),
             await_at: now.mono,
             watched: Alarms::default(),
@@ -277,6 +283,7 @@ impl Host {
 
     /// A chunk's page; `None` if the store has none.
     pub fn handle_chunk(&mut self, shard: ShardId, chunk: ChunkId, page: Option<&[u8]>) -> Result<(), PageError> {
+        self.loads.done();
         let Some(replica) = self.shards.get_mut(&shard) else { return Ok(()) };
         self.touched.insert(shard);
         replica.handle_chunk(chunk, page)

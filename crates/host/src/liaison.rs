@@ -105,6 +105,7 @@ impl Host {
                 self.probe(now, peer, seq);
             }
             self.tell_members(now.mono);
+            self.asks_itself = true;
         }
     }
 
@@ -125,10 +126,18 @@ impl Host {
 
     /// Answers the probes that came in this turn, as things stand at its end.
     pub(crate) fn answer_probes(&mut self, now: Now) {
-        if self.unanswered.is_empty() {
+        if self.unanswered.is_empty() && !self.asks_itself {
             return;
         }
         self.refresh_covers(now.mono);
+        if std::mem::take(&mut self.asks_itself) {
+            // So that a leader that loses its lease knows how old its state is from then on.
+            let me = self.config.me;
+            let cover = self.covers.since(me, self.freshness.known(me), |_| true);
+            let shards = &self.shards;
+            let applied = |shard: ShardId| shards.get(&shard).map_or(Slot::ZERO, Replica::applied);
+            self.freshness.learn(me, now.mono, &cover, applied);
+        }
         for (node, (seq, known)) in std::mem::take(&mut self.unanswered) {
             let shards = &self.shards;
             let takes_part = |shard: ShardId| {

@@ -24,6 +24,7 @@
 //! | [`freshness`] | how old the state of the others can be at most |
 //! | [`election`] | when a leaderless shard's replica stands, and how long it waits after a failure |
 //! | `memory` | cold chunks leave, so that a world may outgrow its nodes' memory |
+//! | `loads` | chunks that are read from the store, so many at a time |
 //! | [`members`] | replicas come and go; which life of a disk may speak |
 //! | `snapshots` | checkpoints on their way from node to node |
 //! | `liaison` | the words between nodes: probes, answers, promises |
@@ -46,6 +47,7 @@ pub mod host;
 mod leadership;
 pub mod lease;
 mod liaison;
+mod loads;
 pub mod members;
 mod memory;
 mod routing;

@@ -1,6 +1,6 @@
 //! Checkpoints on their way from node to node, in parts, asked for one by one.
 //!
-//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part, a few more while one is
+//! Who lacks more than another's log goes back to asks for that one's checkpoint, part after part, one more while one is
 //! being stored: so it comes no faster than it can be stored, and what is stored need not come again, after a lost
 //! connection or a restart. The sender holds the checkpoint as it was when the first part was asked for, and its log behind
 //! it, until the receiver has had time to go on from there. The parts travel beside everything else.
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
 use shard::{Replica, RestoreError, Stored};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PartOf, PeerMessage};
 
 /// Checkpoints that come in at a time; others wait.
@@ -24,33 +24,41 @@ const MAX_READS: usize = 8;
 pub const MAX_SERVED: usize = 4;
 /// Who has not asked on for so long, in microseconds, is not served any more.
 const SERVED_FOR: u64 = 3 * PATIENCE;
-/// For so long after the last part, in microseconds, the log behind a checkpoint is kept for whoever has taken it: a large one
-/// takes a while to be put in place.
-const KEPT_FOR: u64 = 60_000_000;
 /// A part that has not come by then is asked for again, in microseconds.
 const PATIENCE: u64 = 2_000_000;
-/// Parts that may wait here while one is being stored: either side may have something else to do for a moment.
-const AHEAD: usize = 3;
 /// A part that cannot be stored is tried again after this, in microseconds.
 const BUSY: u64 = 10_000;
-/// So often; then whoever needs it begins anew.
+/// So often; then another checkpoint may have this one's place until whoever needs it asks again.
 const ATTEMPTS: u32 = 3;
 
 /// One checkpoint that comes in.
 #[derive(Debug)]
 struct Pull {
     from: NodeId,
+    /// Which checkpoint, and the last of its keys that has come; `None`: nothing yet.
     slot: Option<Slot>,
     after: Option<Bytes>,
+    /// Whether anything has come since it began here.
+    moved: bool,
     /// When the next part is to be asked for, or was.
     at: Mono,
     attempts: u32,
     step: Step,
     /// Whether a part is being stored.
     storing: bool,
-    /// Those that have come meanwhile, in order, [`AHEAD`] at most; and when the next of them may be stored.
-    arrived: VecDeque<PartOf>,
+    /// The next, if it has come already, and when it may be stored.
+    arrived: Option<PartOf>,
     store_at: Mono,
+}
+
+/// One that came in part.
+#[derive(Debug)]
+struct Staged {
+    slot: Slot,
+    /// The last key.
+    after: Bytes,
+    /// Who gave it, if it shall be asked for the rest before others.
+    from: Option<NodeId>,
 }
 
 /// One checkpoint that is given to another node, or was a moment ago.
@@ -69,31 +77,37 @@ enum Step {
     /// It is to be asked for.
     Due,
     Asked,
-    /// As many wait here as may, or the last one has come.
+    /// One waits here, or the last one has come.
     Enough,
 }
 
 impl Pull {
     /// Asks at once.
-    fn new(from: NodeId, slot: Option<Slot>, after: Option<Bytes>) -> Self {
-        let (at, arrived) = (Mono(0), VecDeque::new());
-        Self { from, slot, after, at, attempts: 0, step: Step::Due, storing: false, arrived, store_at: at }
+    fn new(from: NodeId, staged: Option<Staged>) -> Self {
+        let (slot, after) = staged.map(|staged| (staged.slot, staged.after)).unzip();
+        let at = Mono(0);
+        Self {
+            from,
+            slot,
+            after,
+            moved: false,
+            at,
+            attempts: 0,
+            step: Step::Due,
+            storing: false,
+            arrived: None,
+            store_at: at,
+        }
     }
 
     /// Whether a part that has come can be tried to store, and when.
     fn storable(&self) -> Option<Mono> {
-        (!self.storing && !self.arrived.is_empty()).then_some(self.store_at)
-    }
-
-    /// Whether more is to be asked for.
-    fn has_room(&self) -> bool {
-        self.arrived.len() < AHEAD && !self.arrived.back().is_some_and(|part| part.last)
+        (!self.storing && self.arrived.is_some()).then_some(self.store_at)
     }
 
     /// From the beginning again, at `at`.
     fn start_over(&mut self, at: Mono) {
-        (self.slot, self.after) = (None, None);
-        self.arrived.clear();
+        (self.slot, self.after, self.arrived) = (None, None, None);
         (self.step, self.at) = (Step::Due, at);
     }
 }
@@ -103,20 +117,23 @@ impl Pull {
 pub(crate) struct Snapshots {
     pulls: BTreeMap<ShardId, Pull>,
     waiting: VecDeque<(ShardId, NodeId)>,
-    /// What came before a restart.
-    staged: BTreeMap<ShardId, (Slot, Bytes)>,
+    /// What the stores hold of those that are not coming in.
+    staged: BTreeMap<ShardId, Staged>,
     /// Parts being read for others.
     reading: usize,
     /// Whose checkpoints are given to whom.
     served: BTreeMap<(ShardId, NodeId), Served>,
+    /// And for how long after they were asked for, in microseconds.
+    kept_for: u64,
     /// When the next part may be asked for, at the rate allowed.
     free_at: Mono,
 }
 
 impl Snapshots {
-    /// What the stores hold of checkpoints that had not come in as a whole.
-    pub fn new(staged: BTreeMap<ShardId, (Slot, Bytes)>) -> Self {
-        Self { staged, ..Self::default() }
+    /// What the stores hold of checkpoints that had not come in as a whole; how long those given to others are kept.
+    pub fn new(staged: BTreeMap<ShardId, (Slot, Bytes)>, kept_for: u64) -> Self {
+        let staged = staged.into_iter().map(|(shard, (slot, after))| (shard, Staged { slot, after, from: None }));
+        Self { staged: staged.collect(), kept_for, ..Self::default() }
     }
 
     /// When something is next to be done.
@@ -126,14 +143,33 @@ impl Snapshots {
             Step::Asked => Some(pull.at.plus(PATIENCE)),
             Step::Enough => None,
         };
-        self.pulls.values().flat_map(|pull| [ask(pull), pull.storable()]).flatten().min()
+        if self.pulls.len() < MAX_PULLS && !self.waiting.is_empty() {
+            return Some(Mono(0));
+        }
+        let pulls = self.pulls.values().flat_map(|pull| [ask(pull), pull.storable()]).flatten();
+        pulls.chain(self.served.values().map(|served| served.last.plus(self.kept_for))).min()
     }
 
     /// Behind this slot the log of `shard` is needed by whoever takes its checkpoint from here, and will ask for what follows.
-    pub fn needed(&self, now: Mono, shard: ShardId) -> Option<Slot> {
+    pub fn needed(&self, shard: ShardId) -> Option<Slot> {
+        self.served_of(shard).filter_map(|served| served.slot).min()
+    }
+
+    fn served_of(&self, shard: ShardId) -> impl Iterator<Item = &Served> {
         let whole = (shard, NodeId(0))..=(shard, NodeId(u32::MAX));
-        let recent = self.served.range(whole).filter(|(_, served)| now.since(served.last) < KEPT_FOR);
-        recent.filter_map(|(_, served)| served.slot).min()
+        self.served.range(whole).map(|(_, served)| served)
+    }
+
+    /// Forgets whoever has asked for nothing for long; says of which shards nothing is given to anybody any more.
+    fn end_serving(&mut self, now: Mono) -> BTreeSet<ShardId> {
+        let mut ended = BTreeSet::new();
+        self.served.retain(|(shard, _), served| {
+            let recent = now.since(served.last) < self.kept_for;
+            ended.extend((!recent).then_some(*shard));
+            recent
+        });
+        ended.retain(|shard| self.served_of(*shard).next().is_none());
+        ended
     }
 
     /// How many come in, or wait for their turn.
@@ -150,20 +186,24 @@ impl Host {
             return;
         }
         snapshots.waiting.push_back((shard, from));
-        self.pull_next();
     }
 
-    fn pull_next(&mut self) {
+    /// Begins what waits, as far as there are places.
+    fn begin_pulls(&mut self, now: Mono) {
         while self.snapshots.pulls.len() < MAX_PULLS
             && let Some((shard, from)) = self.snapshots.waiting.pop_front()
         {
-            let (slot, after) = self.snapshots.staged.remove(&shard).unzip();
-            self.snapshots.pulls.insert(shard, Pull::new(from, slot, after));
+            let staged = self.snapshots.staged.remove(&shard);
+            // Each node has checkpoints of its own: only whoever gave the first part can go on.
+            let giver = staged.as_ref().and_then(|staged| staged.from).filter(|&giver| self.fabric.hears(now, giver));
+            self.snapshots.pulls.insert(shard, Pull::new(giver.unwrap_or(from), staged));
         }
     }
 
-    /// Asks for what is due.
+    /// Asks for what is due, and lets go what nobody asks for any more.
     pub(crate) fn tick_snapshots(&mut self, now: Mono) {
+        self.turn.let_go.extend(self.snapshots.end_serving(now));
+        self.begin_pulls(now);
         let shards: Vec<ShardId> = self.snapshots.pulls.keys().copied().collect();
         for shard in shards {
             let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { continue };
@@ -179,8 +219,8 @@ impl Host {
                     pull.attempts += 1;
                     pull.step = Step::Due;
                     pull.at = now;
-                    if pull.attempts >= ATTEMPTS {
-                        self.end_pull(shard);
+                    if pull.attempts >= ATTEMPTS && !pull.storing {
+                        self.give_up(shard);
                     }
                 }
                 _ => {}
@@ -191,13 +231,22 @@ impl Host {
         }
     }
 
+    /// Nothing comes any more, and all that came is stored.
+    fn give_up(&mut self, shard: ShardId) {
+        if let Some(Pull { from, slot: Some(slot), after: Some(after), moved, .. }) = self.snapshots.pulls.get(&shard) {
+            // Who gave nothing this time is not preferred to others the next.
+            let from = moved.then_some(*from);
+            self.snapshots.staged.insert(shard, Staged { slot: *slot, after: after.clone(), from });
+        }
+        self.end_pull(shard);
+    }
+
     fn end_pull(&mut self, shard: ShardId) {
         self.snapshots.pulls.remove(&shard);
         if let Some(replica) = self.shards.get_mut(&shard) {
             replica.end_install();
             self.touched.insert(shard);
         }
-        self.pull_next();
     }
 
     /// Another node asks for the next part of a checkpoint here.
@@ -210,7 +259,6 @@ impl Host {
         after: Option<Bytes>,
     ) {
         let served = &mut self.snapshots.served;
-        served.retain(|_, served| now.since(served.last) < KEPT_FOR);
         let busy = served.values().filter(|served| !served.done && now.since(served.last) < SERVED_FOR).count();
         if slot.is_none() && busy >= MAX_SERVED && !served.contains_key(&(shard, from)) {
             self.outgoing.entry(from).or_default().push(PeerMessage::NoPart { shard, slot });
@@ -254,13 +302,13 @@ impl Host {
             return self.end_pull(shard);
         }
         pull.slot = Some(slot);
-        pull.attempts = 0;
+        (pull.moved, pull.attempts) = (true, 0);
         pull.after = part.pages.last().map(|(key, _)| key.clone()).or_else(|| part.after.clone());
         let bytes: usize = part.pages.iter().map(|(key, page)| key.len() + page.len()).sum();
         let takes = (bytes as u64).saturating_mul(1_000_000) / self.config.snapshot_rate.max(1);
         self.snapshots.free_at = self.snapshots.free_at.max(now).plus(takes);
-        pull.arrived.push_back(part);
-        (pull.step, pull.at) = if pull.has_room() { (Step::Due, self.snapshots.free_at) } else { (Step::Enough, now) };
+        pull.arrived = Some(part);
+        pull.step = Step::Enough;
         if !pull.storing {
             self.store_part(now, shard);
         }
@@ -270,16 +318,16 @@ impl Host {
     fn store_part(&mut self, now: Mono, shard: ShardId) {
         let free_at = self.snapshots.free_at;
         let Some(pull) = self.snapshots.pulls.get_mut(&shard) else { return };
-        let Some(part) = pull.arrived.pop_front() else { return };
+        let Some(part) = pull.arrived.take() else { return };
         let replica = self.shards.get_mut(&shard);
         if part.last && !replica.is_some_and(Replica::begin_install) {
             // Its own checkpoint is being written.
-            pull.arrived.push_front(part);
+            pull.arrived = Some(part);
             pull.store_at = now.plus(BUSY);
             return;
         }
         pull.storing = true;
-        if pull.step == Step::Enough && !part.last && pull.has_room() {
+        if !part.last {
             (pull.step, pull.at) = (Step::Due, free_at);
         }
         self.turn.stagings.push(part);
@@ -318,8 +366,6 @@ impl Host {
         self.snapshots.pulls.remove(&shard);
         self.snapshots.staged.remove(&shard);
         self.snapshots.waiting.retain(|(waiting, _)| *waiting != shard);
-        // It may have been in the way of another.
-        self.pull_next();
     }
 
     /// The whole checkpoint is in place, durably, and this is what it holds; `None` if it was refused as too old.

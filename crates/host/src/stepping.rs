@@ -44,6 +44,7 @@ impl Host {
                 self.step(now, time, shard);
             }
         }
+        self.turn.chunk_loads = self.loads.begin();
         self.answer_probes(now);
         let cuts = self.take_cuts(now.mono);
         if self.has_new_joins() {
@@ -142,7 +143,7 @@ impl Host {
                     self.turn.log_reads.push(LogRead { shard, to, after, through });
                 }
                 Effect::Proposed { items } => self.turn.batches.push(items),
-                Effect::LoadChunk { chunk } => self.turn.chunk_loads.push((shard, chunk)),
+                Effect::LoadChunk { chunk } => self.loads.want(shard, chunk),
                 Effect::Pay { payment } => errands.push(Errand::Pay(payment)),
                 Effect::Paid { node, shard: payer, payment } => errands.push(Errand::Paid(node, payer, payment)),
             }
@@ -182,7 +183,7 @@ impl Host {
         if uncut >= enough && (uncut / MUCH >= enough || rested()) {
             self.uncut.insert(shard);
         }
-        replica.release(false, self.snapshots.needed(now.mono, shard));
+        replica.release(false, self.snapshots.needed(shard));
         let released = replica.released();
         let before = self.released.entry(shard).or_default();
         if released > *before {

@@ -67,6 +67,10 @@ pub struct ShardSurvey {
     pub checkpointed: Slot,
     /// Slots proposed and not chosen; none where it does not lead.
     pub in_flight: u64,
+    /// Batches that this replica has proposed since it started, and the commands in them.
+    pub batches: u64,
+    /// See `batches`.
+    pub batched: u64,
     /// Commands that wait for a batch.
     pub queued: usize,
     /// Reads that cannot be answered yet.
@@ -98,6 +102,8 @@ impl Host {
                 applied: replica.applied(),
                 checkpointed: replica.checkpointed(),
                 in_flight: paxos.in_flight(),
+                batches: replica.batches().0,
+                batched: replica.batches().1,
                 queued: replica.queued(),
                 waiting_reads: replica.waiting_reads(),
                 watchers: replica.watchers(),

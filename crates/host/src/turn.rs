@@ -12,6 +12,8 @@ use world::ChunkId;
 pub struct Turn {
     /// One frame per peer, more where one would be very large.
     pub frames: Vec<(NodeId, Frame)>,
+    /// Slots up to here the log may forget. (Before anything is written: a shard that was left may be joined again.)
+    pub releases: Vec<(ShardId, Slot)>,
     /// One durable write over all shards.
     pub write: Option<Write>,
     /// Parts of the log that lagging peers need.
@@ -20,10 +22,10 @@ pub struct Turn {
     pub chunk_loads: Vec<(ShardId, ChunkId)>,
     /// Checkpoints to write.
     pub cuts: Vec<(ShardId, Cut)>,
-    /// Slots up to here the log may forget.
-    pub releases: Vec<(ShardId, Slot)>,
     /// Parts of checkpoints that other nodes need.
     pub part_reads: Vec<PartRead>,
+    /// Shards whose checkpoints need not be held for others any more.
+    pub let_go: Vec<ShardId>,
     /// Parts of checkpoints that have come from other nodes.
     pub stagings: Vec<PartOf>,
     /// Frames with parts of checkpoints, to be sent beside all others.
@@ -66,7 +68,7 @@ pub struct PartRead {
     pub shard: ShardId,
     /// Who needs it.
     pub to: NodeId,
-    /// Which, if it was begun; it is held until it is not read for long. `None`: the one there is.
+    /// Which, if it was begun; it is held until it is let go ([`Turn::let_go`]). `None`: the one there is.
     pub slot: Option<Slot>,
     /// It has everything up to this key.
     pub after: Option<Bytes>,

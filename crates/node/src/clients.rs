@@ -1,13 +1,17 @@
 //! Who is connected, and what they may ask.
 
 use bytes::Bytes;
+use host::Mono;
 use shard::ConnId;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use transport::{Subject, TokenPublic};
 use wire::client::{Hello, VERSION};
 use wire::codec;
 use wire::{Answer, AnswerBody, Greeting, Refusal, Request, RequestBody, Welcome};
 use world::Millis;
+
+/// A connection that has not greeted by then is closed, in microseconds.
+const GREETED_WITHIN: u64 = 10_000_000;
 
 /// Checks tokens; remembers who is who.
 #[derive(Debug)]
@@ -15,6 +19,10 @@ pub struct Clients {
     cluster: transport::ClusterId,
     key: TokenPublic,
     known: HashMap<ConnId, Option<Subject>>,
+    /// Frames that were not understood.
+    garbled: u64,
+    /// In the order in which they came; some may have greeted or gone since.
+    awaited: VecDeque<(Mono, ConnId)>,
 }
 
 /// What to do with a client's frame.
@@ -33,12 +41,28 @@ pub enum Received {
 impl Clients {
     /// Nobody yet. `key` verifies tokens of `cluster`.
     pub fn new(cluster: transport::ClusterId, key: TokenPublic) -> Self {
-        Self { cluster, key, known: HashMap::new() }
+        Self { cluster, key, known: HashMap::new(), garbled: 0, awaited: VecDeque::new() }
     }
 
     /// A connection, which has proven nothing yet.
-    pub fn up(&mut self, conn: ConnId) {
+    pub fn up(&mut self, conn: ConnId, now: Mono) {
         self.known.insert(conn, None);
+        self.awaited.push_back((now, conn));
+    }
+
+    /// Those who have had time enough to greet, and have not: what may connect must not be used up by who proves nothing.
+    pub fn overdue(&mut self, now: Mono) -> Vec<(ConnId, Received)> {
+        let mut overdue = Vec::new();
+        while let Some(&(since, conn)) = self.awaited.front()
+            && now.since(since) >= GREETED_WITHIN
+        {
+            self.awaited.pop_front();
+            if self.known.get(&conn).is_some_and(Option::is_none) {
+                let reason = format!("no greeting came within {} s", GREETED_WITHIN / 1_000_000);
+                overdue.push((conn, goodbye(reason)));
+            }
+        }
+        overdue
     }
 
     /// It is gone.
@@ -56,6 +80,11 @@ impl Clients {
         self.known.is_empty()
     }
 
+    /// How many frames were not understood.
+    pub fn garbled(&self) -> u64 {
+        self.garbled
+    }
+
     /// A frame of `conn`.
     pub fn receive(&mut self, conn: ConnId, frame: &[u8], now: Millis) -> Received {
         match self.known.get_mut(&conn) {
@@ -63,7 +92,10 @@ impl Clients {
             Some(subject @ None) => {
                 let hello: Hello = match codec::decode("greeting", frame) {
                     Ok(hello) => hello,
-                    Err(error) => return goodbye(format!("the first frame is {error}")),
+                    Err(error) => {
+                        self.garbled += 1;
+                        return goodbye(format!("the first frame is {error}"));
+                    }
                 };
                 if hello.version != VERSION {
                     return goodbye(format!("you speak version {}, this node speaks {VERSION}", hello.version));
@@ -90,7 +122,10 @@ impl Clients {
                     let allowed = allowed.collect();
                     Received::Requests(allowed, refused)
                 }
-                Err(error) => Received::Close(error.to_string()),
+                Err(error) => {
+                    self.garbled += 1;
+                    Received::Close(error.to_string())
+                }
             },
         }
     }
@@ -122,5 +157,28 @@ fn may(subject: &Subject, body: &RequestBody) -> Result<(), String> {
         (Subject::Player(name), RequestBody::Node | RequestBody::Shards) => {
             Err(format!("this token is {name}'s: only an operator may ask for reports"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_greet_in_time_is_overdue_once() {
+        let key = transport::TokenKey::create().expect("a key").public();
+        let mut clients = Clients::new(transport::ClusterId(1), key);
+        let [silent, gone, late] = [1, 2, 3].map(ConnId);
+        clients.up(silent, Mono(0));
+        clients.up(gone, Mono(0));
+        clients.up(late, Mono(1));
+        clients.down(gone);
+        let overdue = |clients: &mut Clients, now| -> Vec<ConnId> {
+            clients.overdue(Mono(now)).into_iter().map(|(conn, ..)| conn).collect()
+        };
+        assert_eq!(overdue(&mut clients, GREETED_WITHIN - 1), []);
+        assert_eq!(overdue(&mut clients, GREETED_WITHIN), [silent]);
+        assert_eq!(overdue(&mut clients, 2 * GREETED_WITHIN), [late]);
+        assert_eq!(overdue(&mut clients, 9 * GREETED_WITHIN), []);
     }
 }

@@ -72,7 +72,7 @@ impl LogThread {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), released: false };
+            let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0 };
             if let Err(error) = worker.run(&todo) {
                 worker.report(LogDone::Failed(error));
             }
@@ -107,14 +107,16 @@ struct Worker<L> {
     /// Writes that the log has not taken yet, in order: more than one turn's only while they wait for space. (The host has
     /// only a few under way.)
     waiting: VecDeque<(u64, Vec<LogRecord>)>,
-    /// Old segments may have become worth nothing.
-    released: bool,
+    /// Old segments may have become worth nothing, or stand in the way.
+    untidy: bool,
+    /// Segments there were at the last look.
+    segments: u64,
 }
 
 impl<L: Log> Worker<L> {
     fn run(&mut self, todo: &Receiver<LogJob>) -> Result<(), LogError> {
         loop {
-            let first = if self.released { todo.recv_timeout(IDLE) } else { todo.recv().map_err(Into::into) };
+            let first = if self.untidy { todo.recv_timeout(IDLE) } else { todo.recv().map_err(Into::into) };
             let mut next = match first {
                 Ok(job) => Some(job),
                 Err(RecvTimeoutError::Timeout) => {
@@ -133,7 +135,7 @@ impl<L: Log> Worker<L> {
                     LogJob::Read(read) => reads.push(read),
                     LogJob::Release(shard, slot) => {
                         self.log.release(shard, slot);
-                        self.released = true;
+                        self.untidy = true;
                     }
                     LogJob::Reclaim => reclaim = true,
                     LogJob::Stop => {
@@ -150,7 +152,7 @@ impl<L: Log> Worker<L> {
             }
             if reclaim {
                 self.reclaim()?;
-            } else if self.released && self.log.stats().segments > FEW {
+            } else if self.untidy && self.log.stats().segments > FEW {
                 self.tidy_up()?;
             }
             if stop {
@@ -176,6 +178,10 @@ impl<L: Log> Worker<L> {
         if let Some(id) = last {
             let begin = Instant::now();
             self.log.sync()?;
+            // Where a member is dead nothing is released: the log must not grow for ever because nobody looks.
+            let segments = self.log.stats().segments;
+            self.untidy |= segments > self.segments;
+            self.segments = segments;
             if !self.keeping.sync_delay.is_zero() {
                 std::thread::sleep(self.keeping.sync_delay);
             }
@@ -185,7 +191,7 @@ impl<L: Log> Worker<L> {
     }
 
     fn tidy_up(&mut self) -> Result<(), LogError> {
-        self.released = false;
+        self.untidy = false;
         self.compact()?;
         if self.log.stats().segments > FEW {
             self.report_laggards(self.log.stats().bytes > self.keeping.budget);
@@ -227,5 +233,67 @@ impl<L: Log> Worker<L> {
     fn report(&self, done: LogDone) {
         // Nobody listens any more only when the node is ending.
         let _ = self.done.blocking_send(done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paxos::{Ballot, NodeId, Record};
+    use storage::{Compaction, Laggard, MemoryLog};
+
+    /// A log that begins a segment with every append.
+    struct Segmented(MemoryLog, u64);
+
+    impl Log for Segmented {
+        fn append(&mut self, records: &[LogRecord]) -> Result<(), LogError> {
+            self.1 += 1;
+            self.0.append(records)
+        }
+
+        fn sync(&mut self) -> Result<(), LogError> {
+            self.0.sync()
+        }
+
+        fn read(&mut self, shard: ShardId, from: Slot, max_bytes: usize) -> Result<Vec<Value>, LogError> {
+            self.0.read(shard, from, max_bytes)
+        }
+
+        fn release(&mut self, shard: ShardId, through: Slot) {
+            self.0.release(shard, through);
+        }
+
+        fn compact(&mut self) -> Result<Compaction, LogError> {
+            self.0.compact()
+        }
+
+        fn laggards(&self) -> Vec<Laggard> {
+            self.0.laggards()
+        }
+
+        fn stats(&self) -> LogStats {
+            LogStats { segments: self.1, bytes: self.1 << 20, ..self.0.stats() }
+        }
+    }
+
+    #[test]
+    fn a_log_beyond_its_budget_says_so_although_nothing_is_released_any_more() {
+        let (jobs, todo) = sync_channel(100);
+        let (done, mut results) = mpsc::channel(100);
+        let ballot = Ballot::ZERO.next_for(NodeId(1));
+        for id in 1..=20 {
+            let record = Record::Accept { ballot, slot: Slot(id), value: Value::Noop, chosen: Slot(id - 1) };
+            jobs.send(LogJob::Write(Write { id, records: vec![(ShardId(1), record)] })).expect("room");
+        }
+        jobs.send(LogJob::Stop).expect("room");
+        let keeping = Keeping { budget: 10 << 20, ..Keeping::default() };
+        let log = Segmented(MemoryLog::new(), 0);
+        let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0 };
+        worker.run(&todo).expect("sound");
+        let mut pressed = false;
+        while let Ok(result) = results.try_recv() {
+            pressed |= matches!(&result, LogDone::Laggards(laggards, true) if laggards[0].0 == ShardId(1));
+        }
+        assert!(pressed, "nobody was told");
     }
 }

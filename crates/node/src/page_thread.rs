@@ -9,7 +9,7 @@ use shard::{Cut, Stored};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storage::{Pages, PagesError, Part};
 use tokio::sync::mpsc;
 use wire::codec;
@@ -39,6 +39,8 @@ pub enum PageJob {
     Load(ShardId, ChunkId),
     /// Read the next part of a checkpoint for another node.
     ReadPart(PartRead),
+    /// Hold no checkpoint of this shard for others any more.
+    LetGo(ShardId),
     /// Put a part of another node's checkpoint aside; with the last one, install it.
     Stage(PartOf),
     /// This node joins a shard, in the configuration of this number.
@@ -83,7 +85,7 @@ impl PageThread {
             if let Err(error) = rustix::process::setpriority_process(None, NICE) {
                 tracing::debug!(%error, "the checkpoints' thread keeps its priority");
             }
-            let mut worker = Worker { pages, done, waiting: VecDeque::new() };
+            let mut worker = Worker { pages, done, waiting: VecDeque::new(), again_at: Instant::now() };
             if let Err(error) = worker.run(&todo) {
                 worker.report(PageDone::Failed(error));
             }
@@ -129,14 +131,22 @@ struct Worker<P> {
     done: mpsc::Sender<PageDone>,
     /// Writes that wait for space on the disk, in order. (The host has only a few under way.)
     waiting: VecDeque<Write>,
+    /// When they are tried again.
+    again_at: Instant,
 }
 
 impl<P: Pages> Worker<P> {
     fn run(&mut self, todo: &Receiver<PageJob>) -> Result<(), PagesError> {
         loop {
             // Chunks are served meanwhile: a full disk can still be read.
-            let job =
-                if self.waiting.is_empty() { todo.recv().map_err(Into::into) } else { todo.recv_timeout(FULL_PAUSE) };
+            let job = if self.waiting.is_empty() {
+                todo.recv().map_err(Into::into)
+            } else {
+                todo.recv_timeout(self.again_at.saturating_duration_since(Instant::now()))
+            };
+            if !self.waiting.is_empty() && Instant::now() >= self.again_at {
+                self.go_on()?;
+            }
             match job {
                 Ok(PageJob::Cut(shard, Cut { slot, head, pages })) => {
                     self.write(Write::Cut(storage::Cut { shard, slot, head, pages }))?;
@@ -160,7 +170,8 @@ impl<P: Pages> Worker<P> {
                     });
                     self.report(PageDone::PartRead(read, found));
                 }
-                Err(RecvTimeoutError::Timeout) => self.go_on()?,
+                Ok(PageJob::LetGo(shard)) => self.pages.let_go(shard),
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(PageJob::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
@@ -179,6 +190,7 @@ impl<P: Pages> Worker<P> {
                 Err(error) if error.is_full() => {
                     tracing::error!(%error, "checkpoints wait for space on the disk");
                     self.waiting.push_front(write);
+                    self.again_at = Instant::now() + FULL_PAUSE;
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -214,5 +226,31 @@ impl<P: Pages> Worker<P> {
     fn report(&self, done: PageDone) {
         // Nobody listens any more only when the node is ending.
         let _ = self.done.blocking_send(done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use storage::MemoryPages;
+
+    #[test]
+    fn what_waits_for_space_is_written_when_there_is_some_however_many_chunks_are_asked_for() {
+        let (jobs, todo) = sync_channel(10);
+        let (done, mut results) = mpsc::channel(10);
+        let (pages, waiting) = (MemoryPages::new(), VecDeque::new());
+        let mut worker = Worker { pages, done, waiting, again_at: Instant::now() };
+        worker.pages.set_full(true);
+        let cut = storage::Cut { shard: ShardId(1), slot: Slot(7), head: Bytes::new(), pages: Vec::new() };
+        worker.write(Write::Cut(cut)).expect("it waits");
+        assert!(results.try_recv().is_err(), "there is no space");
+        worker.pages.set_full(false);
+        // The pause is over, and the queue never empty.
+        worker.again_at = Instant::now();
+        jobs.send(PageJob::Load(ShardId(1), ChunkId::new(0, 0).expect("in the world"))).expect("room");
+        jobs.send(PageJob::Stop).expect("room");
+        worker.run(&todo).expect("sound");
+        assert!(matches!(results.try_recv(), Ok(PageDone::Committed(ShardId(1), Slot(7)))));
+        assert!(matches!(results.try_recv(), Ok(PageDone::Loaded(..))));
     }
 }

@@ -67,7 +67,6 @@ impl Replica {
                 next.standbys.remove(&node);
                 voters.push(node);
             }
-            Change::Remove(node) if !now.contains(node) => {}
             Change::Remove(node) => {
                 next.standbys.remove(&node);
                 next.incarnations.remove(&node);

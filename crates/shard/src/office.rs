@@ -132,6 +132,7 @@ impl Replica {
             let bytes = batch.encode();
             let slot = self.paxos.propose(Value::Command(bytes.clone())).expect("leads, as the loop checked");
             self.proposed.insert(slot, (bytes, waiting));
+            self.batched = (self.batched.0 + 1, self.batched.1 + take as u64);
             self.effects.push_back(Effect::Proposed { items: take });
         }
     }

@@ -1,7 +1,8 @@
 //! Payments between shards: a harvest's acorns on their way from the field's shard to the player's.
 //!
 //! The outbox and the inbox are part of the replicated state (`world::land`); here is who carries what, and when. Only
-//! leaders do; what got lost is sent again at the next retry.
+//! leaders do; what got lost is sent again at a later retry, so many payments at each: a shard that cannot take any for hours
+//! must not keep those busy that owe it much.
 
 use crate::batch::Item;
 use crate::effect::Effect;
@@ -10,15 +11,25 @@ use paxos::NodeId;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use world::land::Payment;
-use world::{Bucket, Command, PlayerName};
+use world::{Bucket, Command, PlayerName, WorldSeed};
+
+/// Payments sent again at each retry.
+const WINDOW: usize = 1_024;
+
+/// Where a payment comes from, and whose it is.
+type Channel = (Bucket, PlayerName);
 
 /// What is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Paying {
-    /// Payments sent, and not to be sent again before the next retry.
-    sent: BTreeMap<(Bucket, PlayerName), u64>,
-    /// Some may be due that were not sent.
-    due: bool,
+    /// The payment that was sent last, where one is under way.
+    sent: BTreeMap<Channel, u64>,
+    /// Where another may be due.
+    changed: BTreeSet<Channel>,
+    /// It is time to send some again, whatever was sent.
+    again: bool,
+    /// The last of those that were.
+    cursor: Option<Channel>,
     /// Payments of other shards that are queued or proposed here.
     receiving: BTreeSet<(Bucket, PlayerName, u64)>,
 }
@@ -26,23 +37,44 @@ pub(crate) struct Paying {
 impl Paying {
     /// An office begins or ends.
     pub fn start_over(&mut self, leads: bool) {
-        *self = Self { due: leads, ..Self::default() };
+        *self = Self { again: leads, ..Self::default() };
     }
 
-    /// A leader has applied a batch with these.
-    pub fn note<'a>(&mut self, mut items: impl Iterator<Item = &'a Item>) {
-        self.due |= items.any(moves_acorns);
+    /// A leader applies a batch with these.
+    pub fn note<'a>(&mut self, seed: WorldSeed, items: impl Iterator<Item = &'a Item>) {
+        self.changed.extend(items.filter_map(|item| paid_through(seed, item)));
     }
 
-    /// Whether anything waits for its confirmation.
-    pub fn is_waiting(&self) -> bool {
-        !self.sent.is_empty()
-    }
-
-    /// Everything unconfirmed is sent again.
+    /// What is unconfirmed is sent again.
     pub fn retry(&mut self) {
-        self.sent.clear();
-        self.due = true;
+        self.again = true;
+    }
+
+    /// The payments to send now. `after` gives so many of those in flight behind a channel, `at` that of one channel.
+    fn due(
+        &mut self,
+        after: impl Fn(Option<Channel>, usize) -> Vec<Payment>,
+        at: impl Fn(Channel) -> Option<Payment>,
+    ) -> Vec<Payment> {
+        let mut due = Vec::new();
+        if std::mem::take(&mut self.again) {
+            due = after(self.cursor, WINDOW);
+            // Once the end is reached, from the beginning again.
+            let last = due.last().filter(|_| due.len() == WINDOW);
+            self.cursor = last.map(|payment| (payment.from, payment.player));
+            self.sent.extend(due.iter().map(|payment| ((payment.from, payment.player), payment.seq)));
+        }
+        for channel in std::mem::take(&mut self.changed) {
+            match at(channel) {
+                Some(payment) => {
+                    if self.sent.insert(channel, payment.seq) != Some(payment.seq) {
+                        due.push(payment);
+                    }
+                }
+                None => _ = self.sent.remove(&channel),
+            }
+        }
+        due
     }
 
     /// A payment has been taken in.
@@ -72,29 +104,92 @@ impl Replica {
         }
     }
 
-    /// Sends every payment that is due and not under way.
+    /// Whether any payment of this leader waits for its confirmation.
+    pub(crate) fn owes(&self) -> bool {
+        self.is_in_office() && self.state.land().is_some_and(|land| land.payments().next().is_some())
+    }
+
+    /// Sends what is due and not under way, and some of what is.
     pub(crate) fn pay(&mut self) {
-        if !std::mem::take(&mut self.paying.due) || !self.is_in_office() {
+        if !self.is_in_office() {
             return;
         }
         let Some(land) = self.state.land() else { return };
-        let mut sent = BTreeMap::new();
-        for payment in land.payments() {
-            let channel = (payment.from, payment.player);
-            if self.paying.sent.get(&channel) != Some(&payment.seq) {
-                self.effects.push_back(Effect::Pay { payment });
-            }
-            sent.insert(channel, payment.seq);
-        }
-        self.paying.sent = sent;
+        let due = self.paying.due(
+            |after, count| land.payments_after(after).take(count).collect(),
+            |(from, player)| land.payment(from, player),
+        );
+        self.effects.extend(due.into_iter().map(|payment| Effect::Pay { payment }));
     }
 }
 
-/// Whether applying it may make a payment due.
-fn moves_acorns(item: &Item) -> bool {
+/// Where applying it may make a payment due.
+fn paid_through(seed: WorldSeed, item: &Item) -> Option<Channel> {
     match item {
-        Item::Client(envelope) => matches!(envelope.command, Command::Harvest { .. }),
-        Item::Settle { .. } => true,
-        Item::Genesis(_) | Item::Receive(_) => false,
+        Item::Client(envelope) => match envelope.command {
+            Command::Harvest { field } => Some((Bucket::of_chunk(seed, field.chunk()), envelope.player)),
+            _ => None,
+        },
+        Item::Settle { bucket, player, .. } => Some((*bucket, *player)),
+        Item::Genesis(_) | Item::Receive(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ops::Bound;
+    use world::Acorns;
+
+    /// So many payments in flight, each from a bucket of its own.
+    fn owed(count: u16) -> BTreeMap<Channel, Payment> {
+        let player: PlayerName = "scrat".parse().expect("a name");
+        let payment = |from| ((from, player), Payment { from, player, seq: 1, amount: Acorns(1) });
+        (0..count).map(Bucket).map(payment).collect()
+    }
+
+    fn due(paying: &mut Paying, owed: &BTreeMap<Channel, Payment>) -> Vec<Channel> {
+        let behind = |after: Option<Channel>, count| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            owed.range((from, Bound::Unbounded)).take(count).map(|(_, payment)| *payment).collect()
+        };
+        let due = paying.due(behind, |channel| owed.get(&channel).copied());
+        due.iter().map(|payment| (payment.from, payment.player)).collect()
+    }
+
+    #[test]
+    fn much_that_is_owed_is_sent_again_in_turns() {
+        let owed = owed(2_500);
+        let mut paying = Paying::default();
+        paying.start_over(true);
+        assert_eq!(paying.sent.len(), 0);
+        let mut told = Vec::new();
+        for turn in 0..3 {
+            let sent = due(&mut paying, &owed);
+            assert_eq!(sent.len(), if turn < 2 { WINDOW } else { 2_500 - 2 * WINDOW });
+            assert_eq!(due(&mut paying, &owed), [], "not before the next retry");
+            told.extend(sent);
+            paying.retry();
+        }
+        assert!(told.iter().eq(owed.keys()), "each once");
+        assert_eq!(due(&mut paying, &owed).first(), told.first(), "and from the beginning");
+    }
+
+    #[test]
+    fn a_new_payment_goes_at_once_and_once() {
+        let mut owed = owed(3);
+        let mut paying = Paying::default();
+        paying.start_over(true);
+        assert_eq!(due(&mut paying, &owed).len(), 3);
+        let channel = *owed.keys().next().expect("three");
+        paying.changed.insert(channel);
+        assert_eq!(due(&mut paying, &owed), [], "it is under way");
+        owed.get_mut(&channel).expect("there").seq = 2;
+        paying.changed.insert(channel);
+        assert_eq!(due(&mut paying, &owed), [channel]);
+        owed.remove(&channel);
+        paying.changed.insert(channel);
+        assert_eq!(due(&mut paying, &owed), []);
+        assert_eq!(paying.sent.len(), 2, "what is settled is forgotten");
     }
 }

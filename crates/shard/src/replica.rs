@@ -19,6 +19,8 @@ use world::{Bucket, ChunkId, Land, Millis, Outcome};
 
 /// Commands that wait for a batch; beyond that the answer is `Overloaded`.
 pub(crate) const QUEUE: usize = 16_384;
+/// Chunks that it asks for at a time.
+const LOADS: usize = 256;
 /// What an overloaded replica asks for.
 pub(crate) const RETRY_AFTER_MS: u64 = 50;
 
@@ -55,6 +57,8 @@ pub struct Replica {
     /// A chosen batch that waits for chunks, and its bytes.
     pub(crate) held: Option<(Slot, Batch, Bytes)>,
     pub(crate) loading: BTreeSet<ChunkId>,
+    /// Batches proposed, and commands in them.
+    pub(crate) batched: (u64, u64),
     pub(crate) paying: Paying,
     pub(crate) effects: VecDeque<Effect>,
 }
@@ -93,6 +97,7 @@ impl Replica {
             confirmed: 0,
             held: None,
             loading: BTreeSet::new(),
+            batched: (0, 0),
             paying: Paying::default(),
             effects: VecDeque::new(),
         })
@@ -169,7 +174,7 @@ impl Replica {
 
     /// Whether [`Replica::handle_retry`] has anything to repeat.
     pub fn wants_retry(&self, alive: &dyn Fn(NodeId) -> bool) -> bool {
-        self.paxos.wants_retry(alive) || self.paying.is_waiting()
+        self.paxos.wants_retry(alive) || self.owes()
     }
 
     /// Repeats what may have been lost.
@@ -201,6 +206,11 @@ impl Replica {
     /// How many of clients' requests wait for anything before they are proposed or read.
     pub fn waiting(&self) -> usize {
         self.queue.len() + self.reads.len() + self.watching.len()
+    }
+
+    /// How many batches this replica has proposed, and how many commands in them.
+    pub fn batches(&self) -> (u64, u64) {
+        self.batched
     }
 
     /// How many watchers wait for a change.
@@ -334,7 +344,7 @@ impl Replica {
                 return;
             }
             if self.office.is_some() {
-                self.paying.note(batch.items.iter());
+                self.paying.note(self.genesis.seed, batch.items.iter());
             }
             let effected = self.state.apply(batch);
             assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
@@ -379,8 +389,9 @@ impl Replica {
         }
     }
 
+    /// Asks for a chunk's page. Whoever needs it looks again when one has come, and asks for more then.
     pub(crate) fn load(&mut self, chunk: ChunkId) {
-        if self.loading.insert(chunk) {
+        if self.loading.len() < LOADS && self.loading.insert(chunk) {
             self.effects.push_back(Effect::LoadChunk { chunk });
         }
     }

@@ -70,7 +70,9 @@ impl Requests {
             if envelope.number < answers.floor {
                 return Verdict::Forgotten;
             }
-            if answers.outcomes.len() >= MAX_ANSWERS {
+            // What the client will not ask for again makes room.
+            let oldest = answers.outcomes.first_key_value().map(|(&number, _)| number);
+            if answers.outcomes.len() >= MAX_ANSWERS && oldest.is_some_and(|oldest| oldest >= envelope.floor) {
                 return Verdict::Full;
             }
         } else if self.clients.len() >= MAX_CLIENTS {
@@ -184,6 +186,20 @@ mod tests {
         // A number below its own floor makes no sense, and is not applied either.
         assert_eq!(requests.judge(&envelope(2, 3, 1_000), Millis(0)), Verdict::Repeat(outcome(8)));
         assert_eq!(Requests::default().judge(&envelope(2, 3, 1_000), Millis(0)), Verdict::Forgotten);
+    }
+
+    #[test]
+    fn a_full_list_of_answers_makes_room_by_what_the_client_asks_for_no_more() {
+        let mut requests = Requests::default();
+        let most = MAX_ANSWERS as u64;
+        for number in 1..=most {
+            requests.record(&envelope(number, 1, 1_000), Millis(0), outcome(7));
+        }
+        assert_eq!(requests.judge(&envelope(most + 1, 1, 1_000), Millis(0)), Verdict::Full);
+        assert_eq!(requests.judge(&envelope(most + 1, 2, 1_000), Millis(0)), Verdict::Fresh);
+        requests.record(&envelope(most + 1, 2, 1_000), Millis(0), outcome(8));
+        assert_eq!(requests.judge(&envelope(most + 2, 2, 1_000), Millis(0)), Verdict::Full);
+        assert_eq!(requests.judge(&envelope(1, 1, 1_000), Millis(0)), Verdict::Forgotten);
     }
 
     #[test]

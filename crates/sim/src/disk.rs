@@ -47,13 +47,14 @@ enum PageJob {
     Cut(ShardId, Cut),
     Load(ShardId, ChunkId),
     ReadPart(PartRead),
+    LetGo(ShardId),
     Stage(PartOf),
     Memberships(Vec<(ShardId, Membership)>),
 }
 
 impl PageJob {
     fn is_write(&self) -> bool {
-        !matches!(self, Self::Load(..) | Self::ReadPart(_))
+        !matches!(self, Self::Load(..) | Self::ReadPart(_) | Self::LetGo(_))
     }
 }
 
@@ -199,6 +200,12 @@ impl Disk {
         self.page_time(now, random)
     }
 
+    /// No checkpoint of this shard is held for others any more.
+    pub fn let_go(&mut self, now: Time, random: &mut Random, shard: ShardId) -> Time {
+        self.page_jobs.push_back(PageJob::LetGo(shard));
+        self.page_time(now, random)
+    }
+
     /// Takes a part of another node's checkpoint.
     pub fn stage(&mut self, now: Time, random: &mut Random, part: PartOf) -> Time {
         self.page_jobs.push_back(PageJob::Stage(part));
@@ -285,6 +292,10 @@ impl Disk {
                     PartOf { shard: *shard, slot, after, head, pages, last }
                 });
                 Done::PartRead(read, found)
+            }
+            PageJob::LetGo(shard) => {
+                self.pages.let_go(shard);
+                Done::Nothing
             }
             PageJob::Stage(PartOf { shard, slot, after, head, pages, last }) => {
                 let fits = self.pages.stage(shard, slot, after.as_deref(), &pages)?;

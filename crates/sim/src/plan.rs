@@ -57,6 +57,10 @@ pub struct Plan {
     pub checkpoint_bytes: usize,
     /// Logs are not kept for those who lag: they take snapshots.
     pub pressed: bool,
+    /// A checkpoint comes no faster than so many bytes a second.
+    pub snapshot_rate: u64,
+    /// So long a checkpoint that was given to another node is kept for it.
+    pub snapshot_kept: u64,
     /// Of the clients.
     pub options: Options,
     /// A node keeps about so many bytes of chunks in memory.
@@ -139,6 +143,7 @@ impl Plan {
         plan.encode = seed % ENCODE_EVERY == ENCODE_EVERY - 1;
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
         plan.script = fault::script(&mut random, &all, Time(SECOND), Time(20 * SECOND));
+        plan.snapshot_kept = *random.pick(&[2, 8, 60]) * SECOND;
         plan.act_until = Time(24 * SECOND);
         plan.min_commands = 200;
         plan.at_least = Time(30 * SECOND);
@@ -171,6 +176,8 @@ impl Plan {
             clock_drift_ppm: MAX_DRIFT_PPM,
             checkpoint_bytes: 1 << 20,
             pressed: false,
+            snapshot_rate: 1 << 20,
+            snapshot_kept: 60 * SECOND,
             memory_bytes: 1 << 20,
             options: Options { request_timeout: Duration::from_secs(5), ..Options::default() },
             encode: false,

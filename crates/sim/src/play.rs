@@ -26,6 +26,13 @@ impl Cluster {
         self.start_op(player, intent, None)
     }
 
+    /// The same with several things at one moment.
+    pub fn begin_all(&mut self, player: PlayerNo, intents: impl IntoIterator<Item = Intent>) -> Vec<OpId> {
+        let ops = intents.into_iter().filter_map(|intent| self.enqueue_op(player, intent, None)).collect();
+        self.flush(player);
+        ops
+    }
+
     /// What came of it, once something has.
     pub fn result(&self, player: PlayerNo, op: OpId) -> Option<&Result<Success, Failure>> {
         self.players[player].results.get(&op)
@@ -142,7 +149,8 @@ impl Cluster {
                 break;
             }
         }
-        for (node, requests) in outgoing {
+        for (node, mut requests) in outgoing {
+            self.plan.sabotage.mislead(&mut requests);
             self.send_requests(number, node, requests);
         }
         let player = &mut self.players[number];

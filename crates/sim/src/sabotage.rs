@@ -2,7 +2,7 @@
 //! None of them is a switch in the product: they lie on its behalf, on the disk or on the wire.
 
 use wire::peer::{Frame, PeerMessage};
-use wire::{Answer, AnswerBody, Reply};
+use wire::{Answer, AnswerBody, Reply, Request, RequestBody};
 use world::{Acorns, FieldView, Outcome, PlayerName, Rejection};
 
 /// What is broken.
@@ -29,6 +29,10 @@ pub enum Sabotage {
     VagueReceipts,
     /// Who watches is told of all changes but one.
     LostChanges,
+    /// Leaders seem to say that less is chosen than is.
+    LowCovers,
+    /// Requests lose on their way what their sender has seen already.
+    ForgottenSessions,
 }
 
 impl Sabotage {
@@ -59,12 +63,26 @@ impl Sabotage {
 
     /// What becomes of a frame on its way.
     pub(crate) fn alter(self, frame: &mut Frame) {
-        if self != Self::InflatedPayments {
-            return;
-        }
         for message in &mut frame.messages {
-            if let PeerMessage::Pay { payment, .. } = message {
-                payment.amount = Acorns(payment.amount.0 + 1);
+            match (self, message) {
+                (Self::InflatedPayments, PeerMessage::Pay { payment, .. }) => {
+                    payment.amount = Acorns(payment.amount.0 + 1);
+                }
+                (Self::LowCovers, PeerMessage::Heard(heard)) => {
+                    for slot in heard.cover.changed.iter_mut().filter_map(|(_, slot)| slot.as_mut()) {
+                        *slot = slot.prev();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What becomes of requests on their way.
+    pub(crate) fn mislead(self, requests: &mut [Request]) {
+        for request in requests {
+            if let (Self::ForgottenSessions, RequestBody::Read { after, .. }) = (self, &mut request.body) {
+                *after = paxos::Slot::ZERO;
             }
         }
     }

@@ -205,7 +205,7 @@ impl Cluster {
 
     fn carry_out(&mut self, node: NodeId, turn: Turn) {
         let Turn { frames, write, log_reads, chunk_loads, cuts, releases, batches, .. } = turn;
-        let (part_reads, stagings, bulk) = (turn.part_reads, turn.stagings, turn.bulk);
+        let (part_reads, let_go, stagings, bulk) = (turn.part_reads, turn.let_go, turn.stagings, turn.bulk);
         self.stats.batches += batches.len() as u64;
         for (to, frame) in frames.into_iter().chain(bulk) {
             self.send(node, to, frame);
@@ -213,6 +213,12 @@ impl Cluster {
         let (time, sabotage) = (self.now, self.plan.sabotage);
         let machine = &mut self.machines[index(node)];
         let life = machine.life;
+        for (shard, slot) in releases {
+            self.stats.releases += 1;
+            if let Err(error) = machine.disk.release(shard, slot) {
+                self.judge.object(time, "storage", error);
+            }
+        }
         if let Some(write) = write {
             self.stats.writes += 1;
             let id = write.id;
@@ -238,6 +244,11 @@ impl Cluster {
             let at = machine.disk.read_part(time, &mut self.random, read);
             self.agenda.plan(at, Event::Page(node, life));
         }
+        for shard in let_go {
+            self.stats.let_go += 1;
+            let at = machine.disk.let_go(time, &mut self.random, shard);
+            self.agenda.plan(at, Event::Page(node, life));
+        }
         for staging in stagings {
             let at = machine.disk.stage(time, &mut self.random, staging);
             self.agenda.plan(at, Event::Page(node, life));
@@ -255,12 +266,6 @@ impl Cluster {
         for (shard, cut) in cuts {
             let at = machine.disk.cut(time, &mut self.random, shard, cut);
             self.agenda.plan(at, Event::Page(node, life));
-        }
-        for (shard, slot) in releases {
-            self.stats.releases += 1;
-            if let Err(error) = machine.disk.release(shard, slot) {
-                self.judge.object(time, "storage", error);
-            }
         }
         // The observer must have seen what was applied before it hears what was answered.
         self.watch(node);

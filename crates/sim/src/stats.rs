@@ -91,6 +91,8 @@ counters! {
     leaves = "leaves",
     /// Parts of checkpoints read for others.
     parts = "checkpoint parts",
+    /// Shards whose checkpoints were held for others no more.
+    let_go = "checkpoints let go",
     /// Checkpoints of others installed.
     installed = "checkpoints installed",
     /// Leaders that took office.

@@ -93,7 +93,12 @@ pub trait Pages {
 
     /// Holds the checkpoint of `shard` as it is now, whatever is committed later, to be read with [`Pages::part`]; says its
     /// slot. A few are held at a time: the one not read for longest gives way. `None` if there is no checkpoint.
+    ///
+    /// As long as one is held, no space is used again that commits set free, of whichever shard: [`Pages::let_go`].
     fn hold(&mut self, shard: ShardId) -> Result<Option<Slot>, PagesError>;
+
+    /// No checkpoint of `shard` need be held any more.
+    fn let_go(&mut self, shard: ShardId);
 
     /// About `max_bytes` of a held checkpoint, at least one page, from behind the key `after`. `None`: it is not held.
     fn part(
@@ -106,7 +111,8 @@ pub trait Pages {
 
     /// Puts pages of another node's checkpoint of `shard` at `slot` aside: the first ones (`after` is `None`; what was put aside
     /// before is dropped), or those behind the key `after`. `false`: what is here does not end there, and nothing was
-    /// taken. Durable now and then, and with [`Pages::install`].
+    /// taken. Durable now and then, and with [`Pages::install`]. Dropped when a checkpoint of `shard` at this slot or a later
+    /// one is committed: nobody needs it then.
     fn stage(
         &mut self,
         shard: ShardId,

@@ -7,6 +7,7 @@ use crate::outbox::{Next, Outbox, Refused};
 use crate::stats::Counters;
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -64,7 +65,7 @@ impl Link {
         Ok(())
     }
 
-    /// Sends what is queued, then closes with a reason. Further frames are refused.
+    /// Sends what is queued, if the other side takes it soon, then closes with a reason. Further frames are refused.
     pub(crate) fn say_goodbye(&self, code: CloseCode, reason: impl Into<String>) {
         self.farewell.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (code, reason.into()));
         self.outbox.close();
@@ -72,25 +73,41 @@ impl Link {
 
     /// Closes with a reason; what is queued is lost.
     pub(crate) fn hang_up(&self, code: CloseCode, reason: &str) {
-        self.outbox.close();
         close(&self.connection, code, &reason);
+        self.outbox.close();
     }
 
     fn is_leaving(&self) -> bool {
         self.farewell.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    async fn write_all(&self, stream: &mut SendStream, batch: &mut [Bytes]) -> Written {
+        let mut write = pin!(stream.write_all_chunks(batch));
+        loop {
+            match timeout(GOODBYE, &mut write).await {
+                Ok(Ok(())) => return Written::Yes,
+                Ok(Err(_)) => return Written::Lost,
+                Err(_) if self.is_leaving() => return Written::TooSlow,
+                Err(_) => {}
+            }
+        }
+    }
+
     /// Writes what is queued until the connection or the queue ends; closes the connection in the latter case.
     pub(crate) async fn write(self: Arc<Self>, mut stream: SendStream) {
         let mut batch = Vec::new();
         while self.outbox.take(&mut batch).await == Next::Write {
-            if stream.write_all_chunks(&mut batch).await.is_err() {
+            match self.write_all(&mut stream, &mut batch).await {
+                Written::Yes => batch.clear(),
                 // The reader sees the same error and reports it.
-                return;
+                Written::Lost => return,
+                Written::TooSlow => break,
             }
-            batch.clear();
         }
-        if stream.finish().is_ok() {
+        // (On a connection that is closed already, quinn would hold its last words back until the network has room for the end of
+        // the stream as well; and no room is made any more.)
+        let open = self.connection.close_reason().is_none();
+        if open && batch.is_empty() && stream.finish().is_ok() {
             // Either outcome ends here: everything arrived, or there was time enough for it.
             let _ = timeout(GOODBYE, stream.stopped()).await;
         }
@@ -98,6 +115,15 @@ impl Link {
         let (code, reason) = farewell.unwrap_or((CloseCode::Requested, "finished".to_owned()));
         close(&self.connection, code, &reason);
     }
+}
+
+/// What came of writing.
+enum Written {
+    Yes,
+    /// The connection is lost.
+    Lost,
+    /// It is to be closed, and the other side does not take what is left.
+    TooSlow,
 }
 
 /// Opens the stream, on the dialling side. Once this succeeds, the other side has let us in.

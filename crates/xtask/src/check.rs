@@ -68,6 +68,7 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<(), Failure> {
 
 fn set_up(_: &Workspace) -> Result<(), Failure> {
     setup::programs()?;
+    setup::test_programs()?;
     setup::components()
 }
 

@@ -16,12 +16,25 @@ const NEEDED: [Needed; 1] = [Needed {
     packages: &["gcc", "libc6-dev"],
 }];
 
+/// What tests call that only root can use; whoever else runs them does without these tests.
+const FOR_ROOT: [Needed; 1] =
+    [Needed { program: "ip", why: "tests make networks of their own with it", packages: &["iproute2"] }];
+
 /// Parts of the Rust toolchain that only checking needs.
 const COMPONENTS: [(&str, &str); 2] = [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")];
 
 /// Sees to the programs that building needs; installs what is missing if it may.
 pub fn programs() -> Result<(), Failure> {
-    let missing: Vec<_> = NEEDED.iter().filter(|needed| !on_path(needed.program)).collect();
+    install(&NEEDED)
+}
+
+/// The same for what only tests need.
+pub fn test_programs() -> Result<(), Failure> {
+    if is_root() { install(&FOR_ROOT) } else { Ok(()) }
+}
+
+fn install(needed: &[Needed]) -> Result<(), Failure> {
+    let missing: Vec<_> = needed.iter().filter(|needed| !on_path(needed.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -23,6 +23,7 @@ use wire::codec;
 use wire::{Answer, AnswerBody, Reply, RequestBody};
 
 mod open;
+pub use open::LET_GO;
 
 /// Events taken at once.
 const EVENTS: usize = 1_024;
@@ -58,6 +59,8 @@ pub struct Node {
     support: Option<Duration>,
     buffer: Vec<u8>,
     telemetry: Telemetry,
+    /// Peers' frames that were not understood.
+    garbled: u64,
     upkeep_at: Mono,
     ready_at: Mono,
     reclaim_at: Mono,
@@ -121,7 +124,9 @@ impl Node {
             _ = self.events.recv_many(events, EVENTS), if open => {}
             Some(ask) = self.asked.recv() => {
                 let reserve = self.data.reserve().bytes();
-                self.telemetry.answer(ask, &self.host.survey(clock::now()), self.clients.len(), reserve);
+                let (survey, mut network) = (self.host.survey(clock::now()), self.transport.stats());
+                network.bad_frames += self.garbled + self.clients.garbled();
+                self.telemetry.answer(ask, &survey, network, self.clients.len(), reserve);
             }
             () = sleep_until(tick) => {}
             () = stop => return Ok(false),
@@ -151,6 +156,9 @@ impl Node {
         if now.mono >= self.upkeep_at {
             self.upkeep_at = now.mono.plus(UPKEEP_EVERY);
             self.telemetry.upkeep();
+            for (conn, late) in self.clients.overdue(now.mono) {
+                self.received(now, conn, late);
+            }
             if !self.host.in_quarantine(now.mono)
                 && let Some(support) = self.support.take()
             {
@@ -170,47 +178,55 @@ impl Node {
                 self.telemetry.frame_received(from, frame.len());
                 match codec::decode("peer's frame", &frame) {
                     Ok(frame) => self.host.handle_frame(now, from, frame),
-                    Err(error) => tracing::warn!(peer = %from, %error, "frame dropped"),
+                    Err(error) => {
+                        self.garbled += 1;
+                        tracing::warn!(peer = %from, %error, "frame dropped");
+                    }
                 }
             }
             Event::ClientUp { conn, remote } => {
                 tracing::debug!(conn = conn.0, %remote, "client connected");
-                self.clients.up(ConnId(conn.0));
+                self.clients.up(ConnId(conn.0), now.mono);
             }
             Event::ClientDown { conn } => self.clients.down(ConnId(conn.0)),
             Event::ClientFrame { conn, frame } => {
-                let id = ConnId(conn.0);
-                match self.clients.receive(id, &frame, now.wall) {
-                    Received::Greet => {
-                        let greeting = greet(self.host.welcome(now));
-                        self.send_to_client(id, greeting);
-                    }
-                    Received::Requests(requests, refused) => {
-                        self.telemetry.requested(requests.len() + refused.len());
-                        for answer in &refused {
-                            self.telemetry.answered(answer);
-                        }
-                        if requests.iter().any(|request| matches!(request.body, RequestBody::Node)) {
-                            let survey = self.host.survey(now);
-                            self.host.note_figures(self.telemetry.figures(&survey, self.clients.len()));
-                        }
-                        for request in requests {
-                            self.host.handle_request(now, id, request);
-                        }
-                        if !refused.is_empty() {
-                            self.answer_all(id, &refused);
-                        }
-                    }
-                    Received::Goodbye(greeting, reason) => {
-                        tracing::info!(conn = conn.0, reason, "client refused");
-                        self.send_to_client(id, greeting);
-                        self.transport.close_client(conn, &reason);
-                    }
-                    Received::Close(reason) => {
-                        tracing::info!(conn = conn.0, reason, "client closed");
-                        self.transport.close_client(conn, &reason);
-                    }
+                let conn = ConnId(conn.0);
+                let received = self.clients.receive(conn, &frame, now.wall);
+                self.received(now, conn, received);
+            }
+        }
+    }
+
+    fn received(&mut self, now: host::Now, conn: ConnId, received: Received) {
+        match received {
+            Received::Greet => {
+                let greeting = greet(self.host.welcome(now));
+                self.send_to_client(conn, greeting);
+            }
+            Received::Requests(requests, refused) => {
+                self.telemetry.requested(requests.len() + refused.len());
+                for answer in &refused {
+                    self.telemetry.answered(answer);
                 }
+                if requests.iter().any(|request| matches!(request.body, RequestBody::Node)) {
+                    let survey = self.host.survey(now);
+                    self.host.note_figures(self.telemetry.figures(&survey, self.clients.len()));
+                }
+                for request in requests {
+                    self.host.handle_request(now, conn, request);
+                }
+                if !refused.is_empty() {
+                    self.answer_all(conn, &refused);
+                }
+            }
+            Received::Goodbye(greeting, reason) => {
+                tracing::info!(conn = conn.0, reason, "client refused");
+                self.send_to_client(conn, greeting);
+                self.transport.close_client(transport::ConnId(conn.0), &reason);
+            }
+            Received::Close(reason) => {
+                tracing::info!(conn = conn.0, reason, "client closed");
+                self.transport.close_client(transport::ConnId(conn.0), &reason);
             }
         }
     }
@@ -283,11 +299,15 @@ impl Node {
         Ok(())
     }
 
-    /// Frames first, since Accepts go out before the leader's own write; then the write; then the rest.
+    /// Frames first, since Accepts go out before the leader's own write; then what the log may forget, which a write may follow
+    /// of a shard that was left and is joined again; then the write; then the rest.
     fn carry_out(&mut self, turn: Turn) -> Result<(), NodeError> {
         for (node, frame) in &turn.frames {
             codec::encode_into(frame, &mut self.buffer);
             self.send_to_peer(*node);
+        }
+        for (shard, slot) in turn.releases {
+            self.submit_log(LogJob::Release(shard, slot))?;
         }
         if let Some(write) = turn.write {
             self.submit_log(LogJob::Write(write))?;
@@ -320,6 +340,9 @@ impl Node {
         for read in turn.part_reads {
             self.submit_page(PageJob::ReadPart(read))?;
         }
+        for shard in turn.let_go {
+            self.submit_page(PageJob::LetGo(shard))?;
+        }
         for staging in turn.stagings {
             self.submit_page(PageJob::Stage(staging))?;
         }
@@ -328,9 +351,6 @@ impl Node {
         }
         for (shard, cut) in turn.cuts {
             self.submit_page(PageJob::Cut(shard, cut))?;
-        }
-        for (shard, slot) in turn.releases {
-            self.submit_log(LogJob::Release(shard, slot))?;
         }
         Ok(())
     }

@@ -22,10 +22,13 @@ use wire::{NodeFigures, NodeReport, codec};
 /// An old segment goes when no more than this part of it has to be written again. (More would be endless work.)
 const REWRITE: u32 = 8;
 
-/// Another process that has the data directory may take this long to let go of it.
-const LET_GO: Duration = Duration::from_secs(5);
+/// Another process that has the data directory may take this long to let go of it: whoever was killed a moment ago holds it
+/// until the disk has finished what it was at.
+pub const LET_GO: Duration = Duration::from_secs(5);
 /// Between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(50);
+/// A checkpoint given to another node is kept for it so long after it asked last, in microseconds.
+const SNAPSHOT_KEPT: u64 = 60_000_000;
 
 impl Node {
     /// Opens the stores, takes the ports, recovers. Call it inside a tokio runtime.
@@ -95,6 +98,7 @@ impl Node {
             met: data.met().clone(),
             left: left.collect(),
             snapshot_rate: config.snapshot_rate,
+            snapshot_kept: SNAPSHOT_KEPT,
             memory_bytes: config.memory_bytes,
             first_map: map.clone(),
             map,
@@ -134,6 +138,7 @@ impl Node {
             support: Some(config.support),
             buffer: Vec::new(),
             telemetry: Telemetry::new(peers),
+            garbled: 0,
             upkeep_at: Mono(0),
             ready_at: Mono(0),
             reclaim_at: Mono(0),
@@ -143,7 +148,7 @@ impl Node {
     }
 }
 
-/// The node's data directory. Whoever was killed a moment ago holds it until the disk has finished what it was at.
+/// The node's data directory, as soon as nobody else has it.
 async fn take_directory(config: &NodeConfig) -> Result<DataDir, NodeError> {
     let (incarnation, begin) = (random_incarnation()?, Instant::now());
     let mut told = false;

@@ -81,6 +81,7 @@ pub struct Telemetry {
     chunk_loads: Counter,
     log_reads: Counter,
     snapshot_bytes: Counter,
+    network: Network,
     peers: BTreeMap<NodeId, Peer>,
     node: NodeGauges,
     cpu: Gauge,
@@ -98,6 +99,16 @@ struct Peer {
     round_trip: Gauge,
     lag: Gauge,
     support: Gauge,
+}
+
+/// What the transport turned away, and what could not be understood.
+struct Network {
+    bad_frames: Counter,
+    refused: Counter,
+    handshakes_failed: Counter,
+    clients_too_slow: Counter,
+    queue_full: Counter,
+    not_connected: Counter,
 }
 
 struct NodeGauges {
@@ -147,6 +158,7 @@ impl Telemetry {
                 chunk_loads: counter!("icefarm_chunk_loads_total"),
                 log_reads: counter!("icefarm_catchup_reads_total"),
                 snapshot_bytes: counter!("icefarm_snapshot_received_bytes_total"),
+                network: Network::new(),
                 peers: peers.collect(),
                 node: NodeGauges::new(),
                 cpu: gauge!("process_cpu_seconds_total"),
@@ -259,9 +271,10 @@ impl Telemetry {
         }
     }
 
-    /// Answers `ask`, given a fresh look at the node.
-    pub fn answer(&self, ask: Ask, survey: &Survey, clients: usize, reserve: u64) {
+    /// Answers `ask`, given a fresh look at the node, and what came over the network.
+    pub fn answer(&self, ask: Ask, survey: &Survey, network: transport::Stats, clients: usize, reserve: u64) {
         self.node.set(survey, clients);
+        self.network.set(network);
         let usage = process::usage();
         self.cpu.set(float(usage.cpu_ms) / 1e3);
         self.node.memory.set(float(usage.resident_bytes));
@@ -290,6 +303,28 @@ fn recorder() -> PrometheusRecorder {
     let builder = PrometheusBuilder::new().set_buckets(&SECONDS);
     let builder = builder.and_then(|builder| builder.set_buckets_for_metric(counts, &COUNTS));
     builder.expect("there are buckets").build_recorder()
+}
+
+impl Network {
+    fn new() -> Self {
+        Self {
+            bad_frames: counter!("icefarm_bad_frames_total"),
+            refused: counter!("icefarm_connections_refused_total"),
+            handshakes_failed: counter!("icefarm_handshakes_failed_total"),
+            clients_too_slow: counter!("icefarm_slow_clients_total"),
+            queue_full: counter!("icefarm_peer_frames_dropped_total", "reason" => "queue_full"),
+            not_connected: counter!("icefarm_peer_frames_dropped_total", "reason" => "not_connected"),
+        }
+    }
+
+    fn set(&self, stats: transport::Stats) {
+        self.bad_frames.absolute(stats.bad_frames);
+        self.refused.absolute(stats.refused);
+        self.handshakes_failed.absolute(stats.handshakes_failed);
+        self.clients_too_slow.absolute(stats.clients_too_slow);
+        self.queue_full.absolute(stats.frames_queue_full);
+        self.not_connected.absolute(stats.frames_not_connected);
+    }
 }
 
 impl Peer {

@@ -13,6 +13,8 @@ pub fn render(survey: &Survey) -> String {
         describe_gauge!("icefarm_shard_applied_slot", "Everything up to here is applied here");
         describe_gauge!("icefarm_shard_checkpointed_slot", "Everything up to here is in the checkpoint");
         describe_gauge!("icefarm_shard_in_flight_slots", "Slots proposed and not chosen, where this replica leads");
+        describe_gauge!("icefarm_shard_batches", "Batches that this replica has proposed");
+        describe_gauge!("icefarm_shard_batched_commands", "Commands in these batches");
         describe_gauge!("icefarm_shard_queued_commands", "Commands that wait for a batch");
         describe_gauge!("icefarm_shard_waiting_reads", "Reads that cannot be answered yet");
         describe_gauge!("icefarm_shard_watchers", "Watchers that wait for a change");
@@ -27,6 +29,8 @@ pub fn render(survey: &Survey) -> String {
             set(of("icefarm_shard_applied_slot"), replica.applied.0);
             set(of("icefarm_shard_checkpointed_slot"), replica.checkpointed.0);
             set(of("icefarm_shard_in_flight_slots"), replica.in_flight);
+            set(of("icefarm_shard_batches"), replica.batches);
+            set(of("icefarm_shard_batched_commands"), replica.batched);
             set(of("icefarm_shard_queued_commands"), replica.queued as u64);
             set(of("icefarm_shard_waiting_reads"), replica.waiting_reads as u64);
             set(of("icefarm_shard_watchers"), replica.watchers as u64);

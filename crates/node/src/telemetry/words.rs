@@ -65,6 +65,11 @@ pub fn describe() {
     describe_counter!("icefarm_peer_frames_received_total", "Frames received");
     describe_counter!("icefarm_peer_sent_bytes_total", Unit::Bytes, "Bytes of these frames");
     describe_counter!("icefarm_peer_received_bytes_total", Unit::Bytes, "Bytes of these frames");
+    describe_counter!("icefarm_bad_frames_total", "Frames too long, cut off or not understood, of peers and clients");
+    describe_counter!("icefarm_connections_refused_total", "Connections not allowed, of another version, or too many");
+    describe_counter!("icefarm_handshakes_failed_total", "Connections that proved nothing, either way");
+    describe_counter!("icefarm_slow_clients_total", "Clients disconnected because they did not read");
+    describe_counter!("icefarm_peer_frames_dropped_total", "Frames for a peer not handed over, by reason");
     describe_gauge!("icefarm_peer_heard", "1: it has answered within the election time-out; 0: it has not");
     describe_gauge!("icefarm_peer_round_trip_seconds", Unit::Seconds, "From the last probe it answered to its answer");
     describe_gauge!("icefarm_replicas", "Replicas held");

@@ -55,6 +55,9 @@ impl Replica {
         let gap = at > following.through.next();
         if !gap {
             for (slot, value) in (at.0..).map(Slot).zip(values) {
+                if !self.tail.has_room(slot) {
+                    break;
+                }
                 self.accept(slot, ballot, value);
             }
         }

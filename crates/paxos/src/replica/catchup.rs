@@ -175,6 +175,9 @@ impl Replica {
                 self.assert_same(slot, &value);
                 continue;
             }
+            if !self.tail.has_room(slot) {
+                break;
+            }
             self.persist(Record::Learn { slot, value: value.clone() });
             self.tail.insert(slot, Entry { ballot: Ballot::ZERO, value });
             self.advance_chosen(slot);

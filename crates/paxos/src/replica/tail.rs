@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 /// Delivered entries are kept up to about this many bytes, so that a peer that lags a little is served without the disk.
 const BUDGET: usize = 128 << 10;
+/// Beyond so many bytes no more is taken: whoever applies is behind, and what is not taken comes again. A multiple of what one
+/// leader has under way.
+const MOST: usize = 64 << 20;
 /// What an entry costs beside its payload.
 const OVERHEAD: usize = 64;
 
@@ -27,6 +30,12 @@ impl Tail {
         if let Some(old) = self.entries.insert(slot, entry) {
             self.bytes -= old.value.len() + OVERHEAD;
         }
+    }
+
+    /// Whether there is room for `slot`. Up to the last entry there always is: those are what must be chosen and delivered for
+    /// anything to leave.
+    pub fn has_room(&self, slot: Slot) -> bool {
+        self.bytes <= MOST || self.entries.last_key_value().is_some_and(|(last, _)| slot <= *last)
     }
 
     pub fn get(&self, slot: Slot) -> Option<&Entry> {

@@ -120,6 +120,18 @@ fn a_change_that_watchers_are_not_told_of_is_seen() {
 }
 
 #[test]
+fn a_bound_that_rests_on_less_than_was_chosen_is_seen() {
+    let failure = first_failure(20, Sabotage::LowCovers, |_| ());
+    is_one_of(&failure, &["receipts"]);
+}
+
+#[test]
+fn a_session_that_is_forgotten_on_its_way_is_seen() {
+    let failure = first_failure(20, Sabotage::ForgottenSessions, |_| ());
+    is_one_of(&failure, &["sessions"]);
+}
+
+#[test]
 fn a_cluster_that_stays_cut_is_seen() {
     let failure = first_failure(3, Sabotage::None, |plan| {
         plan.script.retain(|(_, fault)| *fault == Fault::Calm);

@@ -264,6 +264,10 @@ impl Pages for FilePages {
         Ok(Some(slot))
     }
 
+    fn let_go(&mut self, shard: ShardId) {
+        self.held.retain(|held| held.shard != shard);
+    }
+
     fn part(
         &mut self,
         shard: ShardId,

@@ -96,6 +96,9 @@ impl Pages for MemoryPages {
             return Err(PagesError::Io { doing: "commit a checkpoint to", path: place(), source });
         }
         for cut in cuts {
+            if self.staged.get(&cut.shard).is_some_and(|staged| staged.slot <= cut.slot) {
+                self.staged.remove(&cut.shard);
+            }
             let shard = self.shards.entry(cut.shard).or_default();
             shard.slot = cut.slot;
             shard.head = cut.head.clone();
@@ -157,6 +160,10 @@ impl Pages for MemoryPages {
         }
         self.held.push_back((shard, found.clone()));
         Ok(Some(slot))
+    }
+
+    fn let_go(&mut self, shard: ShardId) {
+        self.held.retain(|(of, _)| *of != shard);
     }
 
     fn part(

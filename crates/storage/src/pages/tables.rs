@@ -93,6 +93,7 @@ pub(super) fn commit(database: &Database, cuts: &[Cut]) -> Result<Option<PagesEr
     {
         let mut heads = transaction.open_table(HEADS)?;
         let mut pages = transaction.open_table(PAGES)?;
+        let mut staged = transaction.open_table(STAGED)?;
         for cut in cuts {
             let shard = cut.shard;
             let stored = heads.get(shard.0)?.and_then(|head| Head::read(shard, head.value()));
@@ -102,6 +103,11 @@ pub(super) fn commit(database: &Database, cuts: &[Cut]) -> Result<Option<PagesEr
             let (generation, base) = stored.map_or((0, Slot::ZERO), |head| (head.generation, head.base));
             let head = Head { slot: cut.slot, generation, base, rest: cut.head.clone() };
             heads.insert(shard.0, head.sealed(shard).as_slice())?;
+            let worthless = staged.get(shard.0)?.is_some_and(|slot| slot.value() <= cut.slot.0);
+            if worthless {
+                staged.remove(shard.0)?;
+                clear(&mut pages, shard, 1 - generation.min(1))?;
+            }
             for (key, value) in &cut.pages {
                 let key = full_key(shard, generation, key);
                 match value {

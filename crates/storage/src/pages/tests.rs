@@ -81,6 +81,7 @@ on_both! {
     a_held_checkpoint_is_read_in_parts_as_it_was_whatever_is_committed_later
     a_checkpoint_from_elsewhere_takes_the_place_of_the_old_one_as_a_whole
     what_is_put_aside_of_another_slot_is_dropped
+    what_is_put_aside_is_dropped_when_the_store_has_as_much_itself
     a_checkpoint_from_elsewhere_does_not_take_a_shard_back
     a_shard_that_was_left_has_no_checkpoint_and_the_last_word_on_it_counts
 }
@@ -123,6 +124,9 @@ fn a_held_checkpoint_is_read_in_parts_as_it_was_whatever_is_committed_later(back
     assert_eq!(backend.pages().part(ShardId(1), Slot(10), None, 24).expect("sound"), None);
     let (_, none, _) = parts(backend, 8, 1);
     assert_eq!(none, [], "an empty checkpoint is one part");
+    backend.pages().let_go(ShardId(8));
+    assert_eq!(backend.pages().part(ShardId(8), Slot(1), None, 24).expect("sound"), None);
+    assert!(backend.pages().part(ShardId(7), Slot(1), None, 24).expect("sound").is_some(), "another is held on");
 }
 
 fn a_checkpoint_from_elsewhere_takes_the_place_of_the_old_one_as_a_whole(backend: &mut dyn Backend) {
@@ -168,6 +172,20 @@ fn what_is_put_aside_of_another_slot_is_dropped(backend: &mut dyn Backend) {
     backend.pages().install(ShardId(1), Slot(30), &bytes("empty")).expect("room");
     let loaded = backend.pages().load(ShardId(1), 0).expect("sound").expect("it has a checkpoint");
     assert_eq!((loaded.slot, loaded.pages), (Slot(30), vec![]), "nothing was put aside of slot 30");
+}
+
+fn what_is_put_aside_is_dropped_when_the_store_has_as_much_itself(backend: &mut dyn Backend) {
+    backend.pages().commit(&[cut(1, 5, "head", &[("c1", Some("own"))])]).expect("room");
+    backend.pages().stage(ShardId(1), Slot(20), None, &[(bytes("c1"), bytes("new"))]).expect("room");
+    backend.pages().stage(ShardId(2), Slot(20), None, &[(bytes("c1"), bytes("new"))]).expect("room");
+    backend.pages().commit(&[cut(1, 19, "head", &[])]).expect("room");
+    assert!(backend.pages().staged(ShardId(1)).expect("sound").is_some());
+    backend.pages().commit(&[cut(1, 20, "head", &[])]).expect("room");
+    assert_eq!(backend.pages().staged(ShardId(1)).expect("sound"), None);
+    let rest = backend.pages().stage(ShardId(1), Slot(20), Some(b"c1"), &[(bytes("c2"), bytes("new"))]);
+    assert!(!rest.expect("room"), "the first part is gone");
+    assert!(backend.pages().staged(ShardId(2)).expect("sound").is_some(), "that is another shard's");
+    assert_eq!(backend.pages().page(ShardId(1), b"c1").expect("sound"), Some(bytes("own")));
 }
 
 fn a_checkpoint_from_elsewhere_does_not_take_a_shard_back(backend: &mut dyn Backend) {
@@ -333,6 +351,28 @@ fn the_pages_of_another_life_are_refused_and_so_are_missing_ones() {
         matches!(error, PagesError::OtherIdentity { found, expected, .. } if found == identity() && expected == other)
     );
     assert!(matches!(FilePages::create(&path, other, CACHE), Err(PagesError::Io { .. })), "never over an old one");
+}
+
+#[test]
+fn once_nothing_is_held_the_file_grows_no_more() {
+    let mut backend = OnDisk::new();
+    let pages: Vec<(String, String)> = (100..200).map(|nth| (format!("c{nth}"), "z".repeat(1_000))).collect();
+    let of: Vec<(&str, Option<&str>)> = pages.iter().map(|(key, page)| (&key[..], Some(&page[..]))).collect();
+    let (mut slot, path) = (0, backend.dir.path().join("pages.redb"));
+    let mut size_after = |backend: &mut OnDisk, commits: u64| {
+        for _ in 0..commits {
+            slot += 1;
+            backend.pages().commit(&[cut(1, slot, "head", &of)]).expect("room");
+        }
+        std::fs::metadata(&path).expect("there").len()
+    };
+    let settled = size_after(&mut backend, 50);
+    assert_eq!(size_after(&mut backend, 50), settled);
+    backend.pages().hold(ShardId(1)).expect("sound");
+    let held = size_after(&mut backend, 50);
+    assert!(held > 2 * settled, "{held} bytes: what commits set free is kept, from {settled} on");
+    backend.pages().let_go(ShardId(1));
+    assert!(size_after(&mut backend, 200) <= held);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 use crate::{Acorns, Bucket, PlayerName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// A payment in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,8 +82,10 @@ impl Outbox {
         Some(settled)
     }
 
-    pub(super) fn payments(&self) -> impl Iterator<Item = Payment> {
-        self.unsettled.iter().map(|key| self.channels[key].payment(key.0, key.1))
+    /// Those in flight behind a channel, or all.
+    pub(super) fn payments(&self, after: Option<(Bucket, PlayerName)>) -> impl Iterator<Item = Payment> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.unsettled.range((from, Bound::Unbounded)).map(|key| self.channels[key].payment(key.0, key.1))
     }
 
     pub(super) fn channel(&self, from: Bucket, player: PlayerName) -> Option<&Channel> {

@@ -182,7 +182,18 @@ impl Land {
 
     /// All payments in flight from this land: to be offered to their players' shards until settled.
     pub fn payments(&self) -> impl Iterator<Item = Payment> {
-        self.outbox.payments()
+        self.outbox.payments(None)
+    }
+
+    /// The same in their order, from behind a bucket's to a player.
+    pub fn payments_after(&self, after: Option<(Bucket, PlayerName)>) -> impl Iterator<Item = Payment> {
+        self.outbox.payments(after)
+    }
+
+    /// The one of a bucket's to a player, if there is any.
+    pub fn payment(&self, from: Bucket, player: PlayerName) -> Option<Payment> {
+        let channel = self.outbox.channel(from, player).filter(|channel| channel.in_flight != Acorns::ZERO);
+        channel.map(|channel| channel.payment(from, player))
     }
 
     /// Takes a payment into a wallet of this land, unless it was taken before. The source may be told either way.

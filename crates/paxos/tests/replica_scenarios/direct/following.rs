@@ -339,3 +339,72 @@ fn restarted_voter_needs_nothing_again_that_it_called_safe() {
     }
     assert_eq!((replica.chosen(), called_safe), (Slot(3), Slot(3)));
 }
+
+/// Takes what comes until it has no room; says how many slots it holds. Each costs a mebibyte.
+fn filled(replica: &mut Replica, mut next: impl FnMut(u64) -> Message) -> u64 {
+    let mut held = 0;
+    for at in 1..=100 {
+        tell(replica, N2, next(at));
+        held += taken(&effects(replica));
+    }
+    assert!((60..70).contains(&held), "{held} MiB wait to be delivered");
+    held
+}
+
+fn taken(effects: &[Effect]) -> u64 {
+    let value = |record: &Record| matches!(record, Record::Accept { .. } | Record::Learn { .. });
+    effects.iter().filter(|effect| matches!(effect, Effect::Persist { record, .. } if value(record))).count() as u64
+}
+
+fn mebibyte() -> Value {
+    Value::Command(Bytes::from(vec![0; 1 << 20]))
+}
+
+#[test]
+fn who_does_not_deliver_takes_no_more_and_goes_on_when_it_does() {
+    let mut replica = fresh(N1);
+    let ballot = ballot(1, N2);
+    let accept = |at: u64, chosen| Message::Accept {
+        ballot,
+        start: Slot(1),
+        at: Slot(at),
+        values: vec![mebibyte()],
+        chosen: Slot(chosen),
+        kept: Slot::ZERO,
+    };
+    let held = filled(&mut replica, |at| accept(at, at - 1));
+    tell(&mut replica, N2, accept(held + 1, held));
+    let told = effects(&mut replica);
+    let through = |message: &Message| matches!(message, Message::Ack { through, gap: false, .. } if through.0 == held);
+    assert!(sent(&told).iter().any(|(to, message)| *to == N2 && through(message)), "{told:?}");
+    assert_eq!(replica.chosen(), Slot(held), "what it holds is chosen all the same");
+    assert!(replica.poll_chosen().is_some());
+    tell(&mut replica, N2, accept(held + 1, held));
+    tell(&mut replica, N2, accept(held + 2, held));
+    let told = effects(&mut replica);
+    assert_eq!(taken(&told), 1, "{told:?}");
+}
+
+#[test]
+fn who_does_not_deliver_learns_no_more_and_a_new_leader_s_word_still_counts() {
+    let mut replica = fresh(N1);
+    let held = filled(&mut replica, |at| Message::Learn { at: Slot(at), values: vec![mebibyte()], chosen: Slot(100) });
+    assert_eq!(replica.chosen(), Slot(held));
+
+    // Full of what no quorum has: what it holds must be proposed again, and may be something else.
+    let mut replica = fresh(N1);
+    let accept = |ballot, at: u64, values, chosen| Message::Accept {
+        ballot,
+        start: Slot(1),
+        at: Slot(at),
+        values,
+        chosen: Slot(chosen),
+        kept: Slot::ZERO,
+    };
+    let held = filled(&mut replica, |at| accept(ballot(1, N2), at, vec![mebibyte()], 0));
+    for at in 1..=held {
+        tell(&mut replica, N3, accept(ballot(2, N3), at, vec![mebibyte()], at - 1));
+    }
+    effects(&mut replica);
+    assert_eq!(replica.chosen(), Slot(held - 1));
+}
