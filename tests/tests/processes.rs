@@ -98,18 +98,34 @@ fn a_killed_node_is_reported_with_how_to_restart_it_and_stays_down_until_somebod
 }
 
 #[test]
-fn a_node_waits_a_moment_for_one_that_was_killed_to_let_go_of_the_data() {
+fn a_node_and_a_look_at_its_data_wait_a_moment_for_one_that_was_killed_to_let_go() {
     let mut cluster = Cluster::start("let-go", SMALL);
     cluster.kill(N2);
     // Killed, and not gone: as long as a disk is busy with what its process had asked for.
-    let held = fs::File::open(cluster.home(N2).join("data/LOCK")).expect("every directory has one");
-    until("the dead let go", LONG, || held.try_lock().map_err(|error| error.to_string()));
+    let hold = || {
+        let held = fs::File::open(cluster.home(N2).join("data/LOCK")).expect("every directory has one");
+        until("the dead let go", LONG, || held.try_lock().map_err(|error| error.to_string()));
+        held
+    };
+    let waits = "waiting for 5 s whether it lets go";
+    let held = hold();
+    let home = cluster.home(N2).display().to_string();
+    let mut verify = Program::start("icefarm admin verify", cluster.cli().command().args(["admin", "verify", &home]));
+    until(
+        "it says that it waits",
+        LONG,
+        || if verify.stderr().contains(waits) { Ok(()) } else { Err(verify.stderr()) },
+    );
+    drop(held);
+    assert_eq!(verify.wait_ended(LONG).code(), Some(0), "{}", verify.stderr());
+
+    let held = hold();
     cluster.restart(N2);
     let logs = cluster.home(N2).join("logs");
     until("it says that it waits", LONG, || {
         let read = |file: fs::DirEntry| fs::read_to_string(file.path()).unwrap_or_default();
         let said: String = fs::read_dir(&logs).expect("it logs").flatten().map(read).collect();
-        if said.contains("waiting for 5 s whether it lets go") { Ok(()) } else { Err(said) }
+        if said.contains(waits) { Ok(()) } else { Err(said) }
     });
     drop(held);
     cluster.wait_ready(&[N2], LONG);
@@ -179,8 +195,15 @@ fn metrics_count_what_was_done_and_name_each_shard_only_when_asked() {
     assert!(sum("icefarm_log_sync_seconds_count ") > 0);
     assert_eq!(sum("icefarm_peer_heard{peer=\"n1\"}"), 2);
     assert!(texts.iter().all(|text| !text.contains("shard=")));
+    let turns = ["icefarm_turn_seconds_count", "icefarm_batch_items_count", "icefarm_clock_lead_seconds"];
+    assert!(turns.iter().all(|name| texts.iter().all(|text| text.contains(name))), "{}", texts[0]);
+    let each = "leader_node lease_seconds chosen_slot applied_slot checkpointed_slot voter_lag_slots queued_commands \
+        waiting_reads watchers in_flight_slots batches batched_commands";
     for text in figures(&cluster, "/metrics?per=shard") {
-        assert_eq!(text.lines().filter(|line| line.starts_with("icefarm_shard_applied_slot{shard=")).count(), 8);
+        for name in each.split_whitespace() {
+            let of = format!("icefarm_shard_{name}{{shard=");
+            assert_eq!(text.lines().filter(|line| line.starts_with(&of)).count(), 8, "{name}");
+        }
     }
     assert_eq!(http::get(&cluster.http(N1), "/metrics?per=field").map(|(status, _)| status), Ok(400));
     cluster.down();
@@ -274,4 +297,32 @@ fn a_watch_tells_every_change_once_although_the_node_it_asks_is_killed() {
 
     watch.signal(Signal::INT);
     assert_eq!(watch.wait_ended(LONG).code(), Some(0), "{}", watch.stderr());
+}
+
+#[test]
+fn a_session_file_remembers_what_was_seen_and_says_what_is_wrong_with_it() {
+    let mut cluster = Cluster::start("sessions", SMALL);
+    let cli = cluster.cli();
+    let file = cluster.folder().join("seen.session");
+    let session = format!("--session {}", file.display());
+    for x in 30_980..30_985 {
+        cli.json(&format!("claim {x},8190 --as scrat {session}"), 0);
+        for node in cluster.nodes() {
+            // Whichever is asked has to wait until it has seen as much.
+            let read = cli.json(&format!("field {x},8190 --read session --from {node} {session}"), 0);
+            assert_eq!(
+                (&read["field"]["owner"], &read["receipt"]["node"]),
+                (&json!("scrat"), &json!(node.to_string())),
+                "{read}"
+            );
+        }
+    }
+    let kept = fs::read_to_string(&file).expect("it was written");
+    assert_eq!(kept.lines().count(), 1, "{kept}");
+    fs::write(&file, "no session").expect("ours");
+    let _ = cli.words(&format!("field 30980,8190 {session}")).expect(2).says(&["seen.session", "remove the file"]);
+    assert_eq!(fs::read_to_string(&file).expect("still there"), "no session", "whose file it is, we do not know");
+    let nowhere = format!("--session {}", cluster.folder().join("no/such/folder").display());
+    let _ = cli.words(&format!("field 30980,8190 {nowhere}")).expect(6).says(&["no/such/folder", "--session"]);
+    cluster.down();
 }

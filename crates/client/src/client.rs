@@ -1,6 +1,6 @@
 //! The handle that programs hold.
 
-use crate::driver::{Ask, Driver, Links, Shared, Waiting, What};
+use crate::driver::{Ask, Driver, Shared, Waiting, What};
 use crate::error::{ConnectError, Error};
 use crate::link::{self, Calling};
 use crate::pipeline::{self, Completions, Submitter};
@@ -14,6 +14,7 @@ use placement::ShardId;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use transport::{ClientEndpoint, ClientTuning, ClusterCert};
 use wire::{Change, ClientId, Hello, Holdings, Level, Receipt, Session};
 use world::{FieldId, FieldView, Millis, PlayerName, PlayerView, Rect, RuleBook, TerrainMap, WorldSeed};
@@ -149,7 +150,7 @@ impl Client {
         getrandom::fill(&mut id)?;
         let proto = ClientProto::new(ClientId(u128::from_le_bytes(id)), getrandom::u64()?, options.requests);
         let calling = Arc::new(Calling {
-            endpoint: endpoint.clone(),
+            endpoint,
             hello: Hello { version: wire::client::VERSION, token: token.as_bytes().to_vec() },
             greeting_timeout: options.connect_timeout,
             min_pause: options.min_reconnect,
@@ -157,11 +158,11 @@ impl Client {
         });
         let (news_in, news) = mpsc::channel(NEWS);
         let (asks_in, asks) = mpsc::channel(ASKS);
-        let mut links = Links::default();
+        let mut links = JoinSet::new();
         for (link, node) in nodes.iter().enumerate() {
             links.spawn(link::keep(link, node.clone(), calling.clone(), news_in.clone()));
         }
-        let mut driver = Driver::new(proto, nodes.clone(), asks, news, links, endpoint);
+        let mut driver = Driver::new(proto, nodes.clone(), asks, news, links);
         let (shared, seed) = driver.first_welcome().await?;
         tokio::spawn(driver.run());
         let terrain = TerrainMap::new(seed);
@@ -326,7 +327,7 @@ impl Client {
     }
 
     /// Takes no more, finishes what is under way (each operation has its time-out), says goodbye to the nodes, and returns
-    /// when they have heard. All clones are closed with it.
+    /// when that has left for them. All clones are closed with it.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
         if self.inner.asks.send(Ask::Close(done)).await.is_ok() {

@@ -16,9 +16,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
-use transport::{ClientEndpoint, ClientSendError, ClientSender};
+use transport::{ClientSendError, ClientSender};
 use wire::codec::encode_into;
 use wire::{Change, Level, Request, Session};
 use world::{Command, Millis, PlayerName, RuleBook};
@@ -95,22 +95,8 @@ pub(crate) struct Driver {
     closing: Vec<oneshot::Sender<()>>,
     /// No more asks will come.
     ending: bool,
-    links: Links,
-    endpoint: ClientEndpoint,
-}
-
-/// The tasks that keep the connections.
-#[derive(Debug, Default)]
-pub(crate) struct Links {
-    tasks: JoinSet<()>,
-    /// By link.
-    handles: Vec<AbortHandle>,
-}
-
-impl Links {
-    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.handles.push(self.tasks.spawn(task));
-    }
+    /// The tasks that keep the connections.
+    links: JoinSet<()>,
 }
 
 impl Driver {
@@ -119,8 +105,7 @@ impl Driver {
         nodes: Vec<NodeEntry>,
         asks: mpsc::Receiver<Ask>,
         news: mpsc::Receiver<News>,
-        links: Links,
-        endpoint: ClientEndpoint,
+        links: JoinSet<()>,
     ) -> Self {
         let count = nodes.len();
         Self {
@@ -139,7 +124,6 @@ impl Driver {
             closing: Vec::new(),
             ending: false,
             links,
-            endpoint,
         }
     }
 
@@ -400,19 +384,18 @@ impl Driver {
 
     async fn end(mut self) {
         const GRACE: Duration = Duration::from_secs(1);
-        for (sender, link) in self.senders.iter_mut().zip(&self.links.handles) {
-            match sender.take() {
-                Some(sender) => sender.close("the client has finished"),
-                None => link.abort(),
-            }
-        }
-        // The links hold the receiving halves; they end by themselves once the nodes have heard.
+        // The links hold the receiving halves.
         self.news.close();
-        let links = async { while self.links.tasks.join_next().await.is_some() {} };
-        // What is not gone by then is cut off.
-        let _ = timeout(GRACE, links).await;
-        self.links.tasks.abort_all();
-        self.endpoint.wait_idle(GRACE).await;
+        self.links.abort_all();
+        let farewell = async {
+            for sender in self.senders.iter().flatten() {
+                // Everything was answered, or given up: there is nothing left to be delivered.
+                sender.hang_up("the client has finished").await;
+            }
+            while self.links.join_next().await.is_some() {}
+        };
+        // Whoever has not heard by then notices that nothing comes any more.
+        let _ = timeout(GRACE, farewell).await;
         for done in self.closing.drain(..) {
             // Who asked may have stopped waiting.
             let _ = done.send(());

@@ -20,7 +20,7 @@ use world::{Acorns, CharacterId, Command, Deed, FieldId, FieldView, Millis, Play
 /// Who lives on a field if nobody is named; the first of a rule book that does not know it.
 const USUAL_CHARACTER: &str = "squirrel";
 /// How long saying goodbye may take: enough for the words to leave.
-const GOODBYE: Duration = Duration::from_millis(20);
+const GOODBYE: Duration = Duration::from_millis(50);
 
 /// A connection to the cluster, and how to talk about what comes over it.
 pub struct Session<'a> {

@@ -108,12 +108,16 @@ pub fn running(home: &Path) -> Option<u32> {
     words.any(|word| word == b"node").then_some(pid)
 }
 
-/// Whether that process is still there: it takes back its pid file a moment before it lets go of its data.
+/// Whether that process is still there: it takes back its pid file a moment before it lets go of its data, and one that was
+/// killed holds them as long as any thread of it is in a sync.
 pub fn is_there(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // The state follows the name, which is in parentheses and may hold anything. One that has ended waits to be reaped (Z).
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    !matches!(state, Some('Z' | 'X') | None)
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in parentheses and may hold anything. One that has ended waits to be reaped (Z).
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        !matches!(state, Some('Z' | 'X') | None)
+    })
 }
 
 /// Sends SIGTERM to a process of ours.

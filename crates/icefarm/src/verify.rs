@@ -11,18 +11,21 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 use storage::{DataError, InspectedShard, Inspection, Progress};
 
 /// Between two words about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Between two looks whether somebody has let go of the data.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Reads all data under `path`: of one node, or of each node of a local cluster. Nothing is changed.
 pub fn run(globals: &Globals, path: &Path) -> Result<(), Failure> {
-    let (mut rows, mut damaged) = (Vec::new(), Vec::new());
+    let (mut rows, mut damaged, begin) = (Vec::new(), Vec::new(), Instant::now());
     for data in data_dirs(path)? {
         let mut teller = Teller::new(&data);
-        match node::inspect(&data, |progress| teller.tell(progress)) {
+        match inspect(&data, begin, &mut teller) {
             Ok(found) => {
                 teller.clear();
                 if !globals.json {
@@ -47,6 +50,22 @@ pub fn run(globals: &Globals, path: &Path) -> Result<(), Failure> {
         return stdout::json(&json!({ "outcome": "ok", "nodes": rows }));
     }
     stdout::text(&format!("all of it is sound ({} looked at)\n", words::count(rows.len() as u64, "node")))
+}
+
+/// Looks at what is in `data`. Whoever has it is waited for a while, counted from `begin`: it may be about to end.
+fn inspect(data: &Path, begin: Instant, teller: &mut Teller<'_>) -> Result<Inspection, NodeError> {
+    let mut told = false;
+    loop {
+        match node::inspect(data, |progress| teller.tell(progress)) {
+            Err(error @ NodeError::Data(DataError::InUse { .. })) if begin.elapsed() < node::LET_GO => {
+                if !std::mem::replace(&mut told, true) {
+                    eprintln!("{error}; waiting for {} s whether it lets go", node::LET_GO.as_secs());
+                }
+                thread::sleep(LOOK);
+            }
+            looked => return looked,
+        }
+    }
 }
 
 /// The data directory that `path` is, or that the node's home has that it is, or those of the nodes whose homes are in it.

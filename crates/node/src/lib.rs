@@ -25,6 +25,6 @@ mod ready;
 mod telemetry;
 
 pub use config::{ConfigError, NodeConfig, NodeFile};
-pub use driver::Node;
+pub use driver::{LET_GO, Node};
 pub use error::NodeError;
 pub use inspection::inspect;

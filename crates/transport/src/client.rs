@@ -17,7 +17,12 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+
+/// A goodbye leaves at once, unless this machine has no time for it.
+const LEAVES_WITHIN: Duration = Duration::from_millis(10);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What a client may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,12 +182,6 @@ impl ClientEndpoint {
         let said = "the node speaks none of it; use a build of the same version on both sides".to_owned();
         ConnectError::Version { node, addr, offered: self.offered.clone(), said }
     }
-
-    /// Waits until every connection that has been closed is gone from the network too, at most `grace`.
-    pub async fn wait_idle(&self, grace: Duration) {
-        // What is not gone by then, the other side's time-out ends.
-        let _ = timeout(grace, self.endpoint.wait_idle()).await;
-    }
 }
 
 /// A client's connection to one node.
@@ -250,6 +249,23 @@ impl ClientSender {
     /// Sends what is queued, then closes the connection; the node hears the reason.
     pub fn close(&self, reason: &str) {
         self.hold.link.say_goodbye(CloseCode::Requested, reason);
+    }
+
+    /// Closes the connection at once, and returns when the reason has left for the node. What the node has not confirmed to
+    /// have received may be lost: for whoever waits for no answer any more.
+    pub async fn hang_up(&self, reason: &str) {
+        let connection = &self.hold.link.connection;
+        if connection.close_reason().is_some() {
+            return;
+        }
+        self.hold.link.hang_up(CloseCode::Requested, reason);
+        // Nothing else is sent any more. It is the connection's own task that sends, and it tells nobody; on another thread, it
+        // may have done so already.
+        let sent = || connection.stats().udp_tx.datagrams;
+        let (before, begin) = (sent(), Instant::now());
+        while sent() == before && begin.elapsed() < LEAVES_WITHIN {
+            sleep(LOOK).await;
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use support::{LONG, N1, N2, authority, bind, config, next, until, unused};
 use tokio::time::timeout;
 use transport::{
     ClientEndpoint, ClientSendError, ClientTuning, CloseCode, ConnId, ConnectError, Event, SendClientError, SendError,
+    Tuning,
 };
 
 #[tokio::test]
@@ -38,6 +39,29 @@ async fn a_client_and_a_node_talk_and_each_hears_why_the_other_goes() {
     assert_eq!(sender.send(Bytes::new()), Err(ClientSendError::Closed));
     assert!(matches!(next(&mut events).await, Event::ClientFrame { frame, .. } if &frame[..] == b"last"));
     assert!(matches!(next(&mut events).await, Event::ClientDown { .. }));
+    assert_eq!(node.stats().clients_now, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_and_then_ends_is_gone_at_once() {
+    let ca = authority();
+    let (node, mut events, addr) = bind(config(&ca, N1, &[]));
+    // A runtime that ends as soon as the client has hung up, with all that it had not sent by then.
+    let client = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let endpoint = ClientEndpoint::new(ca.cert()).unwrap();
+            let (sender, _receiver) = endpoint.connect(addr, N1).await.unwrap().split();
+            sender.hang_up("enough for today").await;
+            // Nothing is left to be said.
+            sender.hang_up("really").await;
+        });
+    });
+    assert!(matches!(next(&mut events).await, Event::ClientUp { .. }));
+    // Sooner than a connection that only falls silent would be.
+    let gone = timeout(Tuning::default().client_idle / 2, next(&mut events)).await.expect("it has said that it goes");
+    assert!(matches!(gone, Event::ClientDown { .. }));
+    client.join().unwrap();
     assert_eq!(node.stats().clients_now, 0);
 }
 
@@ -138,6 +162,26 @@ async fn a_client_that_never_reads_is_disconnected_and_the_others_go_on() {
         last = slow.recv().await;
     }
     assert_eq!(last.unwrap_err().code, Some(CloseCode::TooSlow));
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_does_not_keep_its_place_when_it_is_to_go() {
+    let ca = authority();
+    let mut settings = config(&ca, N1, &[]);
+    settings.limits.client_queue = 64 << 20;
+    let (node, mut events, addr) = bind(settings);
+    let endpoint = ClientEndpoint::new(ca.cert()).unwrap();
+    let slow = endpoint.connect(addr, N1).await.unwrap();
+    let Event::ClientUp { conn, .. } = next(&mut events).await else { panic!("no client") };
+    // More than the network's windows take.
+    let frame = Bytes::from(vec![9; 32 << 10]);
+    for _ in 0..1_280 {
+        node.send_client(conn, frame.clone()).unwrap();
+    }
+    node.close_client(conn, "enough");
+    let gone = timeout(LONG, next(&mut events)).await.expect("it is let go of");
+    assert_eq!(gone, Event::ClientDown { conn });
+    drop(slow);
 }
 
 #[tokio::test]

@@ -2,11 +2,16 @@
 
 use crate::support::*;
 use client_proto::Failure;
+use paxos::{Ballot, Message};
 use sim::clock::{MS, SECOND, Time};
+use sim::cluster::Cluster;
 use sim::fault::Fault;
+use sim::meddle::Fate;
 use sim::network::{Cut, index};
 use sim::plan::Plan;
 use sim::run::run;
+use std::cell::Cell;
+use std::rc::Rc;
 use wire::Level;
 
 #[test]
@@ -26,6 +31,53 @@ fn three_nodes_strong_reads_go_on_while_the_leader_hands_over_again_and_again_an
         reads += report.stats.reads;
     }
     assert!(transfers > 100 && reads > 2_000, "{transfers} transfers, {reads} reads: this shows nothing");
+}
+
+#[test]
+fn three_nodes_a_hand_over_is_given_up_half_way_and_its_late_prepare_breaks_no_lease() {
+    const LATE: u64 = 8 * SECOND;
+    for reaches_leader in [false, true] {
+        let mut cluster = cluster(3);
+        let (old, contested) = (ballot(&cluster, N1), field(&cluster, 0));
+        // n3 takes over, with the right to take everybody away from n1's first ballot; but its Prepare takes eight seconds, and
+        // whatever else it says of the shard is lost until then.
+        let sent = Rc::new(Cell::new(Ballot::ZERO));
+        let seen = Rc::clone(&sent);
+        cluster.meddler.frames(move |from, to, frame| {
+            let prepare = paxos_of(frame).find_map(|message| match message {
+                Message::Prepare { ballot, released: Some(released), .. } if *released == old => Some(*ballot),
+                _ => None,
+            });
+            match prepare.filter(|_| from == N3 && (to == N2 || reaches_leader)) {
+                Some(ballot) if seen.get() == Ballot::ZERO || seen.get() == ballot => {
+                    seen.set(ballot);
+                    Fate::Late(LATE)
+                }
+                _ if from == N3 && paxos_of(frame).next().is_some() => Fate::Lose,
+                _ => Fate::Pass,
+            }
+        });
+        let begin = cluster.now;
+        assert!(cluster.transfer(SHARD, N3));
+        // Nobody hears of a successor, so n1 is elected again, by n2, which supports it from now on.
+        assert!(cluster.run_until(6 * SECOND, |cluster| leader(cluster) == Some(N1) && ballot(cluster, N1) > old));
+        must_claim(&mut cluster, 0, contested);
+        let (anew, late) = (ballot(&cluster, N1), sent.get());
+        assert!(late > anew, "{late} would not be heard at all beside {anew}");
+        assert!(cluster.now.since(begin) < LATE, "it may have come already");
+        // While the Prepare comes, and n3 fights for the field, n1 answers alone.
+        while cluster.now.since(begin) < LATE + SECOND {
+            let _ = read(&mut cluster, 0, contested, Level::Strong, Some(N1));
+            let fought = field(&cluster, 1);
+            let _ = claim(&mut cluster, 2, fought);
+            cluster.run_for(75 * MS);
+            sound(&mut cluster);
+        }
+        if !reaches_leader {
+            assert_eq!((leader(&cluster), ballot(&cluster, N1), ballot(&cluster, N2)), (Some(N1), anew, anew));
+        }
+        calm_and_check(&mut cluster);
+    }
 }
 
 #[test]
@@ -52,25 +104,30 @@ fn three_nodes_in_a_chain_the_middle_restarts_with_its_clock_set_back_and_honour
 
 #[test]
 fn three_nodes_one_apart_refuses_a_bounded_read_and_the_bound_of_what_it_shows_grows() {
-    let mut cluster = cluster(3);
-    let old = field(&cluster, 0);
-    must_claim(&mut cluster, 0, old);
-    cluster.run_for(SECOND);
-    cluster.network.cut(&Cut::Sides(vec![N3]));
-    cluster.run_for(2 * SECOND);
-    let bounded = read(&mut cluster, 2, old, Level::Bounded(500), Some(N3));
-    let refused = result(&mut cluster, 2, bounded, 20);
-    assert!(matches!(refused, Err(Failure::Unavailable { .. })), "{refused:?}");
-    let mut bound = || {
-        let op = read(&mut cluster, 2, old, Level::Eventual, Some(N3));
-        match result(&mut cluster, 2, op, 5) {
-            Ok(client_proto::Success::Field { receipt, .. }) => receipt.bound_ms.expect("it had a proof once"),
-            other => panic!("no answer: {other:?}"),
-        }
-    };
-    let (first, second) = (bound(), bound());
-    assert!(first >= 2_000 && second >= first, "{first} {second}");
-    calm_and_check(&mut cluster);
+    // n1 led, and has never heard of anybody else who did.
+    for (player, apart) in [(0, N1), (2, N3)] {
+        let mut cluster = cluster(3);
+        let old = field(&cluster, 0);
+        must_claim(&mut cluster, 0, old);
+        cluster.run_for(SECOND);
+        cluster.network.cut(&Cut::Sides(vec![apart]));
+        cluster.run_for(4 * SECOND);
+        let bounded = read(&mut cluster, player, old, Level::Bounded(500), Some(apart));
+        let refused = result(&mut cluster, player, bounded, 20);
+        assert!(matches!(refused, Err(Failure::Unavailable { .. })), "{refused:?}");
+        let bound = |cluster: &mut Cluster| {
+            let op = read(cluster, player, old, Level::Eventual, Some(apart));
+            match result(cluster, player, op, 5) {
+                Ok(client_proto::Success::Field { receipt, .. }) => receipt.bound_ms.expect("it had a proof once"),
+                other => panic!("no answer: {other:?}"),
+            }
+        };
+        let first = bound(&mut cluster);
+        cluster.run_for(SECOND);
+        let second = bound(&mut cluster);
+        assert!((2_000..30_000).contains(&first) && second >= first + 1_000, "{apart}: {first} {second}");
+        calm_and_check(&mut cluster);
+    }
 }
 
 #[test]

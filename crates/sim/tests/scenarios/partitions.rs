@@ -3,9 +3,12 @@
 use crate::support::*;
 use client_proto::{Applied, Failure, Reason};
 use paxos::NodeId;
+use placement::ShardId;
 use sim::clock::SECOND;
 use sim::meddle::Fate;
 use sim::network::Cut;
+use sim::plan::Plan;
+use std::collections::BTreeMap;
 use wire::Level;
 
 const ELECTION_TIMEOUT: u64 = SECOND;
@@ -56,6 +59,29 @@ fn five_nodes_in_a_star_the_hub_alone_reaches_a_quorum_and_leads_within_four_ele
         must_claim(&mut cluster, player, field);
         calm_and_check(&mut cluster);
     }
+}
+
+/// What holds for one shard holds for all of a node's at once.
+#[test]
+fn five_nodes_in_a_star_the_hub_leads_256_shards_within_four_election_time_outs() {
+    let mut cluster = cluster_of(Plan { players: 5, ..Plan::quiet(7, 5, 5, 256) });
+    let shards: Vec<ShardId> = cluster.map.shards().iter().map(|info| info.shard).collect();
+    assert_eq!(shards.len(), 256);
+    cluster.network.cut(&Cut::Star(N3));
+    let begin = cluster.now;
+    let mut led = BTreeMap::new();
+    let all = cluster.run_until(4 * ELECTION_TIMEOUT, |cluster| {
+        for &shard in &shards {
+            if cluster.leader(shard) == Some(N3) {
+                led.entry(shard).or_insert(cluster.now.since(begin));
+            }
+        }
+        led.len() == shards.len()
+    });
+    sound(&mut cluster);
+    println!("the hub led the last of them after {:?} us", led.values().max());
+    assert!(all, "it leads {} of them", led.len());
+    calm_and_check(&mut cluster);
 }
 
 #[test]
