@@ -258,6 +258,11 @@ impl Host {
         slot: Option<Slot>,
         after: Option<Bytes>,
     ) {
+        if !self.shards.contains_key(&shard) {
+            // It left the shard, perhaps after the first parts: whoever asks begins anew elsewhere, and need not wait to find out.
+            self.outgoing.entry(from).or_default().push(PeerMessage::NoPart { shard, slot });
+            return;
+        }
         let served = &mut self.snapshots.served;
         let busy = served.values().filter(|served| !served.done && now.since(served.last) < SERVED_FOR).count();
         if slot.is_none() && busy >= MAX_SERVED && !served.contains_key(&(shard, from)) {
@@ -265,7 +270,7 @@ impl Host {
             return;
         }
         served.insert((shard, from), Served { last: now, slot, done: false });
-        if self.snapshots.reading < MAX_READS && self.shards.contains_key(&shard) {
+        if self.snapshots.reading < MAX_READS {
             self.snapshots.reading += 1;
             self.turn.part_reads.push(PartRead { shard, to: from, slot, after });
         }

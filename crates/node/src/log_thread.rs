@@ -226,6 +226,13 @@ impl<L: Log> Worker<L> {
         let laggards = self.log.laggards().into_iter().map(|laggard| (laggard.shard, laggard.through));
         let laggards: Vec<(ShardId, Slot)> = laggards.collect();
         if !laggards.is_empty() {
+            if pressed {
+                let (shards, mib) = (laggards.len(), self.keeping.budget >> 20);
+                tracing::warn!(
+                    shards,
+                    "the log takes more than {mib} MiB: who lags far behind will get checkpoints instead"
+                );
+            }
             self.report(LogDone::Laggards(laggards, pressed));
         }
     }

@@ -141,6 +141,28 @@ fn five_nodes_a_snapshot_whose_giver_is_out_of_reach_for_long_goes_on_where_it_w
     calm_and_check(&mut cluster);
 }
 
+/// (Seed 21,119,293: the giver's disk was replaced, so that it knew nothing of the shard.)
+#[test]
+fn five_nodes_a_snapshot_whose_giver_has_left_the_shard_comes_from_another_soon() {
+    let mut cluster = a_snapshot_under_way(1);
+    cluster.run_for(50 * MS);
+    // n1 gives, and is heard, and nothing more of the checkpoint passes between the two until it has left.
+    cluster.meddler.frames(|from, to, frame| {
+        let is_of_it = |message: &PeerMessage| matches!(message, PeerMessage::Pull { .. } | PeerMessage::Part(_));
+        let lost = [from, to] == [N1, N4] || [from, to] == [N4, N1];
+        if lost && frame.messages.iter().any(is_of_it) { Fate::Lose } else { Fate::Pass }
+    });
+    cluster.ask_for(N1, SHARD, Change::Lead(N2));
+    assert!(cluster.run_until(SECOND, |cluster| leader(cluster) == Some(N2)));
+    cluster.ask_for(N2, SHARD, Change::Remove(N1));
+    assert!(cluster.run_until(5 * SECOND, |cluster| cluster.paxos(N1, SHARD).is_none()), "n1 leaves");
+    let installed = cluster.stats.installed;
+    cluster.meddler.stop();
+    // It is asked once more at the most, and says that it has nothing.
+    assert!(cluster.run_until(4 * SECOND, |cluster| cluster.stats.installed > installed), "n4 waits for n1");
+    calm_and_check(&mut cluster);
+}
+
 #[test]
 fn five_nodes_a_checkpoint_that_was_given_is_let_go_after_a_while() {
     let mut cluster = a_snapshot_under_way(1);
