@@ -4,6 +4,7 @@
 mod broken;
 mod direct;
 mod duel;
+mod happening;
 mod ledger;
 mod machine;
 mod random;

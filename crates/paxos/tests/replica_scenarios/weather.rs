@@ -1,9 +1,6 @@
 //! The storm's tests: many seeds find nothing, and each broken world is found out.
 
-use crate::{
-    broken::Broken,
-    storm::{Seen, Storm},
-};
+use crate::{broken::Broken, happening::Seen, storm::Storm};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Steps of bad weather per seed. (Long storms find more than many: most mistakes need a log and a history.)
