@@ -7,7 +7,9 @@
 //! | [`cli`] | the command line as scripts use it: exit status and JSON |
 //! | [`operator`] | the SDK for tests that are not asynchronous themselves: reports, and what each replica holds |
 //! | [`storm`] | many clients claiming at once, and what they were told |
+//! | [`http`] | the little HTTP that `/metrics` and `/readyz` need |
 //! | [`raw`] | a client that says what no SDK would |
+//! | [`scratch`] | directories that go with their test, unless it failed |
 //! | [`disk`] | damage to a node's files |
 //! | [`network`] | a network of a cluster's own, whose links can be cut |
 //! | [`small_disk`] | a disk of a node's own that can be filled up |

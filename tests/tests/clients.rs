@@ -18,7 +18,7 @@ const N1: NodeId = NodeId(1);
 const LONG: Duration = Duration::from_secs(40);
 /// Requests in a frame.
 const TOGETHER: u64 = 100;
-/// What may wait for one client, with what the network's windows hold, is a few MiB; the rest is measured roughly.
+/// What may wait for one client, with what the network's windows hold, is 32 MiB at most; memory is measured roughly.
 const ROOM: u64 = 48 << 20;
 
 fn field() -> FieldId {

@@ -1,7 +1,7 @@
 //! Histories and their checkers: what a run of the system showed, held against what it promises.
 //!
 //! One module per property; each is fed values and answers with the first contradiction, named so that a person can see
-//! what went wrong. The simulator, the load generator and the tests over real processes share them.
+//! what went wrong. The simulator and the tests over real processes share them.
 //!
 //! | module | promise |
 //! |---|---|

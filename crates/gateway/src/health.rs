@@ -21,7 +21,7 @@ pub trait Readiness: Send + Sync + 'static {
 /// One thing that stands between a node and serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// What kind of thing, for scripts: `leader`, `peer`, `recovery`, ... Stable.
+    /// What kind of thing, for scripts: `leader`, `disk`, `recovery`, `founding`, `incarnation`. Stable.
     pub what: &'static str,
     /// Which one and why, for people.
     pub detail: String,

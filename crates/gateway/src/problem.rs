@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | `no-such-path` | 404 | nothing lives there |
 //! | `method-not-allowed` | 405 | something lives there, but not for that method (`Allow` says for which) |
+//! | `unknown-query` | 400 | `/metrics` with a query other than `?per=shard` |
+//! | `no-figures` | 503 | the node is stopping, or too many ask at a time |
 //! | `not-ready` | 503 | `/readyz` while something is missing; `missing` lists it |
 //! | `timed-out` | 503 | no answer within [`REQUEST_TIMEOUT`](crate::serve::REQUEST_TIMEOUT) |
 

@@ -3,8 +3,8 @@
 //! # What a driver owes
 //!
 //! 1. It hands in everything that has arrived (`handle_*`), then calls [`Host::finish_turn`] and carries out the
-//!    [`Turn`]: frames first, then the write, then the rest; last it sends what [`Host::take_answers`] gives, asked with
-//!    the time of that moment.
+//!    [`Turn`]: frames first, then the releases, then the write, then the rest. Behind the write it sends what
+//!    [`Host::take_answers`] gives, asked with the time of that moment.
 //!    The moment given to [`Host::finish_turn`] is read after everything handed in had arrived.
 //! 2. Writes become durable in the order of their ids; then [`Host::handle_written`]. The next turn need not wait.
 //! 3. Frames may be lost, repeated, reordered and late. Peers are who the transport says they are.

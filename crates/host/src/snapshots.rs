@@ -22,7 +22,7 @@ const MAX_READS: usize = 8;
 /// Checkpoints given to others at a time; who asks beyond that begins later. A store must be able to hold so many: one that gives
 /// way to another before it was read to its end would be begun anew for ever.
 pub const MAX_SERVED: usize = 4;
-/// Who has not asked on for so long, in microseconds, is not served any more.
+/// Who has not asked on for so long, in microseconds, keeps nobody else waiting.
 const SERVED_FOR: u64 = 3 * PATIENCE;
 /// A part that has not come by then is asked for again, in microseconds.
 const PATIENCE: u64 = 2_000_000;

@@ -7,7 +7,8 @@ use shard::Cut;
 use wire::peer::{Epoch, Frame, PartOf, PeerMessage};
 use world::ChunkId;
 
-/// Everything a turn wants done, in the order of its fields. Answers are taken afterwards: [`crate::Host::take_answers`].
+/// Everything a turn wants done: frames, releases and the write in this order, the rest in any. For answers, which leave behind the
+/// write, see [`crate::Host::take_answers`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// One frame per peer, more where one would be very large.

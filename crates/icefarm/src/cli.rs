@@ -145,7 +145,7 @@ pub enum Verb {
     View {
         /// The north-west corner, as X,Y
         corner: FieldId,
-        /// Width and height in fields, at most 65536 together
+        /// Width and height; at most 65536 fields in all
         #[arg(long, value_name = "WxH", default_value = "64x32", value_parser = parse_size)]
         size: (u32, u32),
     },
@@ -156,7 +156,7 @@ pub enum Verb {
     Watch {
         /// The north-west corner, as X,Y
         corner: FieldId,
-        /// Width and height in fields, at most 65536 together
+        /// Width and height; at most 65536 fields in all
         #[arg(long, value_name = "WxH", default_value = "64x32", value_parser = parse_size)]
         size: (u32, u32),
     },

@@ -6,6 +6,7 @@
 //! | `world.toml` | the world, copied when the cluster was founded |
 //! | `ca/` | the authority's and the tokens' keys: needed to add nodes and tokens, not to run |
 //! | `client.toml` | a profile for the command line and the SDK; holds a token, so only its owner may read it |
+//! | `LOCK` | held by the `icefarm up` that runs it |
 //! | `nI/` | node I: `node.toml`, `keys/`, `data/`, `logs/`, `pid` |
 
 use crate::exit::{Exit, Failure};

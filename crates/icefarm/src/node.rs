@@ -122,10 +122,11 @@ impl Drop for PidFile {
     }
 }
 
-/// A configuration's mistake is the caller's; everything else is this machine's.
+/// A configuration's mistake is the caller's, a thread's that ended without a word ours; everything else is this machine's.
 fn refused(error: &NodeError) -> Failure {
     let status = match error {
         NodeError::Config(_) => Exit::Usage,
+        NodeError::Thread(_) => Exit::Bug,
         _ => Exit::Machine,
     };
     Failure::new(status, error.to_string())

@@ -9,6 +9,8 @@
 //! | [`clients`] | who is connected, and what they may ask |
 //! | [`log_thread`], [`page_thread`] | the two stores, each behind a bounded queue |
 //! | [`driver`] | a node: opening it, its turns, its end |
+//! | `clock` | the machine's clocks |
+//! | `ready` | what `/readyz` tells |
 //! | `inspection` | looking at the data of a node that does not run |
 //! | `error` | why a node could not start, or had to stop |
 //! | `telemetry` | what is counted and measured |

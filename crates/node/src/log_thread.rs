@@ -41,7 +41,7 @@ pub enum LogDone {
     Written(u64, LogStats, Duration),
     /// What a peer needs.
     Read(LogRead, Vec<Value>),
-    /// These shards pin old segments, up to these slots; and whether the log takes more space than it should.
+    /// These shards pin old segments, up to these slots; and whether space is needed: the log is over its budget, or the disk full.
     Laggards(Vec<(ShardId, Slot)>, bool),
     /// The log is out of use; the node stops.
     Failed(LogError),
@@ -194,7 +194,12 @@ impl<L: Log> Worker<L> {
         self.untidy = false;
         self.compact()?;
         if self.log.stats().segments > FEW {
-            self.report_laggards(self.log.stats().bytes > self.keeping.budget);
+            let pressed = self.log.stats().bytes > self.keeping.budget;
+            if pressed {
+                let mib = self.keeping.budget >> 20;
+                tracing::warn!("the log takes more than {mib} MiB: who lags far behind will get checkpoints instead");
+            }
+            self.report_laggards(pressed);
         }
         Ok(())
     }
@@ -226,13 +231,6 @@ impl<L: Log> Worker<L> {
         let laggards = self.log.laggards().into_iter().map(|laggard| (laggard.shard, laggard.through));
         let laggards: Vec<(ShardId, Slot)> = laggards.collect();
         if !laggards.is_empty() {
-            if pressed {
-                let (shards, mib) = (laggards.len(), self.keeping.budget >> 20);
-                tracing::warn!(
-                    shards,
-                    "the log takes more than {mib} MiB: who lags far behind will get checkpoints instead"
-                );
-            }
             self.report(LogDone::Laggards(laggards, pressed));
         }
     }

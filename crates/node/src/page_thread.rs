@@ -43,7 +43,7 @@ pub enum PageJob {
     LetGo(ShardId),
     /// Put a part of another node's checkpoint aside; with the last one, install it.
     Stage(PartOf),
-    /// This node joins a shard, in the configuration of this number.
+    /// This node joins or has left these shards, each in the configuration of that number.
     Memberships(Vec<(ShardId, Membership)>),
     /// Nothing follows.
     Stop,

@@ -5,6 +5,7 @@
 //! | [`cluster`] | which cluster all this is about |
 //! | [`level`] | how sure a read is |
 //! | [`map`] | shard ids and the shard map: bucket ranges and voters |
+//! | [`membership`] | whether a node belongs to a shard |
 //! | [`partition`] | how chunks spread over shards: hash, range, round robin |
 //! | [`policy`] | what a map file says of the shards |
 //! | [`region`] | regions and the round-trip times between them, read from `maps/regions/*.toml` |

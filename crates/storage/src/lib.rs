@@ -10,7 +10,8 @@
 //!
 //! [`DataDir`] is the directory both live in: locked, versioned, and owned by one incarnation of one node.
 //!
-//! Nothing here waits for a runtime: calls block, and a node makes them on its disk thread.
+//! Nothing here waits for a runtime: calls block. A node has a thread for each store, and writes only the directory's own small
+//! files itself.
 //!
 //! # Rules
 //!

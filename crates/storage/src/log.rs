@@ -3,8 +3,7 @@
 //! # Segments
 //!
 //! `log/0000000001.seg`, `log/0000000002.seg`, ...: files of one size, written with zeros ahead of use, so that a
-//! later `fdatasync` carries data only (measured on ext4, 4 KiB a time: 97 us, against 155 us into space that was only
-//! reserved) and a full disk is met while making one, never while writing into one. All
+//! later `fdatasync` carries data only (into space that was only reserved it carries the file's map too) and a full disk is met while making one, never while writing into one. All
 //! numbers are little-endian.
 //!
 //! | bytes | segment header |
@@ -94,8 +93,8 @@ pub trait Log {
     /// slots, chosen or not: the caller keeps to slots it knows chosen.
     fn read(&mut self, shard: ShardId, from: Slot, max_bytes: usize) -> Result<Vec<Value>, LogError>;
 
-    /// `shard` never again needs its slots up to `through`: they are in a durable checkpoint here, and every voter
-    /// holds them. Not remembered over a restart, where it is to be said again.
+    /// `shard` never again needs its slots up to `through`: they are in a durable checkpoint here, and every member
+    /// holds them or is to take a checkpoint. Not remembered over a restart, where it is to be said again.
     fn release(&mut self, shard: ShardId, through: Slot);
 
     /// Drops the oldest segments while they hold little that is still needed; that little is written again first.

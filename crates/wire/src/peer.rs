@@ -1,7 +1,7 @@
 //! Between two nodes.
 //!
-//! A node sends at most one frame per peer and turn: a list of [`PeerMessage`]s of all its shards. The transport has
-//! proven who the sender is.
+//! A node sends one frame per peer and turn, more where one would be very large: a list of [`PeerMessage`]s of all its shards.
+//! The transport has proven who the sender is.
 
 use bytes::Bytes;
 use paxos::{Ballot, Configuration, Incarnation, Message, NodeId, Slot};
@@ -69,7 +69,7 @@ pub enum PeerMessage {
     },
     /// Here it is. Large: it travels on a stream of its own.
     Part(Box<PartOf>),
-    /// That checkpoint is not held here (any more): begin anew.
+    /// That checkpoint is not held here (any more), nor perhaps the shard, or too many are given at a time: begin anew.
     NoPart {
         /// Of which shard.
         shard: ShardId,

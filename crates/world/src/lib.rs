@@ -2,7 +2,8 @@
 //!
 //! Everything here is a pure function of the state, a command and the time *in the log*: no clock, no randomness, no
 //! file. A command is applied with [`Land::apply`]; what it may not do comes back as a [`Rejection`], which is data. The
-//! same code runs on every replica, in the simulator, and (terrain and packing) in TypeScript.
+//! same code runs on every replica and in the simulator; terrain and packing are integers alone, so that another language
+//! can do the same to the bit.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -9,6 +9,7 @@
 //! | [`check`] | everything CI runs, step by step |
 //! | [`tidy`] | the house rules, as a program |
 //! | [`mutants`] | mistakes made on purpose, one by one, to see which the tests would miss |
+//! | [`failure`] | why it could not go on, and its exit status |
 
 mod check;
 mod failure;
@@ -33,7 +34,7 @@ Ice Age Farmland: set up, run, test.
                                     play N clusters under faults; ends with the line `digest ...`
   cargo xtask bench WHAT [--json] [ARGS]
                                     measured on this machine: claims, reads, failover, slow-disk, rebuild, restart,
-                                    soak, idle; `bench WHAT --help` says what each does and how long
+                                    soak, idle; `bench WHAT --help` says what each does
   cargo xtask mutants [PACKAGE ...]
                                     mistakes made in paxos, shard and host one by one, to see which no test notices;
                                     interrupted, the next run goes on. CARGO_MUTANTS_JOBS says how many at once (2)

@@ -320,7 +320,7 @@ impl Replica {
         self.chosen
     }
 
-    /// Every voter holds everything up to here and will never forget that it is chosen: nobody will ask for it again.
+    /// Every member holds everything up to here and will never forget that it is chosen: nobody will ask for it again.
     pub fn kept(&self) -> Slot {
         self.kept
     }
