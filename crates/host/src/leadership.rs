@@ -22,6 +22,7 @@ impl Host {
             for replica in self.shards.values_mut() {
                 replica.forget_leader(node);
             }
+            self.support.restarted(now.mono, node);
             let shards = &self.shards;
             self.freshness.forget(node, |shard| shards.get(&shard).map_or(Slot::ZERO, Replica::applied));
         }

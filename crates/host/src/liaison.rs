@@ -155,11 +155,11 @@ impl Host {
         self.support.epoch(node)
     }
 
-    /// Whether a message that waited says what is still so. An acknowledgement of a ballot that was left since must not
+    /// Whether a message that waited says what is still so. An acknowledgement of a ballot that is followed no more must not
     /// travel in a frame that names the epoch of today.
     pub(crate) fn still_holds(&self, shard: ShardId, message: &Message) -> bool {
         let Message::Ack { ballot, .. } = message else { return true };
-        self.shards.get(&shard).is_some_and(|replica| replica.paxos().promised() == *ballot)
+        self.shards.get(&shard).is_some_and(|replica| replica.paxos().follows(*ballot))
     }
 
     /// Notes the epoch under which a voter acknowledges a ballot of this node's.

@@ -26,6 +26,8 @@ struct Given {
     epoch: Epoch,
     /// On our clock.
     until: Mono,
+    /// The same of what was promised before `node` was last found to have started anew.
+    before: Mono,
 }
 
 /// All promises of support that this node has given and got.
@@ -69,9 +71,9 @@ impl Support {
 
     /// Promises `node` support from `now` on; the epoch to name.
     pub fn give(&mut self, now: Mono, node: NodeId) -> Epoch {
-        let first = self.first;
-        let given = self.given.entry(node).or_insert(Given { epoch: first, until: now });
-        given.until = given.until.max(now.plus(self.length));
+        let until = now.plus(self.length);
+        let given = self.given(now, node);
+        given.until = given.until.max(until);
         given.epoch
     }
 
@@ -80,15 +82,30 @@ impl Support {
         self.given.get(&node).map_or(self.first, |given| given.epoch)
     }
 
-    /// Whether a ballot of `node` must not be left yet. `following`: entries of it were taken in this life.
+    /// Whether a ballot of `node` must not be left yet. `following`: entries of it were taken in this life, and `node` has not
+    /// been found to have started anew since.
     pub fn protects(&self, now: Mono, node: NodeId, following: bool) -> bool {
-        now < self.quarantine || following && self.given.get(&node).is_some_and(|given| now < given.until)
+        let stands = |given: &Given| now < given.before || following && now < given.until;
+        now < self.quarantine || self.given.get(&node).is_some_and(stands)
+    }
+
+    /// `node` has started anew, as far as is known here, and its ballots are followed no more. But news may come late, and one
+    /// of them be of the life it lives: so the epoch ends for all of them, and none is left while a promise that was given
+    /// before stands.
+    pub fn restarted(&mut self, now: Mono, node: NodeId) {
+        let given = self.given(now, node);
+        given.epoch = Epoch(given.epoch.0 + 1);
+        given.before = given.until;
+    }
+
+    fn given(&mut self, now: Mono, node: NodeId) -> &mut Given {
+        let epoch = self.first;
+        self.given.entry(node).or_insert(Given { epoch, until: now, before: now })
     }
 
     /// A ballot of `node`, followed and not protected, is left: its epoch ends.
     pub fn end(&mut self, now: Mono, node: NodeId) {
-        let first = self.first;
-        let given = self.given.entry(node).or_insert(Given { epoch: first, until: now });
+        let given = self.given(now, node);
         assert!(given.until <= now, "a promise to {node} stands until {:?}, now is {now:?}", given.until);
         given.epoch = Epoch(given.epoch.0 + 1);
     }
@@ -143,6 +160,24 @@ mod tests {
         assert!(second > first);
         assert_eq!(support.epoch(N2), second);
         assert!(Support::new(4, 1_000, 0, Mono(0)).epoch(N2) > second);
+    }
+
+    #[test]
+    fn a_restart_ends_the_epoch_and_what_was_promised_before_stands_for_what_is_followed_no_more() {
+        let mut support = support();
+        let first = support.give(Mono(10), N2);
+        support.restarted(Mono(400), N2);
+        let second = support.give(Mono(500), N2);
+        assert!(second > first);
+        assert!(support.protects(Mono(1_009), N2, false), "promised under the first epoch");
+        assert!(!support.protects(Mono(1_010), N2, false));
+        assert!(support.protects(Mono(1_499), N2, true));
+        support.end(Mono(1_500), N2);
+        assert!(support.epoch(N2) > second);
+        // What was acknowledged before the first promise must not count under it either.
+        let (n3, named) = (NodeId(3), support.epoch(NodeId(3)));
+        support.restarted(Mono(0), n3);
+        assert!(support.give(Mono(0), n3) > named && !support.protects(Mono(0), n3, false));
     }
 
     #[test]

@@ -62,6 +62,16 @@ pub struct Harvests {
     pub unknown: u128,
 }
 
+/// What a watch was shown of one shard.
+#[derive(Debug)]
+struct Shown {
+    shard: ShardId,
+    rect: Rect,
+    seen: Option<Slot>,
+    slot: Slot,
+    fields: Vec<FieldView>,
+}
+
 /// The observer.
 #[derive(Debug)]
 pub struct Judge {
@@ -91,6 +101,9 @@ pub struct Judge {
     /// What every client has seen and written.
     sessions: Sessions,
     watches: Watches,
+    /// Answers to watches from a replica that was the first to apply so much, and left in the same turn: to be held against the
+    /// log when another replica has come so far.
+    early: Vec<Shown>,
     /// Changes of a shard's members that were chosen.
     pub stops: u64,
     /// Receipts checked.
@@ -122,6 +135,7 @@ impl Judge {
             acknowledged: Acknowledged::default(),
             sessions: Sessions::default(),
             watches: Watches::default(),
+            early: Vec::new(),
             stops: 0,
             receipts: 0,
             reads: 0,
@@ -186,6 +200,7 @@ impl Judge {
                 self.decide(time, shard, slot, value);
             }
         }
+        self.check_shown(time);
         let Some(replica) = machine.host.as_ref().and_then(|host| host.replica(shard)) else { return new };
         if let Some(land) = replica.state().land() {
             let print =
@@ -362,8 +377,18 @@ impl Judge {
             let here = |view: &&FieldView| {
                 self.map.shard_of(Bucket::of_chunk(SEED, view.field.chunk())).shard == receipt.shard
             };
-            let of_shard: Vec<FieldView> = fields.iter().filter(here).cloned().collect();
-            if let Err(broken) = self.watches.answered(receipt.shard, rect, seen, receipt.slot, &of_shard) {
+            let (shard, slot, fields) = (receipt.shard, receipt.slot, fields.iter().filter(here).cloned().collect());
+            self.early.push(Shown { shard, rect, seen, slot, fields });
+        }
+        self.check_shown(time);
+    }
+
+    /// Holds against the log what watches were shown, as far as the log is known.
+    fn check_shown(&mut self, time: Time) {
+        let known = |shown: &mut Shown| self.applied.get(&shown.shard).copied().unwrap_or_default() >= shown.slot;
+        let shown: Vec<Shown> = self.early.extract_if(.., known).collect();
+        for Shown { shard, rect, seen, slot, fields } in shown {
+            if let Err(broken) = self.watches.answered(shard, rect, seen, slot, &fields) {
                 self.object(time, "watches", broken);
             }
         }
@@ -444,6 +469,9 @@ impl Judge {
         });
         if let Some(what) = differs.or(undead) {
             self.object(time, "exactly once", what);
+        }
+        if let Some(shown) = self.early.pop() {
+            self.object(time, "watches", format!("what was shown is in nobody's log: {shown:?}"));
         }
     }
 

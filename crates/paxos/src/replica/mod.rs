@@ -356,7 +356,13 @@ impl Replica {
 
     /// Whether it has taken anything from the leader of the ballot it has promised.
     fn is_following(&self) -> bool {
-        self.following.is_some_and(|following| following.ballot == self.promised)
+        self.follows(self.promised)
+    }
+
+    /// Whether `ballot` is the one it has promised, something of its leader was taken in this life, and that leader has neither
+    /// released it nor been forgotten.
+    pub fn follows(&self, ballot: Ballot) -> bool {
+        self.promised == ballot && self.following.is_some_and(|following| following.ballot == ballot)
     }
 
     /// The leader under `ballot` has said that it leads no more and never will under this ballot.

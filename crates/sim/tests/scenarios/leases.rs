@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use client_proto::Failure;
-use paxos::{Ballot, Message};
+use paxos::{Ballot, Message, NodeId};
 use sim::clock::{MS, SECOND, Time};
 use sim::cluster::Cluster;
 use sim::fault::Fault;
@@ -13,6 +13,7 @@ use sim::run::run;
 use std::cell::Cell;
 use std::rc::Rc;
 use wire::Level;
+use wire::peer::{Frame, PeerMessage};
 
 #[test]
 fn three_nodes_strong_reads_go_on_while_the_leader_hands_over_again_and_again_and_none_is_stale() {
@@ -78,6 +79,49 @@ fn three_nodes_a_hand_over_is_given_up_half_way_and_its_late_prepare_breaks_no_l
         }
         calm_and_check(&mut cluster);
     }
+}
+
+/// (Seed 21,213,469.) A voter that is told of a restart only after it has followed who restarted must not forget that it does.
+#[test]
+fn three_nodes_a_leader_that_restarts_is_elected_before_a_voter_hears_of_its_restart_and_its_lease_is_its_own() {
+    let mut cluster = cluster(3);
+    let (old, contested) = (ballot(&cluster, N1), field(&cluster, 0));
+    let probes =
+        |frame: &Frame| frame.messages.iter().any(|m| matches!(m, PeerMessage::Probe(_) | PeerMessage::Heard(_)));
+    // n1 hears n3, which does not vote, and n2 votes, which does not hear of n1.
+    let between = |a: NodeId, b: NodeId, (from, to)| (from, to) == (a, b) || (from, to) == (b, a);
+    cluster.meddler.frames(move |from, to, frame| {
+        let lost = between(N1, N2, (from, to)) && probes(frame);
+        let lost = lost || between(N1, N3, (from, to)) && paxos_of(frame).next().is_some();
+        if lost { Fate::Lose } else { Fate::Pass }
+    });
+    cluster.crash(N1);
+    cluster.start(N1);
+    assert!(cluster.run_until(5 * SECOND, |cluster| leader(cluster) == Some(N1) && ballot(cluster, N1) > old));
+    must_claim(&mut cluster, 0, contested);
+    let anew = ballot(&cluster, N1);
+    assert_eq!(ballot(&cluster, N2), anew);
+    // n2 hears of the restart, n1 not of n2; what n1 says of the shard reaches nobody any more. They elect another
+    // leader.
+    cluster.meddler.frames(move |from, to, frame| {
+        let paxos = (from == N1 || to == N1) && paxos_of(frame).next().is_some();
+        let heard = frame.messages.iter().any(|message| matches!(message, PeerMessage::Heard(_)));
+        if paxos || to == N1 && from == N2 && heard { Fate::Lose } else { Fate::Pass }
+    });
+    let another = |cluster: &Cluster| matches!(leader(cluster), Some(N2 | N3)) && ballot(cluster, N2) > anew;
+    assert!(cluster.run_until(10 * SECOND, another), "n2 and n3 have a leader of their own");
+    // Now n1 hears n2 again, which supports it; but not its ballot.
+    cluster.meddler.frames(move |from, to, frame| {
+        let paxos = (from == N1 || to == N1) && paxos_of(frame).next().is_some();
+        if paxos { Fate::Lose } else { Fate::Pass }
+    });
+    for _ in 0..20 {
+        let _ = read(&mut cluster, 0, contested, Level::Strong, Some(N1));
+        let _ = claim(&mut cluster, 2, contested);
+        cluster.run_for(75 * MS);
+        sound(&mut cluster);
+    }
+    calm_and_check(&mut cluster);
 }
 
 #[test]
