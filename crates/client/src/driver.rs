@@ -387,8 +387,13 @@ impl Driver {
         // The links hold the receiving halves.
         self.news.close();
         self.links.abort_all();
+        let late = std::iter::from_fn(|| self.news.try_recv().ok()).filter_map(|news| match news {
+            News::Up { sender, .. } => Some(sender),
+            News::Answers { .. } | News::Down { .. } => None,
+        });
+        let senders: Vec<ClientSender> = late.chain(self.senders.into_iter().flatten()).collect();
         let farewell = async {
-            for sender in self.senders.iter().flatten() {
+            for sender in &senders {
                 // Everything was answered, or given up: there is nothing left to be delivered.
                 sender.hang_up("the client has finished").await;
             }

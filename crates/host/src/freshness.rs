@@ -116,9 +116,13 @@ impl Freshness {
             let shard = self.shards.entry(id).or_default();
             if shard.by == Some(node) {
                 shard.settle(applied(id), before);
-            } else if let Some(other) = shard.by {
-                // Two nodes cannot hold a lease at once: the later word of the two is not known here, so neither counts on.
-                let at = self.nodes.get(&other).map_or(Mono(0), |&(_, at)| at);
+            } else if let (Some(other), Some(_)) = (shard.by, covered) {
+                // Two nodes cannot hold a lease at once, and which of the two words is the later is not known here: the other
+                // is asked for all it covers. (That a node does not cover it says nothing about another.)
+                let at = self.nodes.get_mut(&other).map_or(Mono(0), |(version, at)| {
+                    *version = 0;
+                    *at
+                });
                 shard.settle(applied(id), at);
                 shard.leave();
             }
@@ -321,6 +325,35 @@ mod tests {
     }
 
     #[test]
+    fn what_another_does_not_cover_changes_nothing_and_where_two_do_the_former_is_asked_for_everything() {
+        let mut pair = Pair::new();
+        pair.covers.set(A, Some(Slot(5)));
+        pair.applied.insert(A, Slot(5));
+        pair.ask(100);
+        let mut others = Covers::new(7);
+        let hear = |fresh: &mut Freshness, others: &mut Covers, at| {
+            let cover = others.since(N3, fresh.known(N3), |_| true);
+            fresh.learn(N3, Mono(at), &cover, |_| Slot(5));
+        };
+        // n3 led it before n2 did, and says so late.
+        others.set(B, Some(Slot(1)));
+        others.set(A, Some(Slot(4)));
+        others.set(A, None);
+        hear(&mut pair.fresh, &mut others, 150);
+        pair.ask(200);
+        assert_eq!(pair.proven(A, 5), Some(200));
+        // Its word that it leads comes later still; n2, which stands still, covers it again with its next answer but one.
+        others.set(A, Some(Slot(4)));
+        hear(&mut pair.fresh, &mut others, 250);
+        assert_eq!(pair.fresh.known(N2), 0);
+        pair.ask(300);
+        others.set(A, None);
+        hear(&mut pair.fresh, &mut others, 350);
+        pair.ask(400);
+        assert_eq!(pair.proven(A, 5), Some(400));
+    }
+
+    #[test]
     fn a_new_leader_elsewhere_takes_over_the_proof() {
         let mut pair = Pair::new();
         pair.covers.set(A, Some(Slot(5)));
@@ -329,6 +362,7 @@ mod tests {
         let mut others = Covers::new(7);
         others.set(A, Some(Slot(8)));
         pair.fresh.learn(N3, Mono(150), &others.since(N2, 0, |_| true), |_| Slot(5));
+        pair.covers.set(A, None);
         pair.ask(200);
         assert_eq!((pair.proven(A, 5), pair.proven(A, 8)), (Some(100), Some(150)));
     }

@@ -90,8 +90,9 @@ impl Host {
         let bucket = Bucket::of_player(self.config.seed, &payment.player);
         let info = self.config.map.shard_of(bucket);
         let to = info.shard;
-        // Where this node has no replica of that shard, the voters are tried in turn, one a retry.
-        let guess = info.voters[self.retries % info.voters.len()];
+        // Where this node has no replica of that shard, another voter is tried with each retry: in no order that the order of
+        // the payments could keep step with.
+        let guess = info.voters[scattered(self.retries) % info.voters.len()];
         let known = self.shards.get(&to).and_then(|replica| replica.paxos().leader()).map(|ballot| ballot.node);
         let leader = known.unwrap_or(guess);
         if leader == self.config.me {
@@ -149,5 +150,28 @@ impl Host {
 
     fn answer(&mut self, origin: Origin, body: AnswerBody) {
         self.answers.entry(origin.conn).or_default().push((Answer { id: origin.id, body }, None));
+    }
+}
+
+/// Another number for each, as if it were drawn (the first half of `SplitMix64`; Steele and others 2014).
+fn scattered(count: usize) -> usize {
+    let next = (count as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (next ^ next >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    usize::try_from(mixed >> 32).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn whoever_is_tried_each_so_many_retries_is_not_always_the_same() {
+        for voters in [3, 5, 7] {
+            for step in 1..=30 {
+                let tried: BTreeSet<usize> = (0..200).map(|nth| scattered(nth * step) % voters).collect();
+                assert_eq!(tried.len(), voters, "each {step} of {voters}");
+            }
+        }
     }
 }

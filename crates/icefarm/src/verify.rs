@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Reads all data under `path`: of one node, or of each node of a local cluster. Nothing is changed.
 pub fn run(globals: &Globals, path: &Path) -> Result<(), Failure> {
-    let (mut rows, mut damaged, begin) = (Vec::new(), Vec::new(), Instant::now());
+    let (mut rows, mut damaged, mut in_use, begin) = (Vec::new(), Vec::new(), 0, Instant::now());
     for data in data_dirs(path)? {
         let mut teller = Teller::new(&data);
         match inspect(&data, begin, &mut teller) {
@@ -36,14 +36,20 @@ pub fn run(globals: &Globals, path: &Path) -> Result<(), Failure> {
             Err(error) => {
                 teller.clear();
                 rows.push(damage(&data, &error));
+                in_use += usize::from(matches!(error, NodeError::Data(DataError::InUse { .. })));
                 damaged.push(error.to_string());
             }
         }
     }
     if !damaged.is_empty() {
         let message = damaged.join("\n");
+        let hint = if in_use == damaged.len() {
+            "nothing was looked at; a node that runs checks what it reads by itself"
+        } else {
+            "a node whose disk is damaged gets everything back from the others: docs/runbook.md, \"A damaged disk\""
+        };
         return Err(Failure::new(Exit::Machine, message.clone())
-            .hint("a node whose disk is damaged gets everything back from the others: docs/runbook.md, \"A damaged disk\"")
+            .hint(hint)
             .with_problem(Problem::Damaged { message, nodes: rows }));
     }
     if globals.json {

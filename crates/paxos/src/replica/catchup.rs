@@ -175,7 +175,8 @@ impl Replica {
                 self.assert_same(slot, &value);
                 continue;
             }
-            if !self.tail.has_room(slot) {
+            // What is chosen is delivered without any of these, and makes room.
+            if self.tail.is_full() && self.chosen > self.delivered {
                 break;
             }
             self.persist(Record::Learn { slot, value: value.clone() });

@@ -32,10 +32,15 @@ impl Tail {
         }
     }
 
+    /// Whether it holds as much as it may.
+    pub fn is_full(&self) -> bool {
+        self.bytes > MOST
+    }
+
     /// Whether there is room for `slot`. Up to the last entry there always is: those are what must be chosen and delivered for
     /// anything to leave.
     pub fn has_room(&self, slot: Slot) -> bool {
-        self.bytes <= MOST || self.entries.last_key_value().is_some_and(|(last, _)| slot <= *last)
+        !self.is_full() || self.entries.last_key_value().is_some_and(|(last, _)| slot <= *last)
     }
 
     pub fn get(&self, slot: Slot) -> Option<&Entry> {

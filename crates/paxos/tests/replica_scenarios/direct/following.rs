@@ -390,6 +390,13 @@ fn who_does_not_deliver_learns_no_more_and_a_new_leader_s_word_still_counts() {
     let mut replica = fresh(N1);
     let held = filled(&mut replica, |at| Message::Learn { at: Slot(at), values: vec![mebibyte()], chosen: Slot(100) });
     assert_eq!(replica.chosen(), Slot(held));
+    // One entry far ahead, of a new leader, makes no room for all that lies before it.
+    let mut replica = fresh(N1);
+    let (at, values) = (Slot(1_000), vec![mebibyte()]);
+    let ahead = Message::Accept { ballot: ballot(1, N3), start: at, at, values, chosen: Slot(999), kept: Slot::ZERO };
+    tell(&mut replica, N3, ahead);
+    assert_eq!(taken(&effects(&mut replica)), 1);
+    filled(&mut replica, |at| Message::Learn { at: Slot(at), values: vec![mebibyte()], chosen: Slot(999) });
 
     // Full of what no quorum has: what it holds must be proposed again, and may be something else.
     let mut replica = fresh(N1);
