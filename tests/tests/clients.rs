@@ -37,9 +37,11 @@ fn questions(nth: u64) -> Vec<Request> {
 
 /// What the node says of itself.
 fn figure(cluster: &Cluster, name: &str) -> u64 {
-    let (_, text) = http::get(&cluster.http(N1), "/metrics").expect("it answers");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.expect("it is there").parse().expect("a whole number")
+    until(name, LONG, || {
+        let (_, text) = http::get(&cluster.http(N1), "/metrics")?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|figure| figure.parse().ok()).ok_or(text)
+    })
 }
 
 async fn assert_serves(operator: &Operator) {

@@ -16,7 +16,12 @@ const PLAN: Plan = Plan { clients: 16, distinct: 2_000, contested: 200, patience
 
 /// A cluster on a network of its own. `None`: that is not permitted here.
 fn start(name: &str, nodes: u32) -> Option<Cluster> {
-    let mut cluster = Cluster::prepare(name, Options { nodes, shards: 8 });
+    start_of(name, Options { nodes, shards: 8 })
+}
+
+fn start_of(name: &str, options: Options) -> Option<Cluster> {
+    let nodes = options.nodes;
+    let mut cluster = Cluster::prepare(name, options);
     cluster.found_on(Network::build(nodes)?);
     let all: Vec<NodeId> = cluster.nodes().collect();
     for node in &all {
@@ -128,6 +133,25 @@ fn five_nodes_only_one_of_which_reaches_a_majority_leads_everything() {
     assert!(pause < RESUME, "only after {pause:?}");
     cluster.network().heal();
     all_agree(&mut cluster, &after);
+}
+
+/// The same with so many shards that each cannot have claims of its own: who leads them is asked.
+#[test]
+fn five_nodes_only_one_of_which_reaches_a_majority_leads_a_thousand_shards_soon() {
+    let Some(cluster) = start_of("cut-wide-star", Options { nodes: 5, shards: 1_024 }) else { return };
+    let (middle, operator) = (NodeId(3), cluster.operator());
+    let rim = others(&cluster, middle);
+    let begin = Instant::now();
+    for (nth, one) in rim.iter().enumerate() {
+        for other in &rim[nth + 1..] {
+            cluster.network().cut(*one, *other);
+        }
+    }
+    until("it leads everything", RESUME, || match led_by(&operator, middle).len() {
+        1_024 => Ok(()),
+        led => Err(format!("it leads {led}")),
+    });
+    println!("{middle} led 1,024 shards {:?} after the first link was cut", begin.elapsed());
 }
 
 /// n1 and n3 reach each other only through n2, as far as they reach each other at all. Some leader is found for every shard, and
