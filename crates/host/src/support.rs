@@ -8,6 +8,9 @@
 //! The asker counts the time from when it *sent* the probe, and a little less than `length`: the clocks of two nodes are never
 //! compared, but each is trusted to run at most so much too fast or too slow ([`usable`]).
 //!
+//! News that the other node has started anew end the epoch too, at once: what was promised stands until it has run out, for all of
+//! its ballots, since nothing tells which of them its new life leads.
+//!
 //! Who has started anew remembers nothing of this. Its epochs are new ones, and it leaves nobody before the longest promise
 //! that it may have given has run out.
 //!

@@ -12,7 +12,7 @@ pub trait Liveness {
     fn healthy(&self, node: NodeId, quorum: &QuorumSystem) -> bool;
 
     /// Whether this voter may not leave `promised`, the highest ballot it has promised, for another node's. `following`:
-    /// it has taken entries or watermarks of that ballot since it started.
+    /// it has taken entries or watermarks of that ballot since it started, and has not been told to forget its leader since.
     fn protects(&self, promised: Ballot, following: bool) -> bool;
 
     /// This voter leaves `promised`, which it followed and which is not protected, for another node's ballot: whatever its

@@ -101,8 +101,8 @@ pub struct Judge {
     /// What every client has seen and written.
     sessions: Sessions,
     watches: Watches,
-    /// Answers to watches from a replica that was the first to apply so much, and left in the same turn: to be held against the
-    /// log when another replica has come so far.
+    /// What watches were shown and is not held against the log yet: a replica that was the first to apply so much may have left
+    /// in the same turn, and another must come so far first.
     early: Vec<Shown>,
     /// Changes of a shard's members that were chosen.
     pub stops: u64,

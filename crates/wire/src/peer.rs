@@ -14,7 +14,7 @@ use world::{Bucket, Millis, PlayerName};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The epoch under which the sender supports the receiver at this moment. Each acknowledgement in the frame is from a
-    /// replica that has joined no other ballot than the acknowledged one since it gave it.
+    /// replica that follows the acknowledged ballot at this moment.
     pub epoch: Epoch,
     /// Which life of its disk the sender lives.
     pub incarnation: Incarnation,

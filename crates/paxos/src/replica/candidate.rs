@@ -87,7 +87,9 @@ impl Replica {
         Ok(())
     }
 
-    /// `node` has started anew (its boot count changed): whatever it led, it leads no more.
+    /// `node` has started anew (its boot count changed): whatever it led, it leads no more. Nobody waits for it from here on;
+    /// but the news may be late, and what is forgotten be led by its new life. So an embedder that makes leases of
+    /// acknowledgements voids those given so far, and goes on protecting ([`Liveness::protects`]) while any may be used.
     pub fn forget_leader(&mut self, node: NodeId) {
         if self.following.is_some_and(|following| following.ballot.node == node) {
             self.following = None;

@@ -14,6 +14,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use wire::Level;
 use wire::peer::{Frame, PeerMessage};
+use world::FieldId;
+
+/// What n1 answers alone, and what n3 might have decided meanwhile, are held against each other.
+fn n1_reads_while_n3_claims(cluster: &mut Cluster, contested: FieldId) {
+    let _ = read(cluster, 0, contested, Level::Strong, Some(N1));
+    let _ = claim(cluster, 2, contested);
+    cluster.run_for(75 * MS);
+    sound(cluster);
+}
 
 #[test]
 fn three_nodes_strong_reads_go_on_while_the_leader_hands_over_again_and_again_and_none_is_stale() {
@@ -68,11 +77,7 @@ fn three_nodes_a_hand_over_is_given_up_half_way_and_its_late_prepare_breaks_no_l
         assert!(cluster.now.since(begin) < LATE, "it may have come already");
         // While the Prepare comes, and n3 fights for the field, n1 answers alone.
         while cluster.now.since(begin) < LATE + SECOND {
-            let _ = read(&mut cluster, 0, contested, Level::Strong, Some(N1));
-            let fought = field(&cluster, 1);
-            let _ = claim(&mut cluster, 2, fought);
-            cluster.run_for(75 * MS);
-            sound(&mut cluster);
+            n1_reads_while_n3_claims(&mut cluster, contested);
         }
         if !reaches_leader {
             assert_eq!((leader(&cluster), ballot(&cluster, N1), ballot(&cluster, N2)), (Some(N1), anew, anew));
@@ -116,10 +121,7 @@ fn three_nodes_a_leader_that_restarts_is_elected_before_a_voter_hears_of_its_res
         if paxos { Fate::Lose } else { Fate::Pass }
     });
     for _ in 0..20 {
-        let _ = read(&mut cluster, 0, contested, Level::Strong, Some(N1));
-        let _ = claim(&mut cluster, 2, contested);
-        cluster.run_for(75 * MS);
-        sound(&mut cluster);
+        n1_reads_while_n3_claims(&mut cluster, contested);
     }
     calm_and_check(&mut cluster);
 }
@@ -136,11 +138,7 @@ fn three_nodes_in_a_chain_the_middle_restarts_with_its_clock_set_back_and_honour
         cluster.machines[index(N2)].clock.wall_ahead_ms = -3_600_000;
         cluster.start(N2);
         for _ in 0..20 {
-            // What n1 answers alone, and what n3 might have decided meanwhile, are held against each other.
-            let _ = read(&mut cluster, 0, contested, Level::Strong, Some(N1));
-            let _ = claim(&mut cluster, 2, contested);
-            cluster.run_for(75 * MS);
-            sound(&mut cluster);
+            n1_reads_while_n3_claims(&mut cluster, contested);
         }
         calm_and_check(&mut cluster);
     }
