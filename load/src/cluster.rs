@@ -102,10 +102,11 @@ impl Cluster {
 
     /// Ends all nodes, and who started them, at once.
     pub fn kill_all(&mut self) -> Result<(), Failure> {
-        self.up.kill()?;
+        // The nodes first: without who started them they would stop cleanly.
         for nth in 1..=self.shape.nodes {
             self.kill(&format!("n{nth}"))?;
         }
+        self.up.kill()?;
         self.up.wait()?;
         Ok(())
     }

@@ -19,6 +19,8 @@ const OLD: NodeId = NodeId(3);
 const NEW: NodeId = NodeId(4);
 /// How long the highest rate, and the rate before the move, are measured.
 const TIME: Duration = Duration::from_secs(8);
+/// How long the move may take.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Between two looks at how far the move has come.
 const LOOK: Duration = Duration::from_millis(200);
 /// Players who share a chunk; each claims one field there.
@@ -46,13 +48,16 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
     let moving = Instant::now();
     let move_it = tokio::spawn(async move {
         // It is refused for as long as the new one lacks anything.
-        while mover.change(SHARD, Change::Replace { old: OLD, new: NEW }).await.is_err() {
+        while let Err(error) = mover.change(SHARD, Change::Replace { old: OLD, new: NEW }).await {
+            if moving.elapsed() > PATIENCE || !matches!(error, client::Error::Unavailable { .. }) {
+                return Err(error);
+            }
             tokio::time::sleep(LOOK).await;
         }
-        moving.elapsed()
+        Ok(moving.elapsed())
     });
     let during = paced(&client, &mut land, rate, async |_| move_it.is_finished()).await?;
-    let took = move_it.await?.as_secs_f64();
+    let took = move_it.await??.as_secs_f64();
     let bytes = cluster.snapshot_bytes(&client).await? - bytes_before;
     let read = client.shards().await?;
     let voters = read.shards.first().map(|shard| shard.voters.clone()).unwrap_or_default();

@@ -206,7 +206,7 @@ fn tokens_that_are_forged_foreign_or_expired_are_refused_with_a_reason() {
             ("expired", key.issue(&token(cluster, Some(Millis(1)))).as_bytes().to_vec(), "expired"),
             ("changed", flipped, "not this cluster's"),
             ("none", Vec::new(), "0 bytes"),
-            ("endless", vec![7; 100_000], "100000 bytes"),
+            ("far too long", vec![7; 3_000], "3000 bytes"),
         ] {
             let mut raw = site.stranger().await;
             match raw.hello(&bytes).await {

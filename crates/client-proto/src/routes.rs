@@ -4,6 +4,7 @@
 
 use paxos::NodeId;
 use placement::{Level, ShardId, ShardInfo, ShardMap};
+use std::collections::BTreeMap;
 use world::Bucket;
 
 /// A shard map that cannot be routed by.
@@ -58,6 +59,7 @@ impl Routes {
         let version = map.version;
         let mut next = 0;
         let mut rows = Vec::with_capacity(map.shards().len());
+        let known: BTreeMap<ShardId, &Row> = old.rows.iter().map(|row| (row.shard, row)).collect();
         for info in map.shards() {
             if u32::from(info.first.0) != next || info.last < info.first {
                 return Err(BrokenMap::Cover { version, bucket: next.min(u32::from(info.first.0)) });
@@ -66,7 +68,7 @@ impl Routes {
                 return Err(BrokenMap::Voters { version, shard: info.shard });
             }
             next = u32::from(info.last.0) + 1;
-            let known = old.rows.iter().find(|row| row.shard == info.shard);
+            let known = known.get(&info.shard);
             let leader = known.and_then(|row| row.leader);
             // A node knows best who takes part in what it holds itself; the later word counts.
             let later = known.filter(|row| row.configuration > info.configuration);

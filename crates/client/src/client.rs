@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use transport::{ClientEndpoint, ClientTuning, ClusterCert};
+use wire::codec::{MAX_CLIENT_FRAME, MAX_REQUEST_FRAME};
 use wire::{Change, ClientId, Hello, Holdings, Level, Receipt, Session};
 use world::{FieldId, FieldView, Millis, PlayerName, PlayerView, Rect, RuleBook, TerrainMap, WorldSeed};
 
@@ -142,7 +143,8 @@ impl Client {
         let certificate = ClusterCert::load(&ca, cluster)?;
         let tuning = ClientTuning {
             connect: options.connect_timeout,
-            frame: wire::codec::MAX_CLIENT_FRAME,
+            frame: MAX_CLIENT_FRAME,
+            request: MAX_REQUEST_FRAME,
             ..ClientTuning::default()
         };
         let endpoint = ClientEndpoint::with_tuning(&certificate, tuning)?;

@@ -19,18 +19,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{ClientSendError, ClientSender};
-use wire::codec::encode_into;
+use wire::codec::{MAX_REQUEST_FRAME, encode_into};
 use wire::{Change, Level, Request, Session};
 use world::{Command, Millis, PlayerName, RuleBook};
 
 /// Taken from a queue in one round.
 const ROUND: usize = 1_024;
-/// Requests in one frame: with the largest of them a frame stays below the limit of
-/// [`MAX_CLIENT_FRAME`](wire::codec::MAX_CLIENT_FRAME) bytes.
+/// Requests in one frame, if they are small enough.
 const FRAME: usize = 2_048;
 /// No request has more: one for many fields has nine for each.
 const REQUEST_BYTES: usize = 256 + 9 * wire::client::MAX_FIELDS;
-const _: () = assert!(FRAME * REQUEST_BYTES <= wire::codec::MAX_CLIENT_FRAME, "the largest requests fit");
+const _: () = assert!(REQUEST_BYTES <= MAX_REQUEST_FRAME, "the largest request fits");
 
 /// What a caller wants.
 #[derive(Debug)]
@@ -367,18 +366,30 @@ impl Driver {
         if self.outgoing[link].is_empty() {
             return;
         }
-        encode_into(&self.outgoing[link], &mut self.buffer);
-        self.outgoing[link].clear();
-        let sent = match &self.senders[link] {
-            Some(sender) => sender.send(Bytes::copy_from_slice(&self.buffer)),
-            None => Err(ClientSendError::Closed),
-        };
+        let mut requests = std::mem::take(&mut self.outgoing[link]);
+        let sent = self.send_requests(link, &requests);
+        requests.clear();
+        self.outgoing[link] = requests;
         if let Err(error) = sent {
             // The node does not read, or is gone: a new connection decides which.
             if let Some(sender) = self.senders[link].take() {
                 sender.close(&error.to_string());
             }
             self.proto.handle_disconnected(now, self.nodes[link].id);
+        }
+    }
+
+    /// In one frame, or in several where one would be too long.
+    fn send_requests(&mut self, link: usize, requests: &[Request]) -> Result<(), ClientSendError> {
+        encode_into(requests, &mut self.buffer);
+        if self.buffer.len() > MAX_REQUEST_FRAME && requests.len() > 1 {
+            let (some, others) = requests.split_at(requests.len() / 2);
+            self.send_requests(link, some)?;
+            return self.send_requests(link, others);
+        }
+        match &self.senders[link] {
+            Some(sender) => sender.send(Bytes::copy_from_slice(&self.buffer)),
+            None => Err(ClientSendError::Closed),
         }
     }
 

@@ -84,6 +84,18 @@ pub enum HostError {
         /// Why.
         source: RestoreError,
     },
+    /// A chosen batch that this version of the program cannot read.
+    #[error(
+        "shard {shard}: what was decided at slot {slot} cannot be read: {why}. Another version of the program made it: run that here too"
+    )]
+    Unreadable {
+        /// Which shard.
+        shard: ShardId,
+        /// Where.
+        slot: Slot,
+        /// Why.
+        why: String,
+    },
     /// Voters that make no quorum system.
     #[error("shard {shard}: {source}")]
     Quorum {

@@ -14,8 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::peer::Word;
 use world::Millis;
 
-/// How many probes are remembered; an answer to an older one counts for nothing.
-const REMEMBERED: usize = 1_024;
 /// A node is not asked out of turn more often than this, in microseconds.
 const ASK_EVERY: u64 = 5_000;
 
@@ -49,7 +47,7 @@ pub struct Fabric {
     peers: BTreeMap<NodeId, Peer>,
     seq: u64,
     words: u64,
-    /// When the remembered probes were sent.
+    /// When the probes of the last time-out were sent; an answer to an older one shows nothing any more.
     sent: BTreeMap<u64, Mono>,
     next_probe: Mono,
     /// Whom this node heard when it last looked.
@@ -219,7 +217,7 @@ impl Fabric {
     fn number(&mut self, now: Mono) -> u64 {
         self.seq += 1;
         self.sent.insert(self.seq, now);
-        if self.sent.len() > REMEMBERED {
+        while self.sent.first_key_value().is_some_and(|(_, &sent)| now.since(sent) > self.timeout) {
             self.sent.pop_first();
         }
         self.seq

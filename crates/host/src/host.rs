@@ -90,6 +90,11 @@ pub struct Host {
     pub(crate) memory: Memory,
     /// Clients' requests that wait at each replica.
     pub(crate) waiting: Tally,
+    /// Clients that watch at each replica.
+    pub(crate) watching: Tally,
+    /// Replicas with reads for which the last turn had no room, and at which of them the next begins.
+    pub(crate) unread: BTreeSet<ShardId>,
+    pub(crate) next_read: ShardId,
     /// Those that came since the last turn.
     pub(crate) arrived: usize,
     /// Replicas with enough log for a checkpoint.
@@ -173,6 +178,9 @@ impl Host {
             cutting: 0,
             memory: Memory::new(config.memory_bytes),
             waiting: Tally::default(),
+            watching: Tally::default(),
+            unread: BTreeSet::new(),
+            next_read: ShardId(0),
             arrived: 0,
             uncut: BTreeSet::new(),
             next_cut: ShardId(0),
@@ -368,6 +376,9 @@ impl Host {
 
     /// When [`Host::handle_tick`] is next needed.
     pub fn next_tick(&self) -> Mono {
+        if self.is_cut_short() {
+            return Mono(0);
+        }
         let mut at = self.fabric.next_tick();
         if let Some(writing) = self.writing.front().filter(|_| !self.leads.is_empty()) {
             at = at.min(writing.since.plus(self.config.election_timeout));
@@ -401,6 +412,16 @@ impl Host {
             && self.disowned().is_none()
             && (self.is_founded() || self.shards.keys().all(|&shard| self.takes_part(shard)))
             && self.leads.iter().all(|shard| self.shards[shard].is_serving())
+    }
+
+    /// Whether the last turn had no room for all reads: the next is to come at once.
+    pub fn is_cut_short(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// A shard of which something is repeated until somebody has heard it: where nothing happens, there is none.
+    pub fn restless(&self) -> Option<ShardId> {
+        self.busy.first().copied()
     }
 
     /// How many shards it holds have no leader that it would follow.

@@ -93,7 +93,7 @@ mod tests {
     fn a_lease_lasts_as_long_as_a_quorum_that_has_pledged_supports() {
         let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
         for (node, sent) in [(2, 100), (3, 300), (4, 200)] {
-            support.got(NodeId(node), Epoch(9), Mono(sent));
+            support.got(NodeId(node), (Epoch(9), 1_000), Mono(sent));
         }
         leases.pledge(SHARD, BALLOT, NodeId(2), Epoch(9));
         assert_eq!(until(&leases, &support), None, "two of five");
@@ -107,11 +107,11 @@ mod tests {
     fn an_ended_epoch_voids_the_pledge_until_it_is_given_again() {
         let quorum = QuorumSystem::majority((1..=3).map(NodeId)).unwrap();
         let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
-        support.got(NodeId(2), Epoch(9), Mono(100));
+        support.got(NodeId(2), (Epoch(9), 1_000), Mono(100));
         leases.pledge(SHARD, BALLOT, NodeId(2), Epoch(9));
         let until = |leases: &Leases, support: &Support| leases.until(SHARD, BALLOT, &quorum, ME, support);
         assert!(until(&leases, &support).is_some());
-        support.got(NodeId(2), Epoch(10), Mono(200));
+        support.got(NodeId(2), (Epoch(10), 1_000), Mono(200));
         assert_eq!(until(&leases, &support), None);
         assert!(leases.lacks(SHARD, BALLOT, NodeId(2), &support));
         leases.pledge(SHARD, BALLOT, NodeId(2), Epoch(9));
@@ -124,7 +124,7 @@ mod tests {
     fn pledges_to_one_ballot_are_none_to_the_next() {
         let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
         for node in [2, 3] {
-            support.got(NodeId(node), Epoch(9), Mono(100));
+            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
             leases.pledge(SHARD, Ballot { round: 3, node: ME }, NodeId(node), Epoch(9));
         }
         assert_eq!(until(&leases, &support), None);

@@ -85,7 +85,7 @@ impl Host {
     pub(crate) fn on_heard(&mut self, now: Now, from: NodeId, heard: &Heard) {
         let (sent, changes) = self.fabric.on_heard(now.mono, from, heard.seq, &heard.word);
         if let Some(sent) = sent {
-            if self.support.got(from, heard.epoch, sent) {
+            if self.support.got(from, (heard.epoch, heard.length), sent) {
                 // Pledges under the epoch before are void: the leaders here remind the voter of their ballots.
                 self.touched.extend(self.leads.iter().copied());
             }
@@ -144,8 +144,8 @@ impl Host {
                 shards.get(&shard).is_none_or(|replica| replica.paxos().configuration().contains(node))
             };
             let cover = self.covers.since(node, known, takes_part);
-            let epoch = self.support.give(now.mono, node);
-            let heard = Heard { seq, word: self.fabric.word(now), epoch, cover };
+            let (epoch, length) = self.support.give(now.mono, node);
+            let heard = Heard { seq, word: self.fabric.word(now), epoch, length, cover };
             self.outgoing.entry(node).or_default().push(PeerMessage::Heard(heard));
         }
     }

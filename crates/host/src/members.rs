@@ -19,7 +19,7 @@ use crate::host::{Host, peers_of};
 use paxos::{Configuration, Incarnation, Message, NodeId, QuorumSystem, Record, Recovered, Slot};
 use placement::{Membership, ShardId};
 use shard::{Genesis, Replica};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::peer::PeerMessage;
 
 /// Shards joined or left in one durable write: what is stored of one that is left may be much.
@@ -73,6 +73,9 @@ impl Host {
     /// `node` speaks, in this life of its disk. The first that is met is remembered, and counts once that is durable.
     pub(crate) fn meet(&mut self, now: Now, node: NodeId, incarnation: Incarnation) {
         let changes = self.fabric.note_incarnation(node, incarnation);
+        for &node in &changes.restarted {
+            self.support.forget(node);
+        }
         self.notice(now, &changes);
         if !self.config.met.contains_key(&node) && self.meeting.insert(node) {
             self.turn.meetings.push((node, incarnation));
@@ -112,7 +115,7 @@ impl Host {
     }
 
     /// In how many shards this node's votes count for nothing with another member, and with whom: it knew this node by
-    /// another life of its disk, so what this node had promised is lost. That lasts until it is removed and added again.
+    /// another life of its disk, so what this node had promised is lost. That lasts until it is added again.
     pub fn disowned(&self) -> Option<(usize, NodeId)> {
         let disowned = |configuration: &Configuration| {
             let named = configuration.incarnations.get(&self.config.me) == Some(&self.config.incarnation);
@@ -240,24 +243,29 @@ impl Host {
         let configuration = configuration.clone();
         self.config.map.set_members(shard, number, configuration.quorum.voters());
         self.covers.renew(shard);
-        if number > 0 && self.leads.contains(&shard) {
-            let untold = peers_of(&self.config).filter(|node| !configuration.contains(*node)).collect();
+        self.untold.remove(&shard);
+        let untold: BTreeSet<NodeId> = peers_of(&self.config).filter(|node| !configuration.contains(*node)).collect();
+        if number > 0 && self.leads.contains(&shard) && !untold.is_empty() {
+            self.tell_members_of(now.mono, shard, &untold);
             self.untold.insert(shard, untold);
-            self.tell_members(now.mono);
-        } else {
-            self.untold.remove(&shard);
         }
     }
 
     /// Tells who takes part in the shards led here, and changed since they began, to those who do not: they may be asked, or
     /// may not know that they have left. Repeated until they have heard it.
     pub(crate) fn tell_members(&mut self, now: Mono) {
-        for (&shard, nodes) in &self.untold {
-            let Some(replica) = self.shards.get(&shard) else { continue };
-            for &node in nodes.iter().filter(|&&node| self.fabric.hears(now, node)) {
-                let configuration = replica.paxos().configuration().clone();
-                self.outgoing.entry(node).or_default().push(PeerMessage::Members { shard, configuration });
-            }
+        let untold = std::mem::take(&mut self.untold);
+        for (&shard, nodes) in &untold {
+            self.tell_members_of(now, shard, nodes);
+        }
+        self.untold = untold;
+    }
+
+    fn tell_members_of(&mut self, now: Mono, shard: ShardId, nodes: &BTreeSet<NodeId>) {
+        let Some(replica) = self.shards.get(&shard) else { return };
+        for &node in nodes.iter().filter(|&&node| self.fabric.hears(now, node)) {
+            let configuration = replica.paxos().configuration().clone();
+            self.outgoing.entry(node).or_default().push(PeerMessage::Members { shard, configuration });
         }
     }
 
@@ -317,9 +325,11 @@ impl Host {
         self.leases.drop(shard);
         self.watched.set(shard, None);
         self.waiting.note(shard, 0);
+        self.watching.note(shard, 0);
         self.cut_at.remove(&shard);
         self.memory.forget(shard);
-        for set in [&mut self.busy, &mut self.unflushed, &mut self.stalled, &mut self.uncut, &mut self.awaiting] {
+        let Self { busy, unflushed, stalled, uncut, awaiting, unread, .. } = self;
+        for set in [busy, unflushed, stalled, uncut, awaiting, unread] {
             set.remove(&shard);
         }
         // A checkpoint that waits for its log would be written over what is cleared now.

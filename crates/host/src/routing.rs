@@ -6,13 +6,15 @@ use paxos::NodeId;
 use placement::ShardId;
 use shard::{ConnId, Origin, Replica};
 use wire::peer::PeerMessage;
-use wire::{Answer, AnswerBody, Change, Level, NodeReport, Refusal, ReplicaReport, Request, RequestBody};
+use wire::{Answer, AnswerBody, Change, Level, NodeReport, Query, Refusal, ReplicaReport, Request, RequestBody};
 use world::Bucket;
 use world::land::Payment;
 
 /// Clients' requests that wait, at all replicas together; beyond that the answer is `Overloaded`. A replica has its own bounds,
 /// but there may be thousands of them.
 const WAITING: usize = 262_144;
+/// Clients that watch and wait for a change. They wait all the time, and must keep nobody from anything else.
+const WATCHING: usize = 262_144;
 /// What an overloaded node asks for.
 const RETRY_AFTER_MS: u64 = 100;
 
@@ -21,7 +23,8 @@ impl Host {
     pub fn handle_request(&mut self, now: Now, conn: ConnId, request: Request) {
         let origin = Origin { conn, id: request.id };
         if matches!(request.body, RequestBody::Command { .. } | RequestBody::Read { .. }) {
-            if self.waiting.total() + self.arrived >= WAITING {
+            let (waiting, watching) = (self.waiting.total(), self.watching.total());
+            if is_too_much(&request.body, waiting + self.arrived, watching + self.arrived) {
                 let refusal = Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS };
                 return self.answer(origin, AnswerBody::Refused(refusal));
             }
@@ -59,8 +62,11 @@ impl Host {
                     lives.remove(&node);
                     lives.extend(self.fabric.incarnation(node).map(|life| (node, life)));
                 }
+                let unheeded = self.unheeded(shard);
+                let fabric = &self.fabric;
+                let votes = |node| fabric.hears(now.mono, node) && !unheeded.contains(&node);
                 if let Some(replica) = self.shards.get_mut(&shard) {
-                    replica.handle_change(origin, change, &lives, until);
+                    replica.handle_change(origin, change, &lives, &votes, until);
                     self.touched.insert(shard);
                 }
             }
@@ -153,6 +159,14 @@ impl Host {
     }
 }
 
+/// Whether there is no room for it, while so many requests wait and so many clients watch.
+fn is_too_much(body: &RequestBody, waiting: usize, watching: usize) -> bool {
+    match body {
+        RequestBody::Read { query: Query::Changes { seen: Some(_), wait_ms: 1.., .. }, .. } => watching >= WATCHING,
+        _ => waiting >= WAITING,
+    }
+}
+
 /// Another number for each, as if it were drawn (the first half of `SplitMix64`; Steele and others 2014).
 fn scattered(count: usize) -> usize {
     let next = (count as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -163,7 +177,22 @@ fn scattered(count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use paxos::Slot;
     use std::collections::BTreeSet;
+    use world::{FieldId, Rect};
+
+    #[test]
+    fn who_watches_keeps_nobody_from_anything_else() {
+        let rect = Rect::new(FieldId::new(0, 0).unwrap(), 2, 2).unwrap();
+        let read = |query| RequestBody::Read { shard: ShardId(1), query, level: Level::Eventual, after: Slot::ZERO };
+        let watch = |wait_ms| read(Query::Changes { rect, seen: Some(Slot(1)), wait_ms });
+        assert!(!is_too_much(&watch(1), WAITING, WATCHING - 1));
+        assert!(is_too_much(&watch(1), 0, WATCHING));
+        for other in [watch(0), read(Query::View(rect)), read(Query::Changes { rect, seen: None, wait_ms: 1 })] {
+            assert!(!is_too_much(&other, WAITING - 1, WATCHING));
+            assert!(is_too_much(&other, WAITING, 0));
+        }
+    }
 
     #[test]
     fn whoever_is_tried_each_so_many_retries_is_not_always_the_same() {

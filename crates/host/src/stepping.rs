@@ -1,6 +1,7 @@
 //! The turn's end: every replica that was touched is stepped, and what they want done is gathered.
 
 use crate::clock::{Mono, Now};
+use crate::config::HostError;
 use crate::host::Host;
 use crate::turn::{self, LogRead, Turn, Write};
 use crate::writing::Writing;
@@ -8,7 +9,7 @@ use paxos::NodeId;
 use placement::ShardId;
 use shard::{ConnId, Cut, Effect, Replica, Vantage};
 use wire::peer::PeerMessage;
-use wire::{Answer, AnswerBody, Refusal};
+use wire::{Answer, AnswerBody, Level, Refusal};
 use world::Millis;
 use world::land::Payment;
 
@@ -23,6 +24,8 @@ const MAX_CUTS: usize = 2;
 /// A shard is checkpointed no more often than this, in microseconds: a busy one changes the same chunks over and over, and each
 /// checkpoint is a durable write.
 const CUT_EVERY: u64 = 1_000_000;
+/// Fields that reads are shown in a turn, or a few more: what comes between two turns must not wait for long, probes least.
+const READ_FIELDS: usize = 65_536;
 /// Unless so many times as much as usual waits: a restart has to read it again.
 const MUCH: usize = 8;
 
@@ -38,10 +41,17 @@ impl Host {
         self.arrived = 0;
         self.choose_whom_to_cool();
         let time = self.log_clock(now);
+        let mut room = READ_FIELDS;
+        let mut unread = std::mem::take(&mut self.unread);
+        let late = unread.split_off(&self.next_read);
+        for shard in late.into_iter().chain(unread) {
+            self.touched.remove(&shard);
+            self.step(now, time, shard, &mut room);
+        }
         // A payment to a shard of this same node touches that shard: again, until nothing is left.
         while !self.touched.is_empty() {
             for shard in std::mem::take(&mut self.touched) {
-                self.step(now, time, shard);
+                self.step(now, time, shard, &mut room);
             }
         }
         self.turn.chunk_loads = self.loads.begin();
@@ -68,13 +78,7 @@ impl Host {
             let id = self.next_write;
             self.next_write += 1;
             let tokens = std::mem::take(&mut self.tokens).into_iter().collect();
-            self.writing.push_back(Writing {
-                id,
-                since: now.mono,
-                tokens,
-                held: std::mem::take(&mut self.held),
-                cuts: Vec::new(),
-            });
+            self.writing.push_back(Writing::new(id, now.mono, tokens, std::mem::take(&mut self.held)));
             self.turn.write = Some(Write { id, records: std::mem::take(&mut self.records) });
         }
         // A checkpoint ahead of its log would leave a hole in it after a crash: slots that this replica holds applied, but
@@ -100,23 +104,29 @@ impl Host {
     /// a moment ago, but would allow no more (the process was stopped meanwhile, perhaps), becomes a refusal.
     pub fn take_answers(&mut self, now: Mono) -> Vec<(ConnId, Vec<Answer>)> {
         let check = |(answer, until): (Answer, Option<Mono>)| match until {
-            Some(until) if now >= until => {
-                Answer { id: answer.id, body: AnswerBody::Refused(Refusal::NotLeader { leader: None }) }
-            }
+            Some(until) if now >= until => Answer { id: answer.id, body: AnswerBody::Refused(too_late(&answer.body)) },
             _ => answer,
         };
         let answers = std::mem::take(&mut self.answers).into_iter();
         answers.map(|(conn, answers)| (conn, answers.into_iter().map(check).collect())).collect()
     }
 
-    fn step(&mut self, now: Now, time: Millis, shard: ShardId) {
+    fn step(&mut self, now: Now, time: Millis, shard: ShardId, room: &mut usize) {
         self.stepped.insert(shard);
         let may_propose = self.writing.len() < MAX_WRITES;
         let lease = self.lease_until(shard);
         let Some(replica) = self.shards.get_mut(&shard) else { return };
         let freshness = &self.freshness;
         let vantage = Vantage { now: now.mono, lease, proven: &|applied| freshness.proven(shard, applied) };
-        replica.step(time, may_propose, &vantage);
+        let had_room = *room > 0;
+        replica.step(time, may_propose, &vantage, room);
+        if replica.is_cut_short() {
+            self.unread.insert(shard);
+            if had_room {
+                // Those behind it got nothing.
+                self.next_read = ShardId(shard.0.wrapping_add(1));
+            }
+        }
         if !may_propose && replica.has_queued() {
             self.stalled.insert(shard);
         }
@@ -142,6 +152,9 @@ impl Host {
                 Effect::ReadLog { to, after, through } => {
                     self.turn.log_reads.push(LogRead { shard, to, after, through });
                 }
+                Effect::Unreadable { slot, why } => {
+                    self.turn.unreadable = Some(HostError::Unreadable { shard, slot, why });
+                }
                 Effect::Proposed { items } => self.turn.batches.push(items),
                 Effect::LoadChunk { chunk } => self.loads.want(shard, chunk),
                 Effect::Pay { payment } => errands.push(Errand::Pay(payment)),
@@ -158,6 +171,7 @@ impl Host {
         }
         self.watched.set(shard, replica.next_watch());
         self.waiting.note(shard, replica.waiting());
+        self.watching.note(shard, replica.watchers());
         let leader = replica.paxos().leader().map(|ballot| ballot.node);
         let unsettled = replica.is_handing_over() || !self.unpledged(now.mono, shard).is_empty();
         let Some(replica) = self.shards.get_mut(&shard) else { return };
@@ -222,5 +236,15 @@ impl Host {
             }
         }
         cuts
+    }
+}
+
+/// What is said instead of an answer that was true, and may be so no more.
+fn too_late(body: &AnswerBody) -> Refusal {
+    match body {
+        AnswerBody::Read { receipt, .. } if matches!(receipt.level, Level::Bounded(_)) => {
+            Refusal::TooStale { bound_ms: None }
+        }
+        _ => Refusal::NotLeader { leader: None },
     }
 }

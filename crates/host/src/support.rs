@@ -5,8 +5,9 @@
 //! run out ends the epoch for good: from then on another is named, and acknowledgements given under the old one count for
 //! nothing. So one number per pair of nodes covers all their shards.
 //!
-//! The asker counts the time from when it *sent* the probe, and a little less than `length`: the clocks of two nodes are never
-//! compared, but each is trusted to run at most so much too fast or too slow ([`usable`]).
+//! The answer says how long that is, for nodes may be told different lengths (an operator changes it one node at a time). The
+//! asker counts from when it *sent* the probe, and a little less than that: the clocks of two nodes are never compared, but each
+//! is trusted to run at most so much too fast or too slow ([`usable`]).
 //!
 //! News that the other node has started anew end the epoch too, at once: what was promised stands until it has run out, for all of
 //! its ballots, since nothing tells which of them its new life leads.
@@ -38,11 +39,12 @@ struct Given {
 pub struct Support {
     first: Epoch,
     length: u64,
-    usable: u64,
+    /// How wrong clocks are at most; `None`: nobody's promise is relied on.
+    drift_ppm: Option<u64>,
     /// A promise of an earlier life may stand until then.
     quarantine: Mono,
     given: BTreeMap<NodeId, Given>,
-    /// What others have promised this node: the epoch they name, and when we asked.
+    /// What others have promised this node: the epoch they name, and until when it can be relied on.
     got: BTreeMap<NodeId, (Epoch, Mono)>,
 }
 
@@ -60,7 +62,7 @@ impl Support {
         Self {
             first: Epoch(boot << 32),
             length,
-            usable: usable(length, drift_ppm),
+            drift_ppm: Some(drift_ppm),
             quarantine,
             given: BTreeMap::new(),
             got: BTreeMap::new(),
@@ -69,15 +71,15 @@ impl Support {
 
     /// From now on no promise to this node counts: its leaders ask a quorum for each read.
     pub fn rely_on_none(&mut self) {
-        self.usable = 0;
+        self.drift_ppm = None;
     }
 
-    /// Promises `node` support from `now` on; the epoch to name.
-    pub fn give(&mut self, now: Mono, node: NodeId) -> Epoch {
-        let until = now.plus(self.length);
+    /// Promises `node` support from `now` on; the epoch and the length to name.
+    pub fn give(&mut self, now: Mono, node: NodeId) -> (Epoch, u64) {
+        let (length, until) = (self.length, now.plus(self.length));
         let given = self.given(now, node);
         given.until = given.until.max(until);
-        given.epoch
+        (given.epoch, length)
     }
 
     /// The epoch under which `node` is supported now.
@@ -113,19 +115,25 @@ impl Support {
         given.epoch = Epoch(given.epoch.0 + 1);
     }
 
-    /// `node` promises this node support under `epoch`, in its answer to a probe sent at `sent`. Says whether the epoch is
-    /// another than before.
-    pub fn got(&mut self, node: NodeId, epoch: Epoch, sent: Mono) -> bool {
+    /// `node` promises this node support for `length` under `epoch`, in its answer to a probe sent at `sent`. Says whether the
+    /// epoch is another than before.
+    pub fn got(&mut self, node: NodeId, (epoch, length): (Epoch, u64), sent: Mono) -> bool {
+        let until = sent.plus(self.drift_ppm.map_or(0, |drift_ppm| usable(length, drift_ppm)));
         let before = self.got.get(&node).copied();
-        if before.is_none_or(|before| (epoch, sent) > before) {
-            self.got.insert(node, (epoch, sent));
+        if before.is_none_or(|before| (epoch, until) > before) {
+            self.got.insert(node, (epoch, until));
         }
         before.is_none_or(|(before, _)| epoch > before)
     }
 
     /// The epoch of the last promise of `node`, and until when it can be relied on.
     pub fn held(&self, node: NodeId) -> Option<(Epoch, Mono)> {
-        self.got.get(&node).map(|&(epoch, sent)| (epoch, sent.plus(self.usable)))
+        self.got.get(&node).copied()
+    }
+
+    /// `node` speaks with another disk than before, and counts its epochs anew.
+    pub fn forget(&mut self, node: NodeId) {
+        self.got.remove(&node);
     }
 
     /// Whether a promise of an earlier life may still stand.
@@ -157,9 +165,9 @@ mod tests {
     #[test]
     fn an_ended_epoch_never_comes_back_not_even_after_a_restart() {
         let mut support = support();
-        let first = support.give(Mono(10), N2);
+        let (first, _) = support.give(Mono(10), N2);
         support.end(Mono(1_010), N2);
-        let second = support.give(Mono(1_011), N2);
+        let (second, _) = support.give(Mono(1_011), N2);
         assert!(second > first);
         assert_eq!(support.epoch(N2), second);
         assert!(Support::new(4, 1_000, 0, Mono(0)).epoch(N2) > second);
@@ -168,9 +176,9 @@ mod tests {
     #[test]
     fn a_restart_ends_the_epoch_and_what_was_promised_before_stands_for_what_is_followed_no_more() {
         let mut support = support();
-        let first = support.give(Mono(10), N2);
+        let (first, _) = support.give(Mono(10), N2);
         support.restarted(Mono(400), N2);
-        let second = support.give(Mono(500), N2);
+        let (second, _) = support.give(Mono(500), N2);
         assert!(second > first);
         assert!(support.protects(Mono(1_009), N2, false), "promised under the first epoch");
         assert!(!support.protects(Mono(1_010), N2, false));
@@ -180,7 +188,7 @@ mod tests {
         // What was acknowledged before the first promise must not count under it either.
         let (n3, named) = (NodeId(3), support.epoch(NodeId(3)));
         support.restarted(Mono(0), n3);
-        assert!(support.give(Mono(0), n3) > named && !support.protects(Mono(0), n3, false));
+        assert!(support.give(Mono(0), n3).0 > named && !support.protects(Mono(0), n3, false));
     }
 
     #[test]
@@ -201,14 +209,34 @@ mod tests {
     #[test]
     fn support_is_relied_on_from_the_question_for_less_than_was_promised() {
         let mut support = support();
-        assert!(support.got(N2, Epoch(7), Mono(100)));
-        assert!(!support.got(N2, Epoch(7), Mono(400)));
+        assert!(support.got(N2, (Epoch(7), 1_000), Mono(100)));
+        assert!(!support.got(N2, (Epoch(7), 1_000), Mono(400)));
         assert_eq!(support.held(N2), Some((Epoch(7), Mono(400 + 980))));
         // A late answer to an early question changes nothing, nor does an old epoch.
-        support.got(N2, Epoch(7), Mono(200));
-        support.got(N2, Epoch(6), Mono(900));
+        support.got(N2, (Epoch(7), 1_000), Mono(200));
+        support.got(N2, (Epoch(6), 1_000), Mono(900));
         assert_eq!(support.held(N2), Some((Epoch(7), Mono(400 + 980))));
-        assert!(support.got(N2, Epoch(8), Mono(500)));
+        // It has come back with a shorter time than this node's own.
+        assert!(support.got(N2, (Epoch(8), 100), Mono(500)));
+        assert_eq!(support.held(N2), Some((Epoch(8), Mono(500 + 98))));
+    }
+
+    #[test]
+    fn nothing_is_relied_on_where_clocks_are_not_trusted() {
+        let mut support = support();
+        support.rely_on_none();
+        support.got(N2, (Epoch(7), 1_000), Mono(100));
+        assert_eq!(support.held(N2), Some((Epoch(7), Mono(100))));
+    }
+
+    #[test]
+    fn a_node_with_another_disk_counts_for_leases_again_though_it_counts_its_epochs_anew() {
+        let mut support = support();
+        support.got(N2, (Epoch(5 << 32), 1_000), Mono(100));
+        support.forget(N2);
+        assert_eq!(support.held(N2), None);
+        assert!(support.got(N2, (Epoch(1 << 32), 1_000), Mono(200)));
+        assert_eq!(support.held(N2), Some((Epoch(1 << 32), Mono(200 + 980))));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a turn wants done.
 
+use crate::config::HostError;
 use bytes::Bytes;
 use paxos::{Incarnation, Message, NodeId, Record, Slot, Value};
 use placement::{Membership, ShardId};
@@ -9,7 +10,7 @@ use world::ChunkId;
 
 /// Everything a turn wants done: frames, releases and the write in this order, the rest in any. For answers, which leave behind the
 /// write, see [`crate::Host::take_answers`].
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Turn {
     /// One frame per peer, more where one would be very large.
     pub frames: Vec<(NodeId, Frame)>,
@@ -36,6 +37,9 @@ pub struct Turn {
     pub memberships: Vec<(ShardId, Membership)>,
     /// The first life of a node's disk that this node has met: to be remembered.
     pub meetings: Vec<(NodeId, Incarnation)>,
+    /// Something was chosen that this version of the program cannot read: nothing of this turn may be carried out, and the node
+    /// must end.
+    pub unreadable: Option<HostError>,
     /// How many items each batch had that was proposed in this turn. For whoever counts.
     pub batches: Vec<usize>,
 }

@@ -4,6 +4,7 @@ use crate::clock::Mono;
 use paxos::{Message, NodeId, Token};
 use placement::ShardId;
 use shard::Cut;
+use std::collections::BTreeMap;
 use wire::peer::PeerMessage;
 
 /// Messages that wait for a write, and what it makes durable.
@@ -14,22 +15,32 @@ pub(crate) struct Writing {
     pub since: Mono,
     pub tokens: Vec<(ShardId, Token)>,
     pub held: Vec<(NodeId, PeerMessage)>,
+    /// Where the acknowledgements among them are, once another message is added.
+    acks: Option<BTreeMap<(NodeId, ShardId), usize>>,
     /// Checkpoints of what this write, or one before, makes durable.
     pub cuts: Vec<(ShardId, Cut)>,
 }
 
 impl Writing {
+    /// Write `id`, handed to the disk at `since`.
+    pub fn new(id: u64, since: Mono, tokens: Vec<(ShardId, Token)>, held: Vec<(NodeId, PeerMessage)>) -> Self {
+        Self { id, since, tokens, held, acks: None, cuts: Vec::new() }
+    }
+
     /// Adds a message that waits; a newer acknowledgement takes the place of an older one, so that what waits for a
     /// stalled disk does not grow.
     pub fn hold(&mut self, (to, message): (NodeId, PeerMessage)) {
+        let held = &mut self.held;
         if let Some(shard) = acknowledged(&message) {
-            let older = |(node, held): &&mut (NodeId, PeerMessage)| *node == to && acknowledged(held) == Some(shard);
-            if let Some((_, held)) = self.held.iter_mut().find(older) {
-                *held = message;
+            let at = |(at, (to, held)): (usize, &(NodeId, PeerMessage))| Some(((*to, acknowledged(held)?), at));
+            let acks = self.acks.get_or_insert_with(|| held.iter().enumerate().filter_map(at).collect());
+            if let Some(&older) = acks.get(&(to, shard)) {
+                held[older].1 = message;
                 return;
             }
+            acks.insert((to, shard), held.len());
         }
-        self.held.push((to, message));
+        held.push((to, message));
     }
 }
 
@@ -55,8 +66,8 @@ mod tests {
         };
         let message = Message::Refuse { ballot: Ballot::ZERO, promised: Ballot::ZERO };
         let refuse = PeerMessage::Paxos { shard: ShardId(7), configuration: 0, message };
-        let mut writing = Writing { id: 1, since: Mono(0), tokens: Vec::new(), held: Vec::new(), cuts: Vec::new() };
-        for message in [ack(7, 1), refuse.clone(), ack(7, 2), refuse.clone()] {
+        let mut writing = Writing::new(1, Mono(0), Vec::new(), vec![(NodeId(1), ack(7, 1))]);
+        for message in [refuse.clone(), ack(7, 2), refuse.clone()] {
             writing.hold((NodeId(1), message));
         }
         writing.hold((NodeId(1), ack(8, 3)));

@@ -10,7 +10,7 @@
 //! | `nI/` | node I: `node.toml`, `keys/`, `data/`, `logs/`, `pid` |
 
 use crate::exit::{Exit, Failure};
-use crate::stdout;
+use crate::{files, stdout};
 use client::NodeEntry;
 use client::Profile;
 use node::NodeFile;
@@ -203,6 +203,10 @@ pub fn set_http(dir: &Path, http: &[SocketAddr]) -> Result<(), Failure> {
         let text = fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
         let mut file: NodeFile = toml::from_str(&text)
             .map_err(|error| Failure::new(Exit::Machine, format!("{}: {error}", path.display())))?;
+        // People may have written in it, and a file that is as it should be is not put at risk.
+        if file.nodes.iter().zip(http).all(|(row, addr)| row.http == *addr) {
+            continue;
+        }
         for (row, addr) in file.nodes.iter_mut().zip(http) {
             row.http = *addr;
         }
@@ -210,6 +214,9 @@ pub fn set_http(dir: &Path, http: &[SocketAddr]) -> Result<(), Failure> {
     }
     let path = dir.join("client.toml");
     let mut profile = Profile::load(&path).map_err(|error| Failure::new(Exit::Machine, error.to_string()))?;
+    if profile.nodes.iter().zip(http).all(|(node, addr)| node.http == addr.to_string()) {
+        return Ok(());
+    }
     for (node, addr) in profile.nodes.iter_mut().zip(http) {
         node.http = addr.to_string();
     }
@@ -295,7 +302,7 @@ fn profile_nodes(rows: &[NodeRow]) -> Result<Vec<NodeEntry>, Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| cannot("write", path, &error))
+    files::replace(path, text).map_err(|error| cannot("write", path, &error))
 }
 
 fn cannot(doing: &str, path: &Path, error: &std::io::Error) -> Failure {

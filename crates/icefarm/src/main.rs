@@ -9,6 +9,7 @@ mod bots;
 mod cli;
 mod draw;
 mod exit;
+mod files;
 mod founding;
 mod json;
 mod node;

@@ -1,7 +1,7 @@
 //! `icefarm admin repair`: a node whose disk was wiped gets everything back from the others, and votes again.
 //!
-//! Such a node has forgotten its promises, so the others do not heed it. In each of its shards it is removed, added anew in the
-//! life that its disk has now, and promoted once it has everything. What is left to do is seen from the cluster alone, shard by
+//! Such a node has forgotten its promises, so the others do not heed it. In each of its shards it is added anew, in the
+//! life that its disk has now and in the place of what it was, and promoted once it has everything. What is left to do is seen from the cluster alone, shard by
 //! shard: so it can be interrupted at any moment, and said again.
 
 use crate::exit::{Exit, Failure};
@@ -103,6 +103,14 @@ async fn tasks(session: &Session<'_>, node: NodeId) -> Result<Vec<Task>, Failure
                 .hint("a majority of its voters must be up: see `icefarm admin status`")
                 .with_problem(Problem::unavailable("no", "no_leader", &[], 1_000)));
         }
+        if status.leader.is_some_and(|leader| !status.replicas.contains_key(&leader)) {
+            return Err(Failure::new(
+                Exit::Unavailable,
+                format!("{doing}: the leader of shard {} did not say who its members are", status.shard),
+            )
+            .hint("try again")
+            .with_problem(Problem::unavailable("no", "not_connected", &[], 1_000)));
+        }
         let steps = steps(node, status);
         if !steps.is_empty() {
             tasks.push(Task { shard: status.shard, steps });
@@ -111,19 +119,18 @@ async fn tasks(session: &Session<'_>, node: NodeId) -> Result<Vec<Task>, Failure
     Ok(tasks)
 }
 
-/// What is left to do in a shard. An even number of voters says that a change was left half-way: this one, interrupted.
+/// What is left to do in a shard. An even number of voters says that a change was left half-way: this one, interrupted. (Who is
+/// no member was none before: a member that has lost its disk is added in the place of what it was, at once.)
 fn steps(node: NodeId, status: &ShardStatus) -> Vec<Change> {
     let leader = status.leader.and_then(|leader| status.replicas.get(&leader));
     let heeded = leader.is_none_or(|leader| !leader.unheeded.contains(&node));
     let (votes, listens) = (status.voters.contains(&node), status.standbys.contains(&node));
     let short = status.voters.len().is_multiple_of(2);
     match (votes, listens, heeded) {
-        (true, _, true) => vec![],
-        (true, _, false) => vec![Change::Remove(node), Change::Add(node), Change::Promote(node)],
-        (_, true, false) if short => vec![Change::Remove(node), Change::Add(node), Change::Promote(node)],
-        (_, true, false) => vec![Change::Remove(node), Change::Add(node)],
-        (_, true, true) if short => vec![Change::Promote(node)],
-        (false, false, _) if short => vec![Change::Add(node), Change::Promote(node)],
+        (true, _, false) => vec![Change::Add(node), Change::Promote(node)],
+        (false, true, false) if short => vec![Change::Add(node), Change::Promote(node)],
+        (false, true, false) => vec![Change::Add(node)],
+        (false, true, true) if short => vec![Change::Promote(node)],
         _ => vec![],
     }
 }
@@ -183,19 +190,23 @@ mod tests {
 
     #[test]
     fn whatever_step_it_was_interrupted_at_the_rest_is_what_is_left() {
-        let (remove, add, promote) = (Change::Remove(N3), Change::Add(N3), Change::Promote(N3));
-        assert_eq!(steps(N3, &status(&[1, 2, 3], &[], &[3])), [remove, add, promote]);
-        assert_eq!(steps(N3, &status(&[1, 2], &[], &[])), [add, promote]);
+        let (add, promote) = (Change::Add(N3), Change::Promote(N3));
+        assert_eq!(steps(N3, &status(&[1, 2, 3], &[], &[3])), [add, promote]);
         assert_eq!(steps(N3, &status(&[1, 2], &[3], &[])), [promote]);
         assert_eq!(steps(N3, &status(&[1, 2, 3], &[], &[])), []);
     }
 
     #[test]
     fn a_disk_wiped_again_half_way_and_a_standby_are_repaired_too_and_others_shards_left_alone() {
-        let (remove, add, promote) = (Change::Remove(N3), Change::Add(N3), Change::Promote(N3));
-        assert_eq!(steps(N3, &status(&[1, 2], &[3], &[3])), [remove, add, promote]);
-        assert_eq!(steps(N3, &status(&[1, 2, 4], &[3], &[3])), [remove, add]);
+        let (add, promote) = (Change::Add(N3), Change::Promote(N3));
+        assert_eq!(steps(N3, &status(&[1, 2], &[3], &[3])), [add, promote]);
+        assert_eq!(steps(N3, &status(&[1, 2, 4], &[3], &[3])), [add]);
         assert_eq!(steps(N3, &status(&[1, 2, 4], &[3], &[])), []);
         assert_eq!(steps(N3, &status(&[1, 2, 4], &[], &[])), []);
+        assert_eq!(
+            steps(N3, &status(&[1, 2, 4, 5], &[], &[])),
+            [],
+            "an even number is no reason to vote where it never did"
+        );
     }
 }

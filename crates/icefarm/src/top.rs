@@ -1,7 +1,7 @@
 //! `icefarm admin top`: how busy the nodes are, look after look.
 
 use crate::admin::{ask_nodes, ask_shards};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::play::Session;
 use crate::stdout;
 use crate::words;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 use wire::{NodeFigures, NodeReport};
 
 /// To the upper left corner; what is below goes once the new picture stands.
@@ -71,14 +72,20 @@ pub async fn run(session: &Session<'_>, every: Duration, rounds: Option<u32>) ->
     if redraws {
         stdout::text("\x1b[2J")?;
     }
+    // A look may take as long as a node is silent.
+    let look = async || {
+        tokio::time::sleep(every).await;
+        Look::take(session).await
+    };
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|error| Failure::new(Exit::Machine, format!("cannot listen for signals: {error}")))?;
     let mut round = 0;
     while rounds.is_none_or(|rounds| round < rounds) {
         round += 1;
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-        }
-        let now = Look::take(session).await?;
+        let now = tokio::select! {
+            now = look() => now?,
+            _ = interrupt.recv() => return Ok(()),
+        };
         let rates = rates(&before, &now);
         let listened = if session.globals.json {
             stdout::json_line(&object(&now, &rates))?

@@ -16,8 +16,15 @@ const CAUGHT_UP: u64 = 512;
 
 impl Replica {
     /// An operator's request. `lives`: which life of a node's disk is meant, for whoever is to join, if it is heard, and for all
-    /// whom the first configuration did not name. A hand-over is tried until `until`.
-    pub fn handle_change(&mut self, origin: Origin, change: Change, lives: &Lives, until: Mono) {
+    /// whom the first configuration did not name. `votes`: whose vote can be had just now. A hand-over is tried until `until`.
+    pub fn handle_change(
+        &mut self,
+        origin: Origin,
+        change: Change,
+        lives: &Lives,
+        votes: &dyn Fn(NodeId) -> bool,
+        until: Mono,
+    ) {
         if !self.paxos.is_leader() {
             return self.refuse(origin, self.not_leader());
         }
@@ -27,7 +34,7 @@ impl Replica {
                 Err(refusal) => self.refuse(origin, refusal),
             };
         }
-        match self.next_configuration(change, lives) {
+        match self.next_configuration(change, lives, votes) {
             Ok(None) => self.answer(origin, AnswerBody::Changed),
             Ok(Some(next)) => match self.paxos.propose_stop(next) {
                 Ok(slot) => self.changing = Some((slot, origin)),
@@ -46,24 +53,32 @@ impl Replica {
             TransferError::NotLeader => self.not_leader(),
             TransferError::NotAVoter => cannot(format!("{to} does not vote in it: add and promote it first")),
             TransferError::Behind { slots } => Refusal::CatchingUp { slots },
+            TransferError::Unheard => Refusal::CatchingUp { slots: self.paxos.chosen().0 },
         })
     }
 
     /// What the change leads to; `None` if everything is so already.
-    fn next_configuration(&self, change: Change, lives: &Lives) -> Result<Option<Configuration>, Refusal> {
+    fn next_configuration(
+        &self,
+        change: Change,
+        lives: &Lives,
+        votes: &dyn Fn(NodeId) -> bool,
+    ) -> Result<Option<Configuration>, Refusal> {
         let now = self.paxos.configuration();
         let mut next = now.clone();
         let mut voters = now.quorum.voters().to_vec();
         match change {
-            Change::Add(node) if now.contains(node) => {}
+            Change::Add(node) if now.contains(node) && (votes(node) || !lives.contains_key(&node)) => {}
             Change::Add(node) => {
                 let life = lives.get(&node).ok_or_else(|| cannot(format!("{node} is not heard: start it first")))?;
+                // A member that has lost its disk is one no more; this life of it begins as any other.
+                voters.retain(|&voter| voter != node);
                 next.standbys.insert(node);
                 next.incarnations.insert(node, *life);
             }
             Change::Promote(node) if voters.contains(&node) => {}
             Change::Promote(node) => {
-                self.ready_to_vote(node)?;
+                self.ready_to_vote(node, votes)?;
                 next.standbys.remove(&node);
                 voters.push(node);
             }
@@ -77,7 +92,7 @@ impl Replica {
                 if !voters.contains(&old) {
                     return Err(cannot(format!("{old} does not vote in it")));
                 }
-                self.ready_to_vote(new)?;
+                self.ready_to_vote(new, votes)?;
                 next.standbys.remove(&new);
                 next.incarnations.remove(&old);
                 voters.retain(|&voter| voter != old);
@@ -87,6 +102,7 @@ impl Replica {
         }
         if voters != now.quorum.voters() {
             next.quorum = QuorumSystem::majority(voters).map_err(|error| cannot(error.to_string()))?;
+            able_to_go_on(&next.quorum, votes)?;
         }
         if next == *now {
             return Ok(None);
@@ -97,9 +113,13 @@ impl Replica {
         Ok(Some(next))
     }
 
-    fn ready_to_vote(&self, node: NodeId) -> Result<(), Refusal> {
+    fn ready_to_vote(&self, node: NodeId, votes: &dyn Fn(NodeId) -> bool) -> Result<(), Refusal> {
         if !self.paxos.configuration().standbys.contains(&node) {
             return Err(cannot(format!("{node} is not a standby of it: add it first")));
+        }
+        // What it had when it was last heard, it may have no more.
+        if !votes(node) {
+            return Err(cannot(format!("{node} is not heard: start it first")));
         }
         match self.paxos.lag(node) {
             Some(slots) if slots > CAUGHT_UP => Err(Refusal::CatchingUp { slots }),
@@ -118,6 +138,23 @@ impl Replica {
             }
         }
     }
+}
+
+/// A configuration of which too few answer could never be left again.
+fn able_to_go_on(quorum: &QuorumSystem, votes: &dyn Fn(NodeId) -> bool) -> Result<(), Refusal> {
+    if quorum.accept_quorum_where(votes) && quorum.prepare_quorum_where(votes) {
+        return Ok(());
+    }
+    let names = |wanted: bool| {
+        let names: Vec<String> =
+            quorum.voters().iter().filter(|&&voter| votes(voter) == wanted).map(NodeId::to_string).collect();
+        names.join(", ")
+    };
+    Err(cannot(format!(
+        "only {} would be left to decide anything, for nothing is heard of {}: start or replace that first",
+        names(true),
+        names(false)
+    )))
 }
 
 fn cannot(reason: String) -> Refusal {

@@ -59,6 +59,13 @@ pub enum Effect {
         /// What the log holds beyond this is not known to be chosen.
         through: Slot,
     },
+    /// What was chosen for this slot was made by another version of the program, and this one cannot read it. The node must end.
+    Unreadable {
+        /// Which.
+        slot: Slot,
+        /// Why not.
+        why: String,
+    },
     /// Nothing to do: it made a batch of so many items. For whoever counts.
     Proposed {
         /// How many.

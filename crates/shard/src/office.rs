@@ -2,6 +2,7 @@
 
 use crate::batch::{Batch, Item};
 use crate::effect::Effect;
+use crate::reads::WaitingRead;
 use crate::replica::{Replica, Waiting};
 use crate::vantage::Mono;
 use paxos::replica::TransferError;
@@ -46,7 +47,7 @@ impl Replica {
     pub(crate) fn hand_over(&mut self, now: Mono) {
         let Some((to, until)) = self.handing else { return };
         match self.paxos.transfer(to) {
-            Err(TransferError::Behind { .. }) if now < until => {}
+            Err(TransferError::Behind { .. } | TransferError::Unheard) if now < until => {}
             result => {
                 self.handing = None;
                 if result.is_ok() {
@@ -106,7 +107,8 @@ impl Replica {
             if read.level == Level::Strong {
                 self.refuse(read.origin, self.not_leader());
             } else {
-                self.reads.push_back(read);
+                // What a quorum confirms from here on is another office.
+                self.reads.push_back(WaitingRead { ticket: None, ..read });
             }
         }
         if office.is_some() && self.state.genesis().is_none() {

@@ -32,6 +32,8 @@ pub(crate) struct Paying {
     cursor: Option<Channel>,
     /// Payments of other shards that are queued or proposed here.
     receiving: BTreeSet<(Bucket, PlayerName, u64)>,
+    /// Confirmed payments of this shard whose end is queued or proposed here.
+    settling: BTreeSet<(Bucket, PlayerName, u64)>,
 }
 
 impl Paying {
@@ -42,7 +44,12 @@ impl Paying {
 
     /// A leader applies a batch with these.
     pub fn note<'a>(&mut self, seed: WorldSeed, items: impl Iterator<Item = &'a Item>) {
-        self.changed.extend(items.filter_map(|item| paid_through(seed, item)));
+        for item in items {
+            self.changed.extend(paid_through(seed, item));
+            if let Item::Settle { bucket, player, seq } = item {
+                self.settling.remove(&(*bucket, *player, *seq));
+            }
+        }
     }
 
     /// What is unconfirmed is sent again.
@@ -99,7 +106,8 @@ impl Replica {
     /// A payment of this shard has arrived.
     pub fn handle_paid(&mut self, bucket: Bucket, player: PlayerName, seq: u64) {
         let expected = self.paying.sent.get(&(bucket, player)) == Some(&seq);
-        if self.paxos.is_leader() && expected && self.queue.len() < QUEUE {
+        let new = |settling: &mut BTreeSet<_>| settling.insert((bucket, player, seq));
+        if self.paxos.is_leader() && expected && self.queue.len() < QUEUE && new(&mut self.paying.settling) {
             self.queue.push_back((Item::Settle { bucket, player, seq }, Waiting::Nobody));
         }
     }

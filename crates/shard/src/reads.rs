@@ -3,12 +3,13 @@
 //! | level | is answered once |
 //! |---|---|
 //! | strong | everything known chosen when it came is applied, and a lease holds at that moment, or an accept quorum has confirmed the ballot since |
-//! | bounded | it is proven that the state is not older than asked for |
+//! | bounded | it is proven that the state is not older than asked for; a leader without a lease proves it as for a strong read |
 //! | session | everything the session has seen is applied |
 //! | eventual | at once |
 //!
 //! Who watches and has seen everything is parked (`watching`) until that changes, and becomes such a read then.
 //! Any read waits for the chunks it needs. What cannot be answered for [`PATIENCE`] is refused: another replica may know.
+//! A node shows so many fields in a turn and no more; whoever comes later waits for the next, and probes are answered between.
 
 use crate::effect::{Effect, Origin};
 use crate::replica::{RETRY_AFTER_MS, Replica};
@@ -35,11 +36,11 @@ pub(crate) struct WaitingRead {
     pub query: Query,
     pub level: Level,
     /// What must be applied: for a strong read what was known chosen when it came, for others what the asker has seen.
-    after: Slot,
-    /// A strong read's confirmation, where there was no lease.
+    pub after: Slot,
+    /// A leader's confirmation, where there was no lease.
     pub ticket: Option<ReadTicket>,
     /// When it came.
-    since: Mono,
+    pub since: Mono,
 }
 
 /// What is to become of a question now.
@@ -106,13 +107,26 @@ impl Replica {
         self.reads.iter().any(|read| read.level != Level::Strong)
     }
 
-    /// Answers the reads that may be answered now; those whose turn has not come keep their order.
-    pub(crate) fn serve_reads(&mut self, vantage: &Vantage<'_>) {
+    /// Whether the last step ended with reads that only the turn's bound on fields kept waiting.
+    pub fn is_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// Answers the reads that may be answered now, with about `room` fields at most; those whose turn has not come keep their
+    /// order.
+    pub(crate) fn serve_reads(&mut self, vantage: &Vantage<'_>, room: &mut usize) {
+        self.cut_short = false;
         if self.reads.is_empty() {
             return;
         }
         let (mut waiting, mut wants_proof) = (VecDeque::with_capacity(0), false);
         while let Some(mut read) = self.reads.pop_front() {
+            if *room == 0 {
+                self.cut_short = true;
+                waiting.push_back(read);
+                waiting.append(&mut self.reads);
+                break;
+            }
             let (bound, until) = match self.judge_read(&mut read, vantage) {
                 Verdict::Answer(bound, until) => (bound, until),
                 Verdict::Refuse(refusal) => {
@@ -135,6 +149,7 @@ impl Replica {
             }
             match self.reply(&read.query) {
                 Some(reply) => {
+                    *room = room.saturating_sub(work(&read.query, &reply));
                     let receipt = self.receipt(read.level, bound);
                     self.answer_until(read.origin, AnswerBody::Read { reply, receipt }, until);
                 }
@@ -153,30 +168,27 @@ impl Replica {
         match read.level {
             Level::Strong => match (vantage.valid_lease(), read.ticket) {
                 (lease @ Some(_), _) if read.after <= applied => Verdict::Answer(Some(0), lease),
-                (_, Some(ticket)) if ticket.round <= self.confirmed && ticket.index <= applied => {
-                    Verdict::Answer(Some(0), None)
-                }
+                _ if self.is_confirmed(read) => Verdict::Answer(Some(0), None),
                 (_, Some(_)) | (Some(_), None) => Verdict::Wait,
-                (None, None) => match self.paxos.begin_read() {
-                    Ok(ticket) => {
-                        read.ticket = Some(ticket);
-                        Verdict::Wait
-                    }
-                    Err(paxos::replica::NotLeader) => Verdict::Refuse(self.not_leader()),
-                },
+                (None, None) if self.ask_quorum(read) => Verdict::Wait,
+                (None, None) => Verdict::Refuse(self.not_leader()),
             },
             _ if read.after > applied && patient => Verdict::Wait,
             _ if read.after > applied => Verdict::Refuse(Refusal::Behind { applied }),
             Level::Bounded(ms) => {
                 let (bound, until) = self.bound(vantage);
-                let bound_ms = bound.map(|micros| micros.div_ceil(1_000));
-                match (bound, until) {
+                // What a quorum has confirmed since it came was so when it came.
+                let confirmed = self.is_confirmed(read).then(|| now.since(read.since));
+                let best = bound.into_iter().chain(confirmed).min();
+                let bound_ms = best.map(|micros| micros.div_ceil(1_000));
+                match (best, until) {
                     (Some(0), until) => Verdict::Answer(Some(0), until),
                     (Some(micros), _) if micros <= ms.saturating_mul(1_000) => {
                         Verdict::Answer(bound_ms, Some(now.plus(ms.saturating_mul(1_000) - micros + 1)))
                     }
-                    _ if patient => Verdict::WaitForProof,
-                    _ => Verdict::Refuse(Refusal::TooStale { bound_ms }),
+                    _ if !patient => Verdict::Refuse(Refusal::TooStale { bound_ms }),
+                    _ if read.ticket.is_some() || self.ask_quorum(read) => Verdict::Wait,
+                    _ => Verdict::WaitForProof,
                 }
             }
             Level::Session | Level::Eventual => {
@@ -184,6 +196,17 @@ impl Replica {
                 Verdict::Answer(bound.map(|micros| micros.div_ceil(1_000)), None)
             }
         }
+    }
+
+    /// Whether an accept quorum has confirmed, since the read came, that this replica leads, and what was chosen then is applied.
+    fn is_confirmed(&self, read: &WaitingRead) -> bool {
+        read.ticket.is_some_and(|ticket| ticket.round <= self.confirmed && ticket.index <= self.applied())
+    }
+
+    /// Has an accept quorum confirm that this replica leads; `false`: it does not.
+    fn ask_quorum(&mut self, read: &mut WaitingRead) -> bool {
+        read.ticket = self.paxos.begin_read().ok();
+        read.ticket.is_some()
     }
 
     /// How old the applied state can be at most, in microseconds, if that can be proven; and, where a lease proves it, until
@@ -249,4 +272,13 @@ impl Replica {
             }
         })
     }
+}
+
+/// What a reply costs: its fields, and the chunks that were looked at for them.
+fn work(query: &Query, reply: &Reply) -> usize {
+    let chunks = match query {
+        Query::View(rect) | Query::Changes { rect, .. } => rect.chunks().count(),
+        Query::Field(_) | Query::Fields(_) | Query::Player(_) | Query::Holdings(_) => 0,
+    };
+    chunks + reply.fields().max(1)
 }

@@ -54,6 +54,10 @@ pub struct Replica {
     pub(crate) reads: VecDeque<WaitingRead>,
     pub(crate) watching: Watching,
     pub(crate) confirmed: u64,
+    /// Whether a batch was chosen that this version cannot read: nothing is applied any more.
+    unreadable: bool,
+    /// Whether the turn had no room for all reads.
+    pub(crate) cut_short: bool,
     /// A chosen batch that waits for chunks, and its bytes.
     pub(crate) held: Option<(Slot, Batch, Bytes)>,
     pub(crate) loading: BTreeSet<ChunkId>,
@@ -95,6 +99,8 @@ impl Replica {
             reads: VecDeque::new(),
             watching: Watching::new(applied),
             confirmed: 0,
+            cut_short: false,
+            unreadable: false,
             held: None,
             loading: BTreeSet::new(),
             batched: (0, 0),
@@ -147,8 +153,8 @@ impl Replica {
     }
 
     /// Ends the replica's turn: makes a batch of what came (unless the disk is behind: `may_propose`), applies what is
-    /// chosen, answers. `wall` is the wall clock.
-    pub fn step(&mut self, wall: Millis, may_propose: bool, vantage: &Vantage<'_>) {
+    /// chosen, answers. `wall` is the wall clock; `room`, how many fields reads may still show in this turn.
+    pub fn step(&mut self, wall: Millis, may_propose: bool, vantage: &Vantage<'_>, room: &mut usize) {
         self.notice_office();
         self.hand_over(vantage.now);
         if may_propose && self.handing.is_none() {
@@ -157,11 +163,11 @@ impl Replica {
         self.pump();
         self.apply();
         self.wake_watchers(vantage.now);
-        self.serve_reads(vantage);
+        self.serve_reads(vantage, room);
         // Only reads without a lease have to ask; a voter alone answers itself.
         if self.paxos.ask_confirmation() {
             self.pump();
-            self.serve_reads(vantage);
+            self.serve_reads(vantage, room);
         }
         self.pay();
         self.pump();
@@ -203,9 +209,9 @@ impl Replica {
         self.queue.len()
     }
 
-    /// How many of clients' requests wait for anything before they are proposed or read.
+    /// How many of clients' requests wait for anything before they are proposed or read. (Who watches waits for others.)
     pub fn waiting(&self) -> usize {
-        self.queue.len() + self.reads.len() + self.watching.len()
+        self.queue.len() + self.reads.len()
     }
 
     /// How many batches this replica has proposed, and how many commands in them.
@@ -313,7 +319,7 @@ impl Replica {
 
     /// Applies what is chosen, until a chunk is missing.
     pub(crate) fn apply(&mut self) {
-        while !self.checkpoint.installing {
+        while !self.checkpoint.installing && !self.unreadable {
             let (slot, batch, bytes) = match self.held.take() {
                 Some(held) => held,
                 None => match self.paxos.poll_chosen() {
@@ -329,8 +335,15 @@ impl Replica {
                     }
                     Some((slot, Value::Command(bytes))) => {
                         self.checkpoint.uncut_bytes += bytes.len();
-                        let batch = Batch::decode(&bytes).expect("a leader of this version made the batch");
-                        (slot, batch, bytes)
+                        match Batch::decode(&bytes) {
+                            Ok(batch) => (slot, batch, bytes),
+                            Err(error) => {
+                                // To skip it would be to have another state than the others.
+                                self.unreadable = true;
+                                self.effects.push_back(Effect::Unreadable { slot, why: error.to_string() });
+                                return;
+                            }
+                        }
                     }
                     None => return,
                 },
@@ -422,3 +435,6 @@ impl Replica {
         self.effects.push_back(Effect::Answer { conn: origin.conn, answer: Answer { id: origin.id, body }, until });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,7 +194,13 @@ impl Cluster {
             }
         }
         let busy = self.players.iter().position(|player| player.proto.in_flight() > 0);
-        busy.map(|player| format!("client {player} still waits for {:?}", self.players[player].pending.values().next()))
+        if let Some(player) = busy {
+            return Some(format!("client {player} still waits for {:?}", self.players[player].pending.values().next()));
+        }
+        self.machines.iter().find_map(|machine| {
+            let shard = machine.host.as_ref()?.restless()?;
+            Some(format!("{} still repeats something of shard {shard}, of which nobody wants anything", machine.id))
+        })
     }
 
     /// Compares what is left, now that all is quiet.

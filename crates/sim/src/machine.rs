@@ -10,6 +10,17 @@ use placement::ShardId;
 use shard::ConnId;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What an operator may set otherwise at each node.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// After so long a peer is counted out.
+    pub election_timeout: u64,
+    /// It supports another for so long at a time.
+    pub support: u64,
+    /// Whether its leaders answer alone.
+    pub leases: bool,
+}
+
 /// A machine. Its disk and clocks outlive its process.
 #[derive(Debug)]
 pub struct Machine {
@@ -35,6 +46,10 @@ pub struct Machine {
     pub installed: BTreeMap<ShardId, Slot>,
     /// Its clocks.
     pub clock: Clock,
+    /// What its node is told when it next starts.
+    pub tuning: Tuning,
+    /// The longest support that a node has given with this disk.
+    pub promised: u64,
     /// Whether the process is stopped without knowing, and what waits for it.
     pub paused: bool,
     /// What has come while it was paused.
@@ -53,7 +68,7 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that is off.
-    pub fn new(id: NodeId, clock: Clock, disk: Disk) -> Self {
+    pub fn new(id: NodeId, clock: Clock, disk: Disk, tuning: Tuning) -> Self {
         Self {
             id,
             life: 0,
@@ -66,6 +81,8 @@ impl Machine {
             met: BTreeMap::new(),
             installed: BTreeMap::new(),
             clock,
+            tuning,
+            promised: 0,
             paused: false,
             waiting: Vec::new(),
             turn_planned: false,
@@ -87,7 +104,7 @@ impl Machine {
         let old = std::mem::replace(&mut self.disk, empty);
         self.graves.insert(self.incarnation, old.ledger);
         self.incarnation = Incarnation(self.incarnation.0 + (1 << 32));
-        (self.boot, self.doomed) = (0, false);
+        (self.boot, self.doomed, self.promised) = (0, false, 0);
         self.met.clear();
         self.installed.clear();
         self.applied.clear();

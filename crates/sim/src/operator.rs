@@ -12,7 +12,7 @@ use wire::Change;
 /// How a member whose disk was lost is made up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repair {
-    /// It is removed and added again; and votes again, if it did.
+    /// It is added again, here in the place of what it was, there after its removal; and votes again, if it did.
     Back { votes: bool },
     /// This node takes its place.
     By(NodeId),
@@ -31,6 +31,14 @@ impl Operator {
     pub fn business(&self) -> Option<String> {
         let (&(shard, node), repair) = self.repairs.first_key_value()?;
         Some(format!("the operator still makes up for {node} in shard {shard}: {repair:?}"))
+    }
+
+    /// Whether `node` is to vote where it does not yet.
+    pub(crate) fn will_have_vote(&self, node: NodeId) -> bool {
+        self.repairs.iter().any(|(&(_, lost), &repair)| match repair {
+            Repair::Back { votes } => votes && lost == node,
+            Repair::By(other) => other == node,
+        })
     }
 }
 
@@ -146,7 +154,8 @@ impl Cluster {
             |node: NodeId| configuration.incarnations.get(&node) == Some(&self.machines[index(node)].incarnation);
         match repair {
             Repair::Back { votes } => match configuration.contains(node) {
-                true if !named(node) => Some(Change::Remove(node)),
+                true if !named(node) && shard.0.is_multiple_of(2) => Some(Change::Remove(node)),
+                true if !named(node) => Some(Change::Add(node)),
                 false => Some(Change::Add(node)),
                 true => (votes && !configuration.quorum.contains(node)).then_some(Change::Promote(node)),
             },

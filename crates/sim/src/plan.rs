@@ -51,6 +51,8 @@ pub struct Plan {
     pub election_timeout: u64,
     /// A node supports another for so long at a time.
     pub support: u64,
+    /// Nodes come back with other times than they had, and some that rely on nobody's support.
+    pub retuned: bool,
     /// How wrong the nodes believe each other's clocks to run at most.
     pub clock_drift_ppm: u64,
     /// A shard is checkpointed after so many bytes.
@@ -130,6 +132,7 @@ impl Plan {
                 clock.wall_ahead_ms = i64::try_from(random.below(2_000)).unwrap_or(0) - 1_000;
             }
         }
+        plan.retuned = random.chance(300_000);
         plan.turn_delay = *random.pick(&[0, 0, 20, 300]);
         plan.checkpoint_bytes = *random.pick(&[300, 1_500, 6_000, 40_000, 1 << 20]);
         plan.pressed = random.chance(300_000);
@@ -173,6 +176,7 @@ impl Plan {
             probe_every: 250 * MS,
             election_timeout: SECOND,
             support: SECOND,
+            retuned: false,
             clock_drift_ppm: MAX_DRIFT_PPM,
             checkpoint_bytes: 1 << 20,
             pressed: false,

@@ -3,7 +3,7 @@
 use crate::clock::{MS, SECOND, Time};
 use crate::cluster::{Cluster, Event};
 use crate::disk::{DiskError, Speed};
-use crate::machine::Machine;
+use crate::machine::{Machine, Tuning};
 use crate::network::index;
 use crate::sites;
 use host::{Host, HostConfig, RecoveredShard};
@@ -43,6 +43,14 @@ impl Cluster {
             Err(error) => return self.judge.object(time, "storage", format!("{node} cannot start: {error}")),
         };
         self.stats.from_left += u64::from(!left.is_empty());
+        if self.plan.retuned {
+            let election_timeout = self.plan.election_timeout * *self.random.pick(&[1, 1, 2, 3]);
+            let support = election_timeout / self.random.between(1, 5);
+            machine.tuning = Tuning { election_timeout, support, leases: self.random.chance(900_000) };
+        }
+        let Tuning { election_timeout, support, leases } = machine.tuning;
+        let quarantine = machine.promised;
+        machine.promised = quarantine.max(support);
         let config = HostConfig {
             me: node,
             boot: machine.boot,
@@ -58,11 +66,11 @@ impl Cluster {
             seed: sites::SEED,
             rules: Self::rules(),
             probe_every: self.plan.probe_every,
-            election_timeout: self.plan.election_timeout,
-            support: self.plan.support,
-            leases: true,
+            election_timeout,
+            support,
+            leases,
             clock_drift_ppm: self.plan.clock_drift_ppm,
-            quarantine: if machine.boot > 1 { self.plan.support } else { 0 },
+            quarantine,
             checkpoint_bytes: self.plan.checkpoint_bytes,
             random_seed: self.random.bits(),
             about: about(node),
@@ -188,9 +196,10 @@ impl Cluster {
         self.machines[index(node)].disk.failing = true;
     }
 
-    /// A bit flips on a machine's disk, if that loses nothing that no other has. Says whether one did.
+    /// A bit flips on a machine's disk, if that loses nothing that no other has. Says whether one did. (Not where the operator,
+    /// who cannot know, is about to make a voter of it in the place of one that was lost: that would be two.)
     pub fn rot(&mut self, node: NodeId) -> bool {
-        if !self.may_lose(node) {
+        if !self.may_lose(node) || self.operator.will_have_vote(node) {
             return false;
         }
         let machine = &mut self.machines[index(node)];

@@ -7,7 +7,7 @@ use crate::disk::{DiskError, Done};
 use crate::network::index;
 use crate::sabotage::Sabotage;
 use crate::trace;
-use host::Turn;
+use host::{Host, Turn};
 use paxos::{Message, NodeId};
 use placement::Membership;
 use wire::peer::{Frame, PeerMessage};
@@ -194,6 +194,7 @@ impl Cluster {
         let turn = host.finish_turn(now);
         self.stats.turns += 1;
         self.carry_out(node, turn);
+        self.stats.cut_short += u64::from(self.machines[index(node)].host.as_ref().is_some_and(Host::is_cut_short));
         let machine = &mut self.machines[index(node)];
         let Some(host) = &machine.host else { return };
         let at = machine.clock.when(host.next_tick()).max(self.now.plus(1));
@@ -205,6 +206,9 @@ impl Cluster {
 
     fn carry_out(&mut self, node: NodeId, turn: Turn) {
         let Turn { frames, write, log_reads, chunk_loads, cuts, releases, batches, .. } = turn;
+        if let Some(error) = turn.unreadable {
+            return self.judge.object(self.now, "storage", error.to_string());
+        }
         let (part_reads, let_go, stagings, bulk) = (turn.part_reads, turn.let_go, turn.stagings, turn.bulk);
         self.stats.batches += batches.len() as u64;
         for (to, frame) in frames.into_iter().chain(bulk) {

@@ -165,6 +165,8 @@ counters! {
     not_leader = "not leader",
     /// Refusals: too much to do.
     overloaded = "overloaded",
+    /// Turns that had no room for all reads.
+    cut_short = "turns cut short",
     /// Refusals: dated too far ahead of the log.
     too_far_ahead = "too far ahead",
     /// Refusals: no proof that this is fresh enough.

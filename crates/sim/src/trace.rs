@@ -59,9 +59,9 @@ fn peer(message: &PeerMessage) -> String {
             format!("probe {} (boot {}, hears {:?}{released})", probe.seq, probe.word.boot, probe.word.hears)
         }
         PeerMessage::Heard(heard) => {
-            let Heard { seq, word, epoch, cover } = heard;
+            let Heard { seq, word, epoch, length, cover } = heard;
             format!(
-                "heard {seq} (boot {}, hears {:?}, epoch {:x}, covers {:?})",
+                "heard {seq} (boot {}, hears {:?}, epoch {:x} for {length}, covers {:?})",
                 word.boot, word.hears, epoch.0, cover.changed
             )
         }

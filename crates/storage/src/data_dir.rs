@@ -78,7 +78,7 @@ impl DataDir {
         node: NodeId,
         new_incarnation: Incarnation,
     ) -> Result<Self, DataError> {
-        fs::create_dir_all(path).map_err(failed("create", path))?;
+        fsops::create_dir_durably(path).map_err(failed("create", path))?;
         let (lock, known) = hold(path)?;
         let mut meta = if let Some(meta) = known {
             let Identity { cluster: found_cluster, node: found_node, .. } = meta.identity;

@@ -7,6 +7,17 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
 }
 
+/// Makes a directory, if need be with those it lies in, so that it is still there after a crash.
+pub(crate) fn create_dir_durably(dir: &Path) -> io::Result<()> {
+    let missing = dir.ancestors().take_while(|ancestor| !ancestor.exists()).count();
+    fs::create_dir_all(dir)?;
+    // Whoever made one that is there already may not have come so far.
+    for parent in dir.ancestors().skip(1).take(missing.max(1)) {
+        sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+    }
+    Ok(())
+}
+
 /// Replaces the file at `path` so that a crash leaves either the old content or the new, and the new one once this has
 /// returned. The new content is prepared in a file beside it that ends in `.tmp`.
 pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {

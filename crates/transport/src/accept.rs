@@ -128,7 +128,8 @@ async fn run_client(shared: &Shared, connection: Connection, streams: (SendStrea
         inbox: &shared.inbox,
         counters: &shared.counters,
         source: Source::Client(conn),
-        max_frame: limits.client_frame,
+        first_frame: limits.client_greeting,
+        max_frame: limits.client_request,
     };
     let ended = session.run(&link, streams, Event::ClientUp { conn, remote }, Event::ClientDown { conn }).await;
     shared.clients().remove(&conn);

@@ -31,16 +31,24 @@ pub struct ClientTuning {
     pub connect: Duration,
     /// What may wait to be sent, in bytes.
     pub queue: usize,
-    /// The longest frame either way, in bytes.
+    /// The longest frame from the node, in bytes.
     pub frame: usize,
+    /// The longest frame to it, in bytes.
+    pub request: usize,
     /// How the network is used; the times for peers play no part.
     pub tuning: Tuning,
 }
 
 impl Default for ClientTuning {
     fn default() -> Self {
-        let Limits { client_frame, client_queue, .. } = Limits::default();
-        Self { connect: Duration::from_secs(3), queue: client_queue, frame: client_frame, tuning: Tuning::default() }
+        let Limits { client_frame, client_request, client_queue, .. } = Limits::default();
+        Self {
+            connect: Duration::from_secs(3),
+            queue: client_queue,
+            frame: client_frame,
+            request: client_request,
+            tuning: Tuning::default(),
+        }
     }
 }
 
@@ -148,15 +156,15 @@ impl ClientEndpoint {
             return Err(ConnectError::Version { node, addr, offered: self.offered.clone(), said });
         }
         let (send, receive) = open(&connection).await.map_err(refused)?;
-        let link = Link::new(connection.clone(), self.settings.queue, self.settings.frame);
+        let ClientTuning { queue, frame, request, .. } = self.settings;
+        let link = Link::new(connection.clone(), queue, request);
         // The writer ends with the connection, or when the last sender is gone.
         tokio::spawn(link.clone().write(send));
-        let max_frame = self.settings.frame;
         Ok(ClientConnection {
-            sender: ClientSender { hold: Arc::new(Hold { link }), max_frame },
+            sender: ClientSender { hold: Arc::new(Hold { link }), max_frame: request },
             receiver: ClientReceiver {
                 connection,
-                reader: FrameReader::new(receive, max_frame),
+                reader: FrameReader::new(receive, frame, frame),
                 frames: VecDeque::new(),
                 fresh: Vec::new(),
                 closed: None,

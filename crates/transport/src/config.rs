@@ -32,8 +32,12 @@ impl TransportConfig {
 pub struct Limits {
     /// The longest frame between nodes.
     pub peer_frame: usize,
-    /// The longest frame from or to a client.
+    /// The longest frame to a client.
     pub client_frame: usize,
+    /// The longest frame from a client: what has come of one is held for each, and there may be many.
+    pub client_request: usize,
+    /// The longest first frame from a client, which has proven nothing yet.
+    pub client_greeting: usize,
     /// What may wait for one peer; more is dropped.
     pub peer_queue: usize,
     /// What may wait for one client; a client that lets it fill is disconnected.
@@ -51,6 +55,8 @@ impl Default for Limits {
         Self {
             peer_frame: 16 << 20,
             client_frame: 1 << 20,
+            client_request: 256 << 10,
+            client_greeting: 4 << 10,
             peer_queue: 32 << 20,
             client_queue: 4 << 20,
             events: 64 << 20,

@@ -182,8 +182,8 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
-    pub(crate) fn new(stream: RecvStream, max_frame: usize) -> Self {
-        Self { stream, decoder: Decoder::new(max_frame), chunks: vec![Bytes::new(); CHUNKS] }
+    pub(crate) fn new(stream: RecvStream, first_frame: usize, max_frame: usize) -> Self {
+        Self { stream, decoder: Decoder::new(first_frame, max_frame), chunks: vec![Bytes::new(); CHUNKS] }
     }
 
     /// Waits for data and appends the frames that it completes: perhaps none. Dropping the future loses nothing.
@@ -208,6 +208,8 @@ pub(crate) struct Session<'a> {
     pub(crate) inbox: &'a Inbox,
     pub(crate) counters: &'a Counters,
     pub(crate) source: Source,
+    /// The longest first frame, and the longest of the others.
+    pub(crate) first_frame: usize,
     pub(crate) max_frame: usize,
 }
 
@@ -256,7 +258,7 @@ impl Session<'_> {
     }
 
     async fn read(&self, link: &Link, receive: RecvStream) -> Result<Closed, Gone> {
-        let mut reader = FrameReader::new(receive, self.max_frame);
+        let mut reader = FrameReader::new(receive, self.first_frame, self.max_frame);
         let mut frames = Vec::new();
         loop {
             let end = reader.read(&mut frames).await;

@@ -29,7 +29,9 @@ pub(crate) struct FrameTooLarge {
 /// Cuts what arrives into frames. A frame that lies whole in one chunk is handed on without a copy.
 #[derive(Debug)]
 pub(crate) struct Decoder {
+    /// Of the frame that comes next; and of those behind the first.
     max: usize,
+    later: usize,
     prefix: [u8; PREFIX],
     prefix_len: usize,
     body: BytesMut,
@@ -38,8 +40,9 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { max, prefix: OPENING, prefix_len: 0, body: BytesMut::new(), need: None }
+    /// The longest first frame, and the longest of the others.
+    pub(crate) fn new(first: usize, later: usize) -> Self {
+        Self { max: first, later, prefix: OPENING, prefix_len: 0, body: BytesMut::new(), need: None }
     }
 
     /// Takes what arrived next; appends the frames that it completes to `frames`.
@@ -63,6 +66,7 @@ impl Decoder {
                 frames.push(self.body.split().freeze());
             }
             self.need = None;
+            self.max = self.later;
         }
     }
 
@@ -112,7 +116,7 @@ mod tests {
         let sent: [&[u8]; 5] = [b"mammoth", b"", b"x", &long, b"end"];
         let stream = Bytes::from(stream_of(&sent));
         for cut in 1..=stream.len() {
-            let mut decoder = Decoder::new(300);
+            let mut decoder = Decoder::new(300, 300);
             let mut got = Vec::new();
             let mut rest = stream.clone();
             while !rest.is_empty() {
@@ -124,17 +128,19 @@ mod tests {
 
     #[test]
     fn a_frame_over_the_limit_is_refused_at_its_prefix() {
-        let mut decoder = Decoder::new(10);
+        let mut decoder = Decoder::new(2, 10);
         let mut got = Vec::new();
-        decoder.push(Bytes::from(stream_of(&[&[1; 10]])), &mut got).unwrap();
+        decoder.push(Bytes::from(stream_of(&[&[1; 2], &[1; 10]])), &mut got).unwrap();
         let refused = decoder.push(Bytes::from_static(&[11, 0, 0, 0]), &mut got).unwrap_err();
         assert_eq!(refused, FrameTooLarge { len: 11, max: 10 });
-        assert_eq!(got.len(), 1);
+        assert_eq!(got.len(), 2);
+        let refused = Decoder::new(2, 10).push(Bytes::from_static(&[3, 0, 0, 0]), &mut got).unwrap_err();
+        assert_eq!(refused, FrameTooLarge { len: 3, max: 2 });
     }
 
     #[test]
     fn an_announced_length_allocates_nothing_much() {
-        let mut decoder = Decoder::new(usize::MAX >> 1);
+        let mut decoder = Decoder::new(usize::MAX >> 1, 1);
         let mut stream = Vec::from(u32::MAX.to_le_bytes());
         stream.push(1);
         decoder.push(Bytes::from(stream), &mut Vec::new()).unwrap();

@@ -154,7 +154,7 @@ mod tests {
         let outbox = Outbox::new(1 << 20, 1 << 20);
         let frames: Vec<Bytes> =
             (0..200_usize).map(|i| Bytes::from(vec![u8::try_from(i).unwrap(); (i * 97) % 9_000])).collect();
-        let mut decoder = Decoder::new(1 << 20);
+        let mut decoder = Decoder::new(1 << 20, 1 << 20);
         let mut got = Vec::new();
         for frame in &frames {
             while outbox.push(frame.clone()).is_err() {

@@ -85,6 +85,7 @@ pub(crate) async fn run_peer(
         inbox: &shared.inbox,
         counters: &shared.counters,
         source: Source::Peer(node),
+        first_frame: limits.peer_frame,
         max_frame: limits.peer_frame,
     };
     let ended = session.run(&link, streams, Event::PeerUp(node), Event::PeerDown(node)).await;

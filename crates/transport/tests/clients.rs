@@ -104,7 +104,7 @@ async fn nobody_there_is_a_time_out_that_says_where() {
 async fn a_frame_over_the_limit_ends_its_connection_with_a_reason_and_no_other() {
     let ca = authority();
     let mut settings = config(&ca, N1, &[]);
-    settings.limits.client_frame = 1_000;
+    settings.limits.client_request = 1_000;
     let (node, mut events, addr) = bind(settings);
     let endpoint = ClientEndpoint::new(ca.cert()).unwrap();
     let good = endpoint.connect(addr, N1).await.unwrap();
@@ -121,6 +121,27 @@ async fn a_frame_over_the_limit_ends_its_connection_with_a_reason_and_no_other()
     assert_eq!(node.stats().bad_frames, 1);
     good.send(Bytes::from_static(b"still here")).unwrap();
     assert!(matches!(next(&mut events).await, Event::ClientFrame { conn: ConnId(1), .. }));
+}
+
+#[tokio::test]
+async fn who_has_said_nothing_yet_may_say_little() {
+    let ca = authority();
+    let mut settings = config(&ca, N1, &[]);
+    (settings.limits.client_greeting, settings.limits.client_request) = (100, 1_000);
+    let (node, mut events, addr) = bind(settings);
+    let endpoint = ClientEndpoint::new(ca.cert()).unwrap();
+    let mut stranger = endpoint.connect(addr, N1).await.unwrap();
+    assert!(matches!(next(&mut events).await, Event::ClientUp { .. }));
+    stranger.send(Bytes::from(vec![1; 101])).unwrap();
+    assert_eq!(stranger.recv().await.unwrap_err().code, Some(CloseCode::BadFrame));
+    assert!(matches!(next(&mut events).await, Event::ClientDown { .. }));
+    assert_eq!(node.stats().bad_frames, 1);
+    let client = endpoint.connect(addr, N1).await.unwrap();
+    assert!(matches!(next(&mut events).await, Event::ClientUp { .. }));
+    for len in [100, 1_000] {
+        client.send(Bytes::from(vec![1; len])).unwrap();
+        assert!(matches!(next(&mut events).await, Event::ClientFrame { frame, .. } if frame.len() == len));
+    }
 }
 
 #[tokio::test]

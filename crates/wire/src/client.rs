@@ -130,6 +130,18 @@ pub enum Reply {
     Changes(#[serde(with = "rows")] Vec<FieldView>),
 }
 
+impl Reply {
+    /// How many fields it shows.
+    pub fn fields(&self) -> usize {
+        match self {
+            Self::Field(_) => 1,
+            Self::Fields(rows) => rows.len(),
+            Self::View(fields) | Self::Changes(fields) => fields.len(),
+            Self::Player(_) | Self::Holdings(_) => 0,
+        }
+    }
+}
+
 /// What a player has on one shard's land.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holdings {

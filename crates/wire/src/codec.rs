@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 /// The largest frame between nodes, in bytes.
 pub const MAX_PEER_FRAME: usize = 16 << 20;
-/// The largest frame from or to a client, in bytes (a view of 65,536 fields fits).
+/// The largest frame to a client, in bytes (a view of 65,536 fields fits).
 pub const MAX_CLIENT_FRAME: usize = 8 << 20;
+/// The largest frame from a client, in bytes.
+pub const MAX_REQUEST_FRAME: usize = 256 << 10;
+/// The largest first frame from a client, its greeting, in bytes.
+pub const MAX_GREETING_FRAME: usize = 4 << 10;
 
 /// Not a value of the protocol.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,8 @@ use paxos::{NodeId, Slot};
 use placement::{Level, ShardId};
 use serde::{Deserialize, Serialize};
 
-/// What every answer says about itself.
+/// What every answer says about itself. A command's speaks of the moment at which it was decided: one that is asked for again
+/// later has the first answer, though others may have been decided since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Which shard answered.

@@ -143,6 +143,8 @@ pub struct Heard {
     pub word: Word,
     /// The epoch under which it supports the asker.
     pub epoch: Epoch,
+    /// For how long from its answer on, in microseconds of its own clock.
+    pub length: u64,
     /// What it leads.
     pub cover: Cover,
 }

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{Event, EventReceiver, Transport};
 use wire::codec;
-use wire::{Answer, AnswerBody, Reply, RequestBody};
+use wire::{Answer, AnswerBody, RequestBody};
 
 mod open;
 pub use open::LET_GO;
@@ -302,6 +302,9 @@ impl Node {
     /// Frames first, since Accepts go out before the leader's own write; then what the log may forget, which a write may follow
     /// of a shard that was left and is joined again; then the write; then the rest.
     fn carry_out(&mut self, turn: Turn) -> Result<(), NodeError> {
+        if let Some(error) = turn.unreadable {
+            return Err(error.into());
+        }
         for (node, frame) in &turn.frames {
             codec::encode_into(frame, &mut self.buffer);
             self.send_to_peer(*node);
@@ -371,8 +374,7 @@ impl Node {
     /// Answers share a frame as long as it fits; a large view has one of its own.
     fn answer_all(&mut self, conn: ConnId, answers: &[Answer]) {
         let weight = |answer: &Answer| match &answer.body {
-            AnswerBody::Read { reply: Reply::View(fields) | Reply::Changes(fields), .. } => fields.len().max(1),
-            AnswerBody::Read { reply: Reply::Fields(rows), .. } => rows.len().max(1),
+            AnswerBody::Read { reply, .. } => reply.fields().max(1),
             _ => 1,
         };
         let (mut from, mut sum) = (0, 0);

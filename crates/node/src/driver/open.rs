@@ -71,6 +71,8 @@ impl Node {
             limits: Limits {
                 peer_frame: codec::MAX_PEER_FRAME,
                 client_frame: codec::MAX_CLIENT_FRAME,
+                client_request: codec::MAX_REQUEST_FRAME,
+                client_greeting: codec::MAX_GREETING_FRAME,
                 client_queue: 2 * codec::MAX_CLIENT_FRAME,
                 ..Limits::default()
             },

@@ -76,9 +76,10 @@ impl Replica {
         if to == self.me || !self.quorum().contains(to) {
             return Err(TransferError::NotAVoter);
         }
-        let slots = office.lag(to).unwrap_or(self.chosen.0);
-        if slots > 0 {
-            return Err(TransferError::Behind { slots });
+        match office.lag(to) {
+            None => return Err(TransferError::Unheard),
+            Some(slots @ 1..) => return Err(TransferError::Behind { slots }),
+            Some(0) => {}
         }
         self.role = Role::Follower;
         self.following = None;

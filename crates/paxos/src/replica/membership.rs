@@ -167,7 +167,8 @@ impl Replica {
         }
     }
 
-    /// Whether `ballot` may not hold a lease any more: its leader has proposed the end of its configuration.
+    /// The ballot under which this leader may hold a lease; `None` once it leads no more, or has proposed the end of its
+    /// configuration.
     pub fn may_lease(&self) -> Option<Ballot> {
         match &self.role {
             Role::Leader(office) if !office.stopping => Some(office.ballot),

@@ -107,6 +107,9 @@ pub enum TransferError {
     /// The successor could not lead.
     #[error("it does not vote in this shard")]
     NotAVoter,
+    /// It has acknowledged nothing in this office yet.
+    #[error("it has not been heard in this office")]
+    Unheard,
     /// It lacks what was proposed.
     #[error("it is {slots} slots behind")]
     Behind {

@@ -6,6 +6,7 @@ use paxos::{Ballot, Message, NodeId};
 use sim::clock::{MS, SECOND, Time};
 use sim::cluster::Cluster;
 use sim::fault::Fault;
+use sim::machine::Tuning;
 use sim::meddle::Fate;
 use sim::network::{Cut, index};
 use sim::plan::Plan;
@@ -196,5 +197,78 @@ fn three_nodes_a_follower_whose_disk_stalls_for_seconds_keeps_nobody_waiting() {
         assert!(cluster.run_until(50 * MS, |cluster| cluster.result(0, op).is_some()), "claim {nth} waits");
     }
     assert_eq!((leader(&cluster), ballot(&cluster, N1)), (Some(N1), before));
+    calm_and_check(&mut cluster);
+}
+
+#[test]
+fn three_nodes_a_leader_that_supports_for_longer_than_the_others_relies_on_no_more_than_they_promise() {
+    let mut cluster = cluster(3);
+    let contested = field(&cluster, 0);
+    // An operator shortens the times of one node after the other, and has not come to n1 yet.
+    for (node, time) in [(N1, 3 * SECOND), (N2, SECOND / 2), (N3, SECOND / 2)] {
+        cluster.machines[index(node)].tuning = Tuning { election_timeout: time, support: time, leases: true };
+        cluster.crash(node);
+        cluster.start(node);
+        cluster.run_for(5 * SECOND);
+    }
+    assert!(cluster.transfer(SHARD, N1) || leader(&cluster) == Some(N1));
+    cluster.run_for(SECOND);
+    assert_eq!(leader(&cluster), Some(N1));
+    cluster.network.cut(&Cut::Sides(vec![N1]));
+    for _ in 0..40 {
+        n1_reads_while_n3_claims(&mut cluster, contested);
+    }
+    assert!(leader(&cluster).is_some_and(|leader| leader != N1), "n2 and n3 have gone on");
+    calm_and_check(&mut cluster);
+}
+
+#[test]
+fn three_nodes_without_leases_a_bounded_read_is_proven_by_a_quorum() {
+    let mut cluster = cluster(3);
+    let claimed = field(&cluster, 0);
+    for node in [N1, N2, N3] {
+        cluster.machines[index(node)].tuning.leases = false;
+        cluster.crash(node);
+        cluster.start(node);
+        cluster.run_for(3 * SECOND);
+    }
+    must_claim(&mut cluster, 0, claimed);
+    for player in 0..3 {
+        let op = read(&mut cluster, player, claimed, Level::Bounded(100), None);
+        assert_eq!(owner(result(&mut cluster, player, op, 2)), Some(name(&cluster, 0)));
+    }
+    // Where no quorum can be asked, nothing is proven.
+    let leader = leader(&cluster).expect("somebody leads");
+    cluster.network.cut(&Cut::Sides(vec![leader]));
+    let op = read(&mut cluster, index(leader), claimed, Level::Bounded(100), Some(leader));
+    let Err(Failure::Unavailable { .. }) = result(&mut cluster, index(leader), op, 10) else {
+        panic!("it was answered")
+    };
+    calm_and_check(&mut cluster);
+}
+
+#[test]
+fn five_nodes_a_member_with_a_new_disk_counts_for_leases_again_and_then_nothing_is_repeated() {
+    let mut cluster = cluster_of(Plan { players: 5, ..Plan::quiet(7, 5, 3, 1) });
+    // Its old disk has seen more starts than the new one will.
+    for _ in 0..3 {
+        cluster.crash(N3);
+        cluster.start(N3);
+        cluster.run_for(2 * SECOND);
+    }
+    assert!(cluster.wipe(N3));
+    cluster.run_for(SECOND);
+    cluster.start(N3);
+    let votes = |cluster: &Cluster| {
+        let configuration = cluster.judge.configuration(SHARD).expect("it has one");
+        configuration.quorum.voters().len() == 3
+            && cluster.machines.iter().all(|machine| machine.is_genuine(&configuration))
+    };
+    assert!(cluster.run_until(20 * SECOND, votes), "{:?}", cluster.judge.configuration(SHARD));
+    cluster.run_for(2 * SECOND);
+    let restless = |cluster: &Cluster| {
+        cluster.machines.iter().find_map(|machine| machine.host.as_ref().and_then(host::Host::restless))
+    };
+    assert_eq!(restless(&cluster), None, "everybody counts for everybody's leases");
     calm_and_check(&mut cluster);
 }

@@ -85,6 +85,31 @@ fn five_nodes_of_two_changes_at_once_one_is_made_and_the_other_refused() {
     calm_and_check(&mut cluster);
 }
 
+#[test]
+fn five_nodes_no_change_leaves_the_shard_to_voters_of_whom_too_few_are_heard() {
+    let mut cluster = cluster_of(Plan { players: 5, ..Plan::quiet(7, 5, 3, 1) });
+    cluster.ask_for(N1, SHARD, Change::Add(N4));
+    cluster.run_for(2 * SECOND);
+    let before = cluster.judge.configuration(SHARD).expect("it has one");
+    assert!(before.standbys.contains(&N4), "{before:?}");
+    cluster.crash(N3);
+    cluster.crash(N4);
+    cluster.run_for(2 * SECOND);
+    let refused = cluster.stats.cannot_change;
+    // n4 has everything, but nobody has it; and without n2 only n1 would be there.
+    for change in [Change::Promote(N4), Change::Replace { old: N3, new: N4 }, Change::Remove(N2)] {
+        cluster.ask_for(N1, SHARD, change);
+        cluster.run_for(SECOND);
+    }
+    assert_eq!(cluster.stats.cannot_change, refused + 3);
+    assert_eq!(cluster.judge.configuration(SHARD), Some(before));
+    // The dead one may go.
+    cluster.ask_for(N1, SHARD, Change::Remove(N3));
+    cluster.run_for(SECOND);
+    assert!(!cluster.judge.configuration(SHARD).expect("it has one").contains(N3));
+    calm_and_check(&mut cluster);
+}
+
 /// So many parts of a checkpoint have been read for n4, which the shard's log does not suffice for; the last is on its way.
 fn a_snapshot_under_way(parts: u64) -> Cluster {
     let plan = Plan { players: 5, checkpoint_bytes: 200, pressed: true, ..Plan::quiet(7, 5, 3, 1) };

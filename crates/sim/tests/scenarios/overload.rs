@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, atomic};
 use wire::Level;
 use wire::peer::PeerMessage;
-use world::Command;
+use world::{Command, FieldId, Rect};
 
 /// A cluster whose clients have much under way at a time, and patience.
 fn busy_cluster(nodes: u32, shards: u32) -> Cluster {
@@ -90,6 +90,25 @@ fn three_nodes_reads_beyond_what_may_wait_are_refused_and_come_again() {
         matches!(failed, Err(Failure::Unavailable { reason: Reason::TooStale, .. }))
     };
     assert!(answered.len() > 10_000 && failed.iter().all(too_stale), "{} answered", answered.len());
+    calm_and_check(&mut cluster);
+}
+
+#[test]
+fn three_nodes_more_land_is_asked_for_than_a_turn_shows_and_all_of_it_is_shown_in_the_end() {
+    let mut cluster = busy_cluster(3, 4);
+    let field = field(&cluster, 0);
+    must_claim(&mut cluster, 0, field);
+    // One row of the map, so that it lies in a thousand chunks.
+    let corner = FieldId::new(0, field.y()).expect("on the grid");
+    let row =
+        Intent::Ask(Read::View(Rect::new(corner, 65_536, 1).expect("no more than may be")), Level::Eventual, Some(N1));
+    let ops = cluster.begin_all(0, std::iter::repeat_n(row, 300));
+    let shown = results(&mut cluster, 0, &ops);
+    let whole = |shown: &Result<Success, Failure>| matches!(shown, Ok(Success::View { fields, .. }) if fields.iter().any(|shown| shown.field == field));
+    assert!(shown.iter().all(whole), "{:?}", shown.iter().find(|shown| !whole(shown)));
+    // 300 times 1,024 chunks, a quarter of them in each shard.
+    let turns = cluster.stats.cut_short;
+    assert!((4..=40).contains(&turns), "{turns} turns had no room for more");
     calm_and_check(&mut cluster);
 }
 

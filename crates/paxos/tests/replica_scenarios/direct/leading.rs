@@ -281,7 +281,7 @@ fn nobody_hands_over_to_a_voter_that_has_said_nothing() {
     replica.handle_persisted(Token(2));
     tell(&mut replica, N2, ack(1, 0));
     assert_eq!(replica.chosen(), Slot(1));
-    assert_eq!(replica.transfer(N3), Err(TransferError::Behind { slots: 1 }));
+    assert_eq!(replica.transfer(N3), Err(TransferError::Unheard));
     assert_eq!(replica.transfer(N1), Err(TransferError::NotAVoter));
     assert_eq!(replica.transfer(N2), Ok(()));
     assert_eq!(replica.transfer(N2), Err(TransferError::NotLeader));
