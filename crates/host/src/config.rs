@@ -54,6 +54,8 @@ pub struct HostConfig {
     pub checkpoint_bytes: usize,
     /// The chunks in memory, of all replicas together, weigh about so many bytes; colder ones leave.
     pub memory_bytes: usize,
+    /// Reads show so many fields in a turn, or a few more: what comes between two turns must not wait for long, probes least.
+    pub turn_fields: usize,
     /// For back-off.
     pub random_seed: u64,
     /// What [`wire::RequestBody::Node`] is answered with; the host fills in what it knows better.

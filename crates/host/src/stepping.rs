@@ -24,8 +24,6 @@ const MAX_CUTS: usize = 2;
 /// A shard is checkpointed no more often than this, in microseconds: a busy one changes the same chunks over and over, and each
 /// checkpoint is a durable write.
 const CUT_EVERY: u64 = 1_000_000;
-/// Fields that reads are shown in a turn, or a few more: what comes between two turns must not wait for long, probes least.
-const READ_FIELDS: usize = 65_536;
 /// Unless so many times as much as usual waits: a restart has to read it again.
 const MUCH: usize = 8;
 
@@ -41,7 +39,7 @@ impl Host {
         self.arrived = 0;
         self.choose_whom_to_cool();
         let time = self.log_clock(now);
-        let mut room = READ_FIELDS;
+        let mut room = self.config.turn_fields;
         let mut unread = std::mem::take(&mut self.unread);
         let late = unread.split_off(&self.next_read);
         for shard in late.into_iter().chain(unread) {

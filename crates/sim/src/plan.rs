@@ -67,6 +67,8 @@ pub struct Plan {
     pub options: Options,
     /// A node keeps about so many bytes of chunks in memory.
     pub memory_bytes: usize,
+    /// Reads show about so many fields in a turn.
+    pub turn_fields: usize,
     /// Whether frames travel as bytes.
     pub encode: bool,
     /// What goes wrong, in order.
@@ -137,6 +139,7 @@ impl Plan {
         plan.checkpoint_bytes = *random.pick(&[300, 1_500, 6_000, 40_000, 1 << 20]);
         plan.pressed = random.chance(300_000);
         plan.memory_bytes = if seed % 4 == 1 { TIGHT_MEMORY } else { plan.memory_bytes };
+        plan.turn_fields = *random.pick(&[1, 10, 65_536, 65_536]);
         plan.players = usize::try_from(random.between(4, 7)).unwrap_or(4);
         plan.hot_fields = random.index(4) + 1;
         plan.act_every = random.between(380, 560) * MS;
@@ -183,6 +186,7 @@ impl Plan {
             snapshot_rate: 1 << 20,
             snapshot_kept: 60 * SECOND,
             memory_bytes: 1 << 20,
+            turn_fields: 65_536,
             options: Options { request_timeout: Duration::from_secs(5), ..Options::default() },
             encode: false,
             script: Vec::new(),

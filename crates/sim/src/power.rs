@@ -63,6 +63,7 @@ impl Cluster {
             snapshot_rate: self.plan.snapshot_rate,
             snapshot_kept: self.plan.snapshot_kept,
             memory_bytes: self.plan.memory_bytes,
+            turn_fields: self.plan.turn_fields,
             seed: sites::SEED,
             rules: Self::rules(),
             probe_every: self.plan.probe_every,

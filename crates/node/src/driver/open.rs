@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A checkpoint given to another node is kept for it so long after it asked last, in microseconds.
 const SNAPSHOT_KEPT: u64 = 60_000_000;
 
+/// Reads show about so many fields in a turn: some milliseconds' work.
+const TURN_FIELDS: usize = 65_536;
+
 impl Node {
     /// Opens the stores, takes the ports, recovers. Call it inside a tokio runtime.
     pub async fn open(config: NodeConfig) -> Result<Self, NodeError> {
@@ -102,6 +105,7 @@ impl Node {
             snapshot_rate: config.snapshot_rate,
             snapshot_kept: SNAPSHOT_KEPT,
             memory_bytes: config.memory_bytes,
+            turn_fields: TURN_FIELDS,
             first_map: map.clone(),
             map,
             seed: world.seed,
