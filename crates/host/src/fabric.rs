@@ -66,13 +66,15 @@ pub struct Changes {
 }
 
 impl Fabric {
-    /// The fabric of node `me`, in its `boot`-th life. Times in microseconds.
+    /// The fabric of node `me`, in its `boot`-th life. Times in microseconds. Its probes have numbers behind `first_probe`, which
+    /// is drawn: no number is ever used twice, not even with another disk, on which starts count from one again. An answer to a
+    /// probe of an earlier life must not pass for one to a probe of this.
     pub fn new(
         me: NodeId,
         boot: u64,
         peers: impl IntoIterator<Item = NodeId>,
-        probe_every: u64,
-        timeout: u64,
+        (probe_every, timeout): (u64, u64),
+        first_probe: u64,
         now: Mono,
     ) -> Self {
         Self {
@@ -82,8 +84,7 @@ impl Fabric {
             probe_every,
             timeout,
             peers: peers.into_iter().filter(|&node| node != me).map(|node| (node, Peer::default())).collect(),
-            // No number is ever used twice: an answer to a probe of an earlier life must not pass for one to a probe of this.
-            seq: boot << 32,
+            seq: first_probe,
             words: 0,
             sent: BTreeMap::new(),
             next_probe: now,
@@ -180,6 +181,11 @@ impl Fabric {
         walls[(walls.len() - 1) / 2]
     }
 
+    /// Which of its starts `node` spoke in last.
+    pub fn boot(&self, node: NodeId) -> Option<u64> {
+        self.peers.get(&node)?.boot
+    }
+
     /// How long the last answered probe of `node` was under way, there and back, in microseconds.
     pub fn round_trip(&self, node: NodeId) -> Option<u64> {
         self.peers.get(&node)?.round_trip
@@ -254,7 +260,7 @@ mod tests {
     const SECOND: u64 = 1_000_000;
 
     fn fabric(me: u32, boot: u64) -> Fabric {
-        Fabric::new(NodeId(me), boot, (1..=3).map(NodeId), SECOND / 4, SECOND, Mono(0))
+        Fabric::new(NodeId(me), boot, (1..=3).map(NodeId), (SECOND / 4, SECOND), boot * 1_000, Mono(0))
     }
 
     fn at(micros: u64, wall: u64) -> Now {

@@ -131,7 +131,10 @@ impl Host {
             replicas.insert(shard, replica);
         }
         let peers = config.nodes.iter().copied();
-        let fabric = Fabric::new(config.me, config.boot, peers, config.probe_every, config.election_timeout, now.mono);
+        // Drawn anew for each start, and half of what there is: there is room behind it.
+        let first_probe = config.random_seed >> 1;
+        let times = (config.probe_every, config.election_timeout);
+        let fabric = Fabric::new(config.me, config.boot, peers, times, first_probe, now.mono);
         let quarantine = now.mono.plus(config.quarantine);
         let mut support = Support::new(config.boot, config.support, config.clock_drift_ppm, quarantine);
         if !config.leases {
@@ -235,7 +238,7 @@ impl Host {
                 PeerMessage::Probe(probe) => self.on_probe(now, from, &probe),
                 PeerMessage::Heard(heard) => self.on_heard(now, from, &heard),
                 PeerMessage::Members { shard, configuration } => self.on_members(from, shard, &configuration),
-                PeerMessage::MembersHeard { shard, number } => self.on_members_heard(from, shard, number),
+                PeerMessage::MembersHeard { shard, number, boot } => self.on_members_heard(from, shard, number, boot),
                 PeerMessage::Pull { shard, slot, after } => self.on_pull(now.mono, from, shard, slot, after),
                 PeerMessage::Part(part) => self.on_part(now.mono, from, *part),
                 PeerMessage::NoPart { shard, slot } => self.on_no_part(now.mono, from, shard, slot),

@@ -41,6 +41,13 @@ impl Leases {
         }
     }
 
+    /// `voter` speaks with another disk than before: what it pledged was another's word, though both count their epochs alike.
+    pub fn forget(&mut self, voter: NodeId) {
+        for pledges in self.pledges.values_mut() {
+            pledges.by.retain(|(node, _)| *node != voter);
+        }
+    }
+
     /// This node leads `shard` no more.
     pub fn drop(&mut self, shard: ShardId) {
         self.pledges.remove(&shard);
@@ -118,6 +125,19 @@ mod tests {
         assert_eq!(until(&leases, &support), None, "an acknowledgement of before");
         leases.pledge(SHARD, BALLOT, NodeId(2), Epoch(10));
         assert_eq!(until(&leases, &support), Some(Mono(1_200)));
+    }
+
+    #[test]
+    fn a_voter_with_another_disk_has_pledged_nothing() {
+        let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
+        for node in [2, 3] {
+            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
+            leases.pledge(SHARD, BALLOT, NodeId(node), Epoch(9));
+        }
+        assert!(until(&leases, &support).is_some());
+        leases.forget(NodeId(2));
+        assert_eq!(until(&leases, &support), None);
+        assert!(leases.lacks(SHARD, BALLOT, NodeId(2), &support) && !leases.lacks(SHARD, BALLOT, NodeId(3), &support));
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Host {
         let changes = self.fabric.note_incarnation(node, incarnation);
         for &node in &changes.restarted {
             self.support.forget(node);
+            self.leases.forget(node);
         }
         self.notice(now, &changes);
         if !self.config.met.contains_key(&node) && self.meeting.insert(node) {
@@ -302,12 +303,14 @@ impl Host {
                 self.touched.insert(shard);
             }
         }
-        self.outgoing.entry(from).or_default().push(PeerMessage::MembersHeard { shard, number });
+        let boot = self.config.boot;
+        self.outgoing.entry(from).or_default().push(PeerMessage::MembersHeard { shard, number, boot });
     }
 
-    /// `from` has heard who takes part in a shard.
-    pub(crate) fn on_members_heard(&mut self, from: NodeId, shard: ShardId, number: u64) {
-        if self.members.get(&shard).is_some_and(|(known, _)| *known == number)
+    /// `from` has heard who takes part in a shard, in its life `boot`: what it heard in an earlier one it may have forgotten.
+    pub(crate) fn on_members_heard(&mut self, from: NodeId, shard: ShardId, number: u64, boot: u64) {
+        if self.fabric.boot(from) == Some(boot)
+            && self.members.get(&shard).is_some_and(|(known, _)| *known == number)
             && let Some(untold) = self.untold.get_mut(&shard)
         {
             untold.remove(&from);

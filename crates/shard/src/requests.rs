@@ -252,4 +252,34 @@ mod tests {
         assert_eq!(requests.take_changes(), [(ClientId(1), None)]);
         assert!(restored.restore(ClientId(2), b"no page").is_err());
     }
+
+    #[test]
+    fn a_full_table_refuses_strangers_and_serves_whom_it_knows_until_somebody_is_forgotten() {
+        let from = |client| Envelope { client: ClientId(client), ..envelope(1, 1, 1_000) };
+        let mut requests = Requests::default();
+        let most = MAX_CLIENTS as u128;
+        for client in 1..=most {
+            requests.record(&from(client), Millis(0), outcome(7));
+        }
+        assert_eq!(requests.judge(&from(most + 1), Millis(0)), Verdict::Full);
+        assert_eq!(requests.judge(&envelope(2, 1, 1_000), Millis(0)), Verdict::Fresh);
+        requests.prune(Millis(RETENTION_MS));
+        let later = Envelope { deadline: Millis(RETENTION_MS + 1), ..from(most + 1) };
+        assert_eq!(requests.judge(&later, Millis(RETENTION_MS)), Verdict::Fresh);
+    }
+
+    #[test]
+    fn a_client_that_goes_on_is_remembered_from_what_it_did_last() {
+        let mut requests = Requests::default();
+        requests.record(&envelope(1, 1, 1_000), Millis(0), outcome(7));
+        // Too soon to be noted.
+        requests.record(&envelope(2, 1, ACTIVITY_GRAIN_MS), Millis(ACTIVITY_GRAIN_MS - 1), outcome(8));
+        requests.prune(Millis(RETENTION_MS - 1));
+        assert_eq!(requests.clients(), 1);
+        requests.record(&envelope(3, 1, 2 * ACTIVITY_GRAIN_MS), Millis(ACTIVITY_GRAIN_MS), outcome(9));
+        requests.prune(Millis(RETENTION_MS + ACTIVITY_GRAIN_MS - 1));
+        assert_eq!(requests.clients(), 1);
+        requests.prune(Millis(RETENTION_MS + ACTIVITY_GRAIN_MS));
+        assert_eq!(requests.clients(), 0);
+    }
 }

@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::judge::{Judge, PlayerNo};
-use crate::machine::{Machine, Tuning};
+use crate::machine::Machine;
 use crate::meddle::{Fate, Meddler};
 use crate::network::Network;
 use crate::operator::Operator;
@@ -132,11 +132,10 @@ impl Cluster {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId).collect();
         let map = ShardMap::initial(plan.shards, &nodes, plan.voters).expect("plans have layouts that work");
         let network = Network::new(plan.latency.clone(), plan.jitter, plan.weather);
-        let tuning = Tuning { election_timeout: plan.election_timeout, support: plan.support, leases: true };
         let machines: Vec<Machine> = nodes
             .iter()
-            .zip(plan.clocks.iter().zip(&plan.disks))
-            .map(|(&id, (&clock, &speed))| Machine::new(id, clock, Disk::new(speed), tuning))
+            .zip(plan.clocks.iter().zip(&plan.disks).zip(&plan.tunings))
+            .map(|(&id, ((&clock, &speed), &tuning))| Machine::new(id, clock, Disk::new(speed), tuning))
             .collect();
         let clock = |random: &mut Random| Clock { began: random.below(SECOND), ..Clock::default() };
         let players = (0..plan.players)

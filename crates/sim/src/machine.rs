@@ -4,22 +4,12 @@ use crate::clock::{Clock, Time};
 use crate::cluster::Event;
 use crate::disk::Disk;
 use crate::ledger::Ledger;
+use crate::plan::Tuning;
 use host::{Host, Now};
 use paxos::{Ballot, Configuration, Incarnation, NodeId, Slot};
 use placement::ShardId;
 use shard::ConnId;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What an operator may set otherwise at each node.
-#[derive(Clone, Copy, Debug)]
-pub struct Tuning {
-    /// After so long a peer is counted out.
-    pub election_timeout: u64,
-    /// It supports another for so long at a time.
-    pub support: u64,
-    /// Whether its leaders answer alone.
-    pub leases: bool,
-}
 
 /// A machine. Its disk and clocks outlive its process.
 #[derive(Debug)]

@@ -47,11 +47,9 @@ pub struct Plan {
     pub turn_delay: u64,
     /// Between two probes of a peer.
     pub probe_every: u64,
-    /// After so long a peer is counted out.
-    pub election_timeout: u64,
-    /// A node supports another for so long at a time.
-    pub support: u64,
-    /// Nodes come back with other times than they had, and some that rely on nobody's support.
+    /// Of each machine.
+    pub tunings: Vec<Tuning>,
+    /// Nodes come back with other tunings than they had.
     pub retuned: bool,
     /// How wrong the nodes believe each other's clocks to run at most.
     pub clock_drift_ppm: u64,
@@ -79,6 +77,17 @@ pub struct Plan {
     pub patience: u64,
     /// What is broken on purpose.
     pub sabotage: Sabotage,
+}
+
+/// What an operator may set otherwise at each node.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// After so long a peer is counted out.
+    pub election_timeout: u64,
+    /// It supports another for so long at a time.
+    pub support: u64,
+    /// Whether its leaders answer alone.
+    pub leases: bool,
 }
 
 /// Every so many seeds a large cluster is played.
@@ -177,8 +186,7 @@ impl Plan {
             clocks: vec![Clock::default(); count],
             turn_delay: 0,
             probe_every: 250 * MS,
-            election_timeout: SECOND,
-            support: SECOND,
+            tunings: vec![Tuning { election_timeout: SECOND, support: SECOND, leases: true }; count],
             retuned: false,
             clock_drift_ppm: MAX_DRIFT_PPM,
             checkpoint_bytes: 1 << 20,

@@ -3,8 +3,9 @@
 use crate::clock::{MS, SECOND, Time};
 use crate::cluster::{Cluster, Event};
 use crate::disk::{DiskError, Speed};
-use crate::machine::{Machine, Tuning};
+use crate::machine::Machine;
 use crate::network::index;
+use crate::plan::Tuning;
 use crate::sites;
 use host::{Host, HostConfig, RecoveredShard};
 use paxos::NodeId;
@@ -44,7 +45,7 @@ impl Cluster {
         };
         self.stats.from_left += u64::from(!left.is_empty());
         if self.plan.retuned {
-            let election_timeout = self.plan.election_timeout * *self.random.pick(&[1, 1, 2, 3]);
+            let election_timeout = self.plan.tunings[index(node)].election_timeout * *self.random.pick(&[1, 1, 2, 3]);
             let support = election_timeout / self.random.between(1, 5);
             machine.tuning = Tuning { election_timeout, support, leases: self.random.chance(900_000) };
         }

@@ -47,7 +47,7 @@ fn peer(message: &PeerMessage) -> String {
         PeerMessage::Paxos { shard, configuration: 0, message } => format!("s{shard} {}", paxos(message)),
         PeerMessage::Paxos { shard, configuration, message } => format!("s{shard}/{configuration} {}", paxos(message)),
         PeerMessage::Members { shard, configuration } => format!("s{shard} has members {configuration:?}"),
-        PeerMessage::MembersHeard { shard, number } => format!("s{shard} members {number} heard"),
+        PeerMessage::MembersHeard { shard, number, .. } => format!("s{shard} members {number} heard"),
         PeerMessage::Pull { shard, slot, after } => format!("s{shard} pull of {slot:?} behind {after:?}"),
         PeerMessage::Part(part) => {
             format!("s{} part of {}: {} pages, last: {}", part.shard, part.slot, part.pages.len(), part.last)

@@ -51,12 +51,14 @@ pub enum PeerMessage {
         /// As its leader has it.
         configuration: Configuration,
     },
-    /// To [`PeerMessage::Members`]: I know.
+    /// To [`PeerMessage::Members`]: I know, until I start anew.
     MembersHeard {
         /// Which shard.
         shard: ShardId,
         /// The number of its configuration.
         number: u64,
+        /// Which of the sender's starts this is.
+        boot: u64,
     },
     /// Give me the next part of your checkpoint of this shard.
     Pull {

@@ -6,10 +6,9 @@ use paxos::{Ballot, Message, NodeId};
 use sim::clock::{MS, SECOND, Time};
 use sim::cluster::Cluster;
 use sim::fault::Fault;
-use sim::machine::Tuning;
 use sim::meddle::Fate;
 use sim::network::{Cut, index};
-use sim::plan::Plan;
+use sim::plan::{Plan, Tuning};
 use sim::run::run;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -270,5 +269,27 @@ fn five_nodes_a_member_with_a_new_disk_counts_for_leases_again_and_then_nothing_
         cluster.machines.iter().find_map(|machine| machine.host.as_ref().and_then(host::Host::restless))
     };
     assert_eq!(restless(&cluster), None, "everybody counts for everybody's leases");
+    calm_and_check(&mut cluster);
+}
+
+#[test]
+fn three_nodes_a_leader_cut_off_takes_a_voters_new_disk_for_nobody_who_has_pledged_anything() {
+    // n1 leads, and is slow to notice that it reaches nobody.
+    let mut plan = Plan { players: 3, ..Plan::quiet(7, 3, 3, 1) };
+    plan.tunings[index(N1)].election_timeout = 20 * SECOND;
+    let mut cluster = cluster_of(plan);
+    let contested = field(&cluster, 0);
+    assert_eq!(leader(&cluster), Some(N1));
+    cluster.network.cut(&Cut::Sides(vec![N1]));
+    assert!(cluster.run_until(5 * SECOND, |cluster| leader(cluster) != Some(N1)), "n2 and n3 go on");
+    must_claim(&mut cluster, 2, contested);
+    // n2 is the same node to n1, in its first life, and counts its epochs as it did before.
+    assert!(cluster.wipe(N2));
+    cluster.start(N2);
+    cluster.network.heal();
+    cluster.network.cut(&Cut::Chain(vec![N1, N2, N3]));
+    for _ in 0..20 {
+        n1_reads_while_n3_claims(&mut cluster, contested);
+    }
     calm_and_check(&mut cluster);
 }

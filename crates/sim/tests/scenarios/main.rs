@@ -6,6 +6,7 @@ mod disks;
 mod leases;
 mod members;
 mod messages;
+mod outside;
 mod overload;
 mod partitions;
 mod power;

@@ -147,7 +147,9 @@ fn counted(cluster: &mut Cluster) -> Arc<AtomicU64> {
 #[test]
 fn three_nodes_strong_reads_under_a_lease_cost_no_message_between_replicas() {
     for (support, least, most) in [(SECOND, 0, 0), (MS, 1_000, u64::MAX)] {
-        let mut cluster = cluster_of(Plan { players: 3, support, ..Plan::quiet(7, 3, 3, 1) });
+        let mut plan = Plan { players: 3, ..Plan::quiet(7, 3, 3, 1) };
+        plan.tunings.iter_mut().for_each(|tuning| tuning.support = support);
+        let mut cluster = cluster_of(plan);
         let field = field(&cluster, 0);
         must_claim(&mut cluster, 0, field);
         cluster.run_for(SECOND);
