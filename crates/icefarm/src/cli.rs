@@ -247,7 +247,7 @@ pub enum AdminVerb {
 /// Changing who holds a shard. Each can be interrupted and said again.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ReplicaVerb {
-    /// Give a node a replica that does not vote (a standby)
+    /// Give a node a replica that does not vote (a standby); also to a member whose disk was replaced, in the place of what it was
     #[command(after_help = "Example:\n  icefarm admin replica add 7 n4")]
     Add {
         /// The shard's number
@@ -265,7 +265,7 @@ pub enum ReplicaVerb {
         /// Which standby
         node: NodeId,
     },
-    /// Take a node's replica away
+    /// Take a node's replica away; not if too few of the voters left are heard
     #[command(after_help = "Example:\n  icefarm admin replica remove 7 n1")]
     Remove {
         /// The shard's number
