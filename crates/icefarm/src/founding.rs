@@ -10,7 +10,7 @@
 //! | `nI/` | node I: `node.toml`, `keys/`, `data/`, `logs/`, `pid` |
 
 use crate::exit::{Exit, Failure};
-use crate::{files, stdout};
+use crate::stdout;
 use client::NodeEntry;
 use client::Profile;
 use node::NodeFile;
@@ -22,6 +22,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use storage::replace_durably;
 use transport::{ClusterCa, Subject, Token, TokenKey, draw_cluster_id};
 use world::Millis;
 use world::rules::World;
@@ -302,7 +303,7 @@ fn profile_nodes(rows: &[NodeRow]) -> Result<Vec<NodeEntry>, Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    files::replace(path, text).map_err(|error| cannot("write", path, &error))
+    replace_durably(path, text.as_bytes()).map_err(|error| cannot("write", path, &error))
 }
 
 fn cannot(doing: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -9,7 +9,6 @@ mod bots;
 mod cli;
 mod draw;
 mod exit;
-mod files;
 mod founding;
 mod json;
 mod node;

@@ -3,7 +3,6 @@
 use crate::cli::{Globals, Price, Verb};
 use crate::draw;
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::json::{self, building_name, character_name, crop_name};
 use crate::refusal::{self, Context};
 use crate::stdout;
@@ -92,7 +91,8 @@ async fn resume(client: &Client, path: &Path) -> Result<(), Failure> {
 
 async fn remember(client: &Client, path: &Path) -> Result<(), Failure> {
     let token = client.session().await.map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
-    files::replace(path, &format!("{token}\n")).map_err(|error| session_trouble("write", path, &error))
+    storage::replace_durably(path, format!("{token}\n").as_bytes())
+        .map_err(|error| session_trouble("write", path, &error))
 }
 
 fn session_trouble(doing: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -1,8 +1,8 @@
 //! `icefarm admin repair`: a node whose disk was wiped gets everything back from the others, and votes again.
 //!
-//! Such a node has forgotten its promises, so the others do not heed it. In each of its shards it is added anew, in the
-//! life that its disk has now and in the place of what it was, and promoted once it has everything. What is left to do is seen from the cluster alone, shard by
-//! shard: so it can be interrupted at any moment, and said again.
+//! Such a node has forgotten its promises, so the others do not heed it. In each of its shards it is added anew, in the life that
+//! its disk has now and in the place of what it was, and promoted once it has everything. What is left to do is seen from the
+//! cluster alone, shard by shard: so it can be interrupted at any moment, and said again.
 
 use crate::exit::{Exit, Failure};
 use crate::json::Problem;

@@ -145,15 +145,14 @@ fn able_to_go_on(quorum: &QuorumSystem, votes: &dyn Fn(NodeId) -> bool) -> Resul
     if quorum.accept_quorum_where(votes) && quorum.prepare_quorum_where(votes) {
         return Ok(());
     }
-    let names = |wanted: bool| {
-        let names: Vec<String> =
-            quorum.voters().iter().filter(|&&voter| votes(voter) == wanted).map(NodeId::to_string).collect();
+    let names = |voters: &mut dyn Iterator<Item = &NodeId>| {
+        let names: Vec<String> = voters.map(NodeId::to_string).collect();
         names.join(", ")
     };
     Err(cannot(format!(
-        "only {} would be left to decide anything, for nothing is heard of {}: start or replace that first",
-        names(true),
-        names(false)
+        "of {}, which would be left to vote, too few are heard to decide anything: first start or replace {}",
+        names(&mut quorum.voters().iter()),
+        names(&mut quorum.voters().iter().filter(|&&voter| !votes(voter)))
     )))
 }
 

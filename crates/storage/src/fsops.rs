@@ -1,6 +1,9 @@
 //! What the standard library's file system lacks.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Makes the names in a directory durable: files made, renamed and removed.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
@@ -12,21 +15,33 @@ pub(crate) fn create_dir_durably(dir: &Path) -> io::Result<()> {
     let missing = dir.ancestors().take_while(|ancestor| !ancestor.exists()).count();
     fs::create_dir_all(dir)?;
     // Whoever made one that is there already may not have come so far.
-    for parent in dir.ancestors().skip(1).take(missing.max(1)) {
-        sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
-    }
-    Ok(())
+    dir.ancestors().take(missing.max(1)).try_for_each(|made| sync_dir(dir_of(made)))
 }
 
 /// Replaces the file at `path` so that a crash leaves either the old content or the new, and the new one once this has
-/// returned. The new content is prepared in a file beside it that ends in `.tmp`.
-pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let file = fs::File::create(&temporary)?;
+/// returned. The new content is prepared in a file beside it, of this process's own, which is gone if that fails.
+pub fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let replaced = write_and_sync(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = replaced {
+        // Nobody refers to it; the first error is the one worth reporting.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    sync_dir(dir_of(path))
+}
+
+fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
+    let file = fs::File::create(path)?;
     std::os::unix::fs::FileExt::write_all_at(&file, content, 0)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
+    file.sync_all()
+}
+
+/// The directory that a name stands in.
+fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The kernel is to give up what its memory holds of the file at `path` and is on disk: what is read next comes from there, not
@@ -54,4 +69,24 @@ fn write_zeros(file: &fs::File, bytes: u64) -> io::Result<()> {
 /// Whether the disk, or what the user may have of it, is used up.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all_and_nothing_else_is_left() {
+        let scratch = Scratch::new();
+        let dir = scratch.path().join("made/on/the/way");
+        create_dir_durably(&dir).unwrap();
+        let (path, taken) = (dir.join("node.toml"), dir.join("taken"));
+        replace_durably(&path, b"one, and more").unwrap();
+        replace_durably(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        fs::create_dir(&taken).unwrap();
+        replace_durably(&taken, b"three").unwrap_err();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "node.toml and taken");
+    }
 }

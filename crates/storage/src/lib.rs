@@ -37,6 +37,7 @@ mod reserve;
 mod scratch;
 
 pub use data_dir::{DataDir, DataError, InspectedShard, Inspection, Progress, StoreOptions, Stores};
+pub use fsops::replace_durably;
 pub use identity::Identity;
 pub use log::{
     Checkpointed, Compaction, FileLog, Laggard, Log, LogContents, LogError, LogOptions, LogRecord, LogStats, MemoryLog,

@@ -94,6 +94,12 @@ impl Alone {
     }
 }
 
+/// Fields that may be claimed.
+fn claimable() -> impl Iterator<Item = FieldId> {
+    let terrain = world::TerrainMap::new(SEED);
+    (0..64).filter_map(|x| FieldId::new(x, 0).ok()).filter(move |field| terrain.at(*field).claimable())
+}
+
 #[test]
 fn what_another_version_has_decided_is_told_once_and_nothing_behind_it_is_applied() {
     let value = |bytes: &'static [u8]| (Ballot::ZERO, Value::Command(Bytes::from_static(bytes)));
@@ -112,9 +118,7 @@ fn what_another_version_has_decided_is_told_once_and_nothing_behind_it_is_applie
 fn a_payment_that_is_confirmed_twice_is_settled_once() {
     let mut alone = Alone::leading();
     let scrat: PlayerName = "scrat".parse().unwrap();
-    let terrain = world::TerrainMap::new(SEED);
-    let claimable = |field: &FieldId| terrain.at(*field).claimable();
-    let field = (0..64).filter_map(|x| FieldId::new(x, 0).ok()).find(claimable).unwrap();
+    let field = claimable().next().unwrap();
     for command in [
         Command::Claim { field, character: CharacterId(0) },
         Command::Plant { field, crop: CropId(0) },
@@ -231,9 +235,7 @@ fn beyond_what_may_wait_commands_and_reads_are_refused_and_those_before_are_answ
 fn a_report_tells_what_the_replica_has() {
     let mut alone = Alone::leading();
     let scrat: PlayerName = "scrat".parse().unwrap();
-    let terrain = world::TerrainMap::new(SEED);
-    let claimable = |field: &FieldId| terrain.at(*field).claimable();
-    for field in (0..64).filter_map(|x| FieldId::new(x, 0).ok()).filter(claimable).take(3) {
+    for field in claimable().take(3) {
         alone.command(scrat, Command::Claim { field, character: CharacterId(0) });
     }
     let cut = alone.replica.take_cut().unwrap();
