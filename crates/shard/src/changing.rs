@@ -159,3 +159,6 @@ fn able_to_go_on(quorum: &QuorumSystem, votes: &dyn Fn(NodeId) -> bool) -> Resul
 fn cannot(reason: String) -> Refusal {
     Refusal::CannotChange { reason }
 }
+
+#[cfg(test)]
+mod tests;

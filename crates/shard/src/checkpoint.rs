@@ -105,10 +105,8 @@ impl Replica {
         let durable = self.checkpoint.durable;
         let to = if pressed { durable } else { durable.min(self.paxos.kept()) };
         let to = needed.map_or(to, |needed| to.min(needed));
-        if to > self.checkpoint.released {
-            self.checkpoint.released = to;
-            self.paxos.trim(to);
-        }
+        self.checkpoint.released = self.checkpoint.released.max(to);
+        self.paxos.trim(self.checkpoint.released);
     }
 
     /// What its chunks in memory weigh, in bytes.

@@ -35,6 +35,8 @@ mod reads;
 pub mod replica;
 pub mod requests;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod vantage;
 mod watching;
 

@@ -139,3 +139,6 @@ impl Replica {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,6 @@ fn work(query: &Query, reply: &Reply) -> usize {
     };
     chunks + reply.fields().max(1)
 }
+
+#[cfg(test)]
+mod tests;

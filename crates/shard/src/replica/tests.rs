@@ -1,104 +1,9 @@
-//! A replica that is its shard's only voter.
+//! What a replica does that is its shard's only voter.
 
 use super::*;
-use crate::effect::ConnId;
+use crate::tests::{Alone, ME, Pair, claimable, envelope, origin, register};
 use wire::{ClientId, Query, RequestNo};
-use world::rules::{Character, Crop, Effects};
-use world::{Acorns, CharacterId, Command, CropId, FieldId, PlayerName, RuleBook, Terrain, WorldSeed};
-
-const ME: NodeId = NodeId(1);
-const SEED: WorldSeed = WorldSeed(7);
-
-fn rules() -> RuleBook {
-    let effects = Effects { harvest: 0, ripening: 0, tending: 0 };
-    let (name, about) = ("moss".to_owned(), String::new());
-    let grows_on = Terrain::ALL.into_iter().collect();
-    let crop = Crop { name, glyph: 'm', about, ripens_after_ms: 0, yields: Acorns(3), tending: 0, grows_on };
-    RuleBook {
-        version: 1,
-        name: "test".to_owned(),
-        starting_acorns: Acorns(0),
-        fields_per_chunk: 64,
-        max_price: Acorns(1_000),
-        characters: vec![Character { name: "sloth".to_owned(), glyph: 'S', about: String::new(), effects }],
-        crops: vec![crop],
-        buildings: Vec::new(),
-    }
-}
-
-/// It, and what it wanted done beside writing, which is done at once.
-struct Alone {
-    replica: Replica,
-    wanted: Vec<Effect>,
-    requests: u64,
-}
-
-impl Alone {
-    fn recovered(recovered: Recovered) -> Self {
-        let buckets = (Bucket(0), Bucket(u16::MAX));
-        let info = ShardInfo {
-            shard: ShardId(1),
-            first: buckets.0,
-            last: buckets.1,
-            voters: vec![ME],
-            configuration: 0,
-            read: None,
-        };
-        let genesis = Genesis { seed: SEED, rules: rules(), buckets };
-        let quorum = QuorumSystem::majority([ME]).unwrap();
-        let replica = Replica::new(&info, ME, genesis, quorum, recovered, None).unwrap();
-        Self { replica, wanted: Vec::new(), requests: 0 }
-    }
-
-    /// One that leads.
-    fn leading() -> Self {
-        let mut alone = Self::recovered(Recovered::fresh());
-        alone.replica.campaign(&mut |_: NodeId, _: &QuorumSystem| true);
-        alone.settle();
-        assert!(alone.replica.is_serving());
-        alone
-    }
-
-    fn step(&mut self) -> bool {
-        let mut room = usize::MAX;
-        self.replica.step(Millis(1_000), true, &Vantage::blind(Mono(0)), &mut room);
-        let mut wrote = false;
-        while let Some(effect) = self.replica.poll_effect() {
-            match effect {
-                Effect::Persist { token, .. } => {
-                    wrote = true;
-                    self.replica.handle_persisted(token);
-                }
-                other => self.wanted.push(other),
-            }
-        }
-        wrote
-    }
-
-    /// Until nothing more comes of it.
-    fn settle(&mut self) {
-        while self.step() {}
-    }
-
-    fn command(&mut self, player: PlayerName, command: Command) {
-        self.requests += 1;
-        let number = RequestNo(self.requests);
-        let (client, deadline) = (ClientId(1), Millis(100_000));
-        let envelope = Envelope { client, number, floor: number, deadline, player, command };
-        self.replica.handle_command(Origin { conn: ConnId(1), id: self.requests }, envelope);
-        self.settle();
-    }
-
-    fn chosen(&self) -> Slot {
-        self.replica.paxos().chosen()
-    }
-}
-
-/// Fields that may be claimed.
-fn claimable() -> impl Iterator<Item = FieldId> {
-    let terrain = world::TerrainMap::new(SEED);
-    (0..64).filter_map(|x| FieldId::new(x, 0).ok()).filter(move |field| terrain.at(*field).claimable())
-}
+use world::{CharacterId, Command, CropId, FieldId, PlayerName};
 
 #[test]
 fn what_another_version_has_decided_is_told_once_and_nothing_behind_it_is_applied() {
@@ -140,19 +45,6 @@ fn a_payment_that_is_confirmed_twice_is_settled_once() {
     assert_eq!(alone.replica.state().land().unwrap().payments().next(), None);
 }
 
-/// What was answered to each label, in order.
-fn answers(alone: &Alone) -> Vec<(u64, &AnswerBody)> {
-    let answers = alone.wanted.iter().filter_map(|wanted| match wanted {
-        Effect::Answer { answer, .. } => Some((answer.id, &answer.body)),
-        _ => None,
-    });
-    answers.collect()
-}
-
-fn register(name: &str) -> (PlayerName, Command) {
-    (name.parse().unwrap(), Command::Register)
-}
-
 #[test]
 fn a_cut_has_what_is_new_and_there_is_one_at_a_time() {
     let mut alone = Alone::leading();
@@ -171,8 +63,27 @@ fn a_cut_has_what_is_new_and_there_is_one_at_a_time() {
     alone.replica.end_install();
     let next = alone.replica.take_cut().unwrap();
     assert_eq!((next.slot, next.pages.is_empty()), (born.next(), false));
+    alone.replica.handle_checkpointed(born);
+    assert!(!alone.replica.begin_install(), "an earlier one is");
     alone.replica.handle_checkpointed(next.slot);
     assert!(alone.replica.take_cut().is_none(), "nothing is new");
+}
+
+#[test]
+fn chunks_leave_when_they_are_durable_and_nobody_uses_them() {
+    let mut alone = Alone::leading();
+    let (scrat, _) = register("scrat");
+    let chunks: BTreeSet<ChunkId> = claimable().map(FieldId::chunk).collect();
+    assert!(chunks.len() >= 3);
+    for chunk in &chunks {
+        let field = claimable().find(|field| field.chunk() == *chunk).unwrap();
+        alone.command(scrat, Command::Claim { field, character: CharacterId(0) });
+    }
+    let cut = alone.replica.take_cut().unwrap();
+    assert_eq!(alone.replica.cool(usize::MAX), 0, "what has changed is being written");
+    alone.replica.handle_checkpointed(cut.slot);
+    let left = alone.replica.cool(usize::MAX) + alone.replica.cool(usize::MAX);
+    assert_eq!((left, alone.replica.chunk_bytes()), (chunks.len(), 0));
 }
 
 #[test]
@@ -198,7 +109,6 @@ fn the_log_keeps_what_is_not_checkpointed_and_what_somebody_needs() {
 fn beyond_what_may_wait_commands_and_reads_are_refused_and_those_before_are_answered() {
     let mut alone = Alone::leading();
     let (player, command) = register("scrat");
-    let origin = |id| Origin { conn: ConnId(1), id };
     for number in 1..=QUEUE as u64 + 1 {
         let (client, floor, deadline) = (ClientId(u128::from(number)), RequestNo(1), Millis(100_000));
         let envelope = Envelope { client, number: RequestNo(1), floor, deadline, player, command };
@@ -207,8 +117,8 @@ fn beyond_what_may_wait_commands_and_reads_are_refused_and_those_before_are_answ
     assert_eq!((alone.replica.queued(), alone.replica.waiting()), (QUEUE, QUEUE));
     alone.settle();
     let refused = AnswerBody::Refused(Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
-    assert_eq!(answers(&alone)[0], (QUEUE as u64 + 1, &refused));
-    let done = answers(&alone).into_iter().skip(1).map(|(id, _)| id);
+    assert_eq!(alone.answers()[0], (QUEUE as u64 + 1, &refused));
+    let done = alone.answers().into_iter().skip(1).map(|(id, _)| id);
     assert!(done.eq(1..=QUEUE as u64), "in the order of arrival");
     assert_eq!(
         alone.replica.batches(),
@@ -227,8 +137,8 @@ fn beyond_what_may_wait_commands_and_reads_are_refused_and_those_before_are_answ
     assert!(alone.replica.is_cut_short());
     alone.settle();
     assert!(!alone.replica.is_cut_short() && alone.replica.waiting_reads() == 0);
-    assert_eq!(answers(&alone)[0], (most + 1, &refused));
-    assert!(answers(&alone).into_iter().skip(1).map(|(id, _)| id).eq(1..=most));
+    assert_eq!(alone.answers()[0], (most + 1, &refused));
+    assert!(alone.answers().into_iter().skip(1).map(|(id, _)| id).eq(1..=most));
 }
 
 #[test]
@@ -248,5 +158,20 @@ fn a_report_tells_what_the_replica_has() {
     assert_eq!((report.chosen, report.applied, report.checkpointed), (applied, applied, cut.slot));
     assert_eq!((report.fields, report.configuration, report.voters, report.standbys), (3, 0, vec![ME], vec![]));
     assert_eq!((alone.replica.me(), report.ballot), (ME, alone.replica.paxos().promised()));
-    assert!(alone.replica.chunk_bytes() > 0);
+    assert_eq!(alone.replica.chunk_bytes(), alone.replica.state().land().unwrap().chunk_bytes());
+}
+
+#[test]
+fn so_many_batches_are_on_their_way_and_what_comes_meanwhile_makes_the_next_one_larger() {
+    let mut pair = Pair::led();
+    let born = pair.replicas[0].batches();
+    for id in 1..=40 {
+        let (player, command) = register("scrat");
+        pair.replicas[0].handle_command(origin(id), envelope(id, player, command));
+        pair.step(0, Mono(0));
+    }
+    assert_eq!((pair.replicas[0].batches(), pair.replicas[0].queued()), ((born.0 + 32, born.1 + 32), 8));
+    pair.settle();
+    assert_eq!(pair.replicas[0].batches(), (born.0 + 33, born.1 + 40));
+    assert!(pair.answers().iter().map(|(id, _)| *id).eq(1..=40));
 }

@@ -1,0 +1,152 @@
+//! Who waits for what, and how long.
+
+use super::*;
+use crate::tests::{Alone, Pair, answers, claimable, origin, register};
+use world::{CharacterId, Command, Millis, PlayerName, Rect};
+
+fn one() -> Query {
+    Query::Field(claimable().next().unwrap())
+}
+
+/// What n2 of `pair`, a follower, answers in a turn at the moment `now` of which `proven` is known.
+fn turn(pair: &mut Pair, now: Mono, proven: Option<Mono>) -> Vec<(u64, AnswerBody)> {
+    pair.wanted[1].clear();
+    pair.step_with(1, &Vantage { now, lease: None, proven: &|_| proven });
+    answers(&pair.wanted[1]).into_iter().map(|(id, body)| (id, body.clone())).collect()
+}
+
+/// The moment from which the only answer would be true no more.
+fn until(wanted: &[Effect]) -> Option<Mono> {
+    let [Effect::Answer { until, .. }] = wanted else { panic!("{wanted:?}") };
+    *until
+}
+
+#[test]
+fn a_bounded_read_is_answered_by_what_is_proven_and_refused_when_its_patience_is_over() {
+    let mut pair = Pair::led();
+    let came = Mono(1_000_000);
+    let ask = |pair: &mut Pair| pair.replicas[1].handle_read(came, origin(1), one(), Level::Bounded(100), Slot::ZERO);
+    ask(&mut pair);
+    let answered = turn(&mut pair, came, Some(Mono(900_000)));
+    let [(1, AnswerBody::Read { receipt, .. })] = &answered[..] else { panic!("{answered:?}") };
+    assert_eq!(receipt.bound_ms, Some(100));
+    assert_eq!(until(&pair.wanted[1]), Some(Mono(1_000_001)), "a microsecond later it would be older than asked for");
+    ask(&mut pair);
+    assert_eq!(turn(&mut pair, came, Some(Mono(899_999))), []);
+    assert!(matches!(pair.wanted[1][..], [Effect::WantFresh]), "{:?}", pair.wanted[1]);
+    assert!(pair.replicas[1].awaits_proof());
+    assert_eq!(turn(&mut pair, came.plus(PATIENCE - 1), None), []);
+    let refused = turn(&mut pair, came.plus(PATIENCE), Some(came.plus(PATIENCE - 100_001)));
+    assert_eq!(refused, [(1, AnswerBody::Refused(Refusal::TooStale { bound_ms: Some(101) }))]);
+    assert!(!pair.replicas[1].awaits_proof());
+}
+
+#[test]
+fn a_session_waits_for_what_it_has_seen_and_not_for_ever() {
+    let mut pair = Pair::led();
+    let (came, seen) = (Mono(1_000_000), pair.replicas[1].applied());
+    pair.replicas[1].handle_read(came, origin(1), one(), Level::Session, seen);
+    let answered = turn(&mut pair, came, Some(Mono(999_999)));
+    let [(1, AnswerBody::Read { receipt, .. })] = &answered[..] else { panic!("{answered:?}") };
+    assert_eq!((receipt.bound_ms, receipt.slot), (Some(1), seen));
+    pair.replicas[1].handle_read(came, origin(2), one(), Level::Session, seen.next());
+    assert_eq!(turn(&mut pair, came, None), []);
+    assert!(pair.replicas[1].awaits_proof(), "only time or another node can answer it");
+    assert_eq!(turn(&mut pair, came.plus(PATIENCE - 1), None), []);
+    let refused = turn(&mut pair, came.plus(PATIENCE), None);
+    assert_eq!(refused, [(2, AnswerBody::Refused(Refusal::Behind { applied: seen }))]);
+}
+
+#[test]
+fn a_strong_read_waits_for_its_quorum_and_is_nobodys_proof() {
+    let mut pair = Pair::led();
+    pair.replicas[0].handle_read(Mono(0), origin(1), one(), Level::Strong, Slot::ZERO);
+    pair.step(0, Mono(0));
+    assert_eq!((pair.replicas[0].waiting_reads(), pair.replicas[0].awaits_proof()), (1, false));
+    pair.settle_at(Mono(PATIENCE * 2));
+    assert!(matches!(pair.answers()[..], [(1, AnswerBody::Read { .. })]), "{:?}", pair.answers());
+}
+
+#[test]
+fn who_watches_waits_only_if_it_has_seen_everything_and_is_willing_to() {
+    let mut alone = Alone::leading();
+    let (scrat, _) = register("scrat");
+    let fields: Vec<FieldId> = claimable().take(2).collect();
+    alone.command(scrat, Command::Claim { field: fields[0], character: CharacterId(0) });
+    let rect = Rect::new(FieldId::new(0, 0).unwrap(), 64, 64).unwrap();
+    let now = Mono(5_000_000);
+    let (all, before) = (alone.replica.applied(), alone.replica.applied().prev());
+    let mut asked = 0;
+    let mut ask = |alone: &mut Alone, seen, wait_ms| {
+        (asked, alone.wanted) = (asked + 1, Vec::new());
+        let changes = Query::Changes { rect, seen, wait_ms };
+        alone.replica.handle_read(now, origin(asked), changes, Level::Eventual, Slot::ZERO);
+        alone.settle();
+        match alone.answers()[..] {
+            [(_, AnswerBody::Read { reply: Reply::Changes(fields), .. })] => Some(fields.len()),
+            [] => None,
+            ref other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask(&mut alone, None, 1_000), Some(1), "it has seen nothing");
+    assert_eq!(ask(&mut alone, Some(before), 1_000), Some(1), "it has not seen this");
+    assert_eq!(ask(&mut alone, Some(all), 0), Some(0), "it does not wait");
+    assert_eq!((alone.replica.watchers(), alone.replica.next_watch()), (0, None));
+    assert_eq!(ask(&mut alone, Some(all), 3_000), None);
+    assert_eq!((alone.replica.watchers(), alone.replica.next_watch()), (1, Some(Mono(8_000_000))));
+    assert_eq!(alone.replica.waiting_reads(), 0);
+    assert_eq!(ask(&mut alone, Some(all), 60_000), None);
+    assert_eq!(ask(&mut alone, Some(all), 1_000_000), None);
+    alone.replica.wake_watchers(Mono(14_999_999));
+    assert_eq!(alone.replica.watchers(), 2, "nobody waits for longer than ten seconds");
+    alone.wanted.clear();
+    alone.command(scrat, Command::Claim { field: fields[1], character: CharacterId(0) });
+    assert_eq!(alone.replica.watchers(), 0, "something has changed");
+}
+
+#[test]
+fn so_many_fields_and_no_more_are_asked_for_at_once() {
+    let mut alone = Alone::leading();
+    let field = claimable().next().unwrap();
+    for (id, count) in [(1, MAX_FIELDS), (2, MAX_FIELDS + 1)] {
+        let query = Query::Fields(vec![field; count]);
+        alone.replica.handle_read(Mono(0), origin(id), query, Level::Eventual, Slot::ZERO);
+    }
+    alone.settle();
+    let [(2, AnswerBody::Refused(Refusal::Invalid { reason })), (1, AnswerBody::Read { reply, .. })] =
+        alone.answers()[..]
+    else {
+        panic!("{:?}", alone.answers())
+    };
+    assert!(reason.starts_with("129 fields") && reply.fields() == MAX_FIELDS, "{reason}");
+}
+
+#[test]
+fn what_a_question_costs_is_its_fields_and_the_chunks_looked_at() {
+    let mut alone = Alone::leading();
+    let scrat: PlayerName = "scrat".parse().unwrap();
+    let fields: Vec<FieldId> = claimable().filter(|field| field.x() < 128).take(64).collect();
+    for field in &fields {
+        alone.command(scrat, Command::Claim { field: *field, character: CharacterId(0) });
+    }
+    let corner = FieldId::new(0, 0).unwrap();
+    let owned = fields.len();
+    assert_eq!(alone.replica.state().land().unwrap().owned_fields(), owned as u64);
+    assert!(owned > 3);
+    let rect = |w| Rect::new(corner, w, 1).unwrap();
+    let empty = Rect::new(FieldId::new(0, 640).unwrap(), 130, 1).unwrap();
+    let questions = [
+        (one(), 1),
+        (Query::Fields(fields[..3].to_vec()), 3),
+        (Query::View(rect(128)), 2 + owned),
+        (Query::View(empty), 3 + 1),
+        (Query::Changes { rect: rect(128), seen: None, wait_ms: 0 }, 2 + owned),
+        (Query::Player(scrat), 1),
+    ];
+    for (query, cost) in questions {
+        let mut room = 1_000;
+        alone.replica.handle_read(Mono(0), origin(1), query.clone(), Level::Eventual, Slot::ZERO);
+        alone.replica.step(Millis(1_000), true, &Vantage::blind(Mono(0)), &mut room);
+        assert_eq!(1_000 - room, cost, "{query:?}");
+    }
+}
