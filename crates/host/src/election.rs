@@ -56,10 +56,8 @@ impl Elections {
     /// The ranks may have changed: `shard`, which waits, waits for its new rank's turn instead, if that is sooner.
     pub fn rerank(&mut self, now: Mono, shard: ShardId, rank: usize) {
         if let Some(&Waiting { due, attempts: 0 }) = self.waiting.get(&shard) {
-            let sooner = now.plus(self.delay(now, rank));
-            if sooner < due {
-                self.schedule(shard, sooner, 0);
-            }
+            let due = due.min(now.plus(self.delay(now, rank)));
+            self.schedule(shard, due, 0);
         }
     }
 
@@ -178,6 +176,62 @@ mod tests {
         }
         assert!(waits[1] >= SECOND / 2, "{waits:?}");
         assert!(waits[3..].iter().all(|&wait| (2 * SECOND..=6 * SECOND).contains(&wait)), "{waits:?}");
+    }
+
+    /// The least and the most of what is drawn at very many moments, in 64ths of the time-out.
+    fn range(wait: impl Fn(&mut Elections, Mono) -> u64) -> (u64, u64) {
+        let mut elections = elections();
+        let waits: Vec<u64> = (0..2_000).map(|moment| wait(&mut elections, Mono(moment * 100 * SECOND))).collect();
+        let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        (least * 64 / SECOND, most * 64 / SECOND)
+    }
+
+    #[test]
+    fn each_rank_stands_half_a_time_out_behind_the_one_before() {
+        let wait = |rank| {
+            range(|elections, now| {
+                elections.found(SHARD);
+                elections.lost(now, SHARD, rank);
+                elections.next_tick().unwrap().since(now)
+            })
+        };
+        assert_eq!([wait(0), wait(1), wait(2), wait(4)], [(0, 3), (32, 39), (64, 71), (128, 135)]);
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_after_twice_as_long_three_times() {
+        let wait = |attempt| {
+            range(|elections, mut now| {
+                elections.found(SHARD);
+                elections.lost(now, SHARD, 0);
+                for _ in 0..attempt {
+                    now = elections.next_tick().unwrap();
+                    assert_eq!(elections.poll_due(now), [SHARD]);
+                }
+                elections.next_tick().unwrap().since(now)
+            })
+        };
+        assert_eq!([wait(1), wait(2), wait(3), wait(4)], [(32, 95), (64, 191), (128, 383), (128, 383)]);
+    }
+
+    #[test]
+    fn a_shard_waits_for_the_better_of_its_ranks_until_it_has_stood() {
+        let mut elections = elections();
+        elections.lost(Mono(0), SHARD, 2);
+        let first = elections.next_tick();
+        elections.lost(Mono(0), SHARD, 0);
+        elections.forgive(Mono(5), SHARD, 0);
+        elections.rerank(Mono(5), SHARD, 3);
+        assert_eq!((elections.next_tick(), elections.leaderless()), (first, 1), "none of this is news");
+        elections.rerank(Mono(5), SHARD, 0);
+        let second = elections.next_tick().unwrap();
+        assert!(second < Mono(5 + SECOND / 16));
+        elections.poll_due(second);
+        let third = elections.next_tick();
+        elections.rerank(second, SHARD, 0);
+        assert_eq!(elections.next_tick(), third, "who has stood waits longer, whatever its rank");
+        elections.lost(Mono(0), ShardId(2), 0);
+        assert_eq!(elections.leaderless(), 2);
     }
 
     #[test]

@@ -367,4 +367,87 @@ mod tests {
         // A second later the others' clocks have gone on too.
         assert_eq!(one.median_wall(at(SECOND, 5_000 + hour)), Millis(6_000));
     }
+
+    #[test]
+    fn a_node_is_heard_for_a_time_out_and_suspected_behind_it() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        assert!(one.hears(Mono(0), NodeId(1)) && !one.suspects(Mono(u64::MAX), NodeId(1)), "nobody doubts himself");
+        assert!(!one.suspects(Mono(SECOND), NodeId(2)), "it may still speak");
+        assert!(one.suspects(Mono(SECOND + 1), NodeId(2)));
+        exchange(&mut one, &mut two, 3 * SECOND);
+        assert!(one.hears(Mono(4 * SECOND), NodeId(2)) && !one.suspects(Mono(4 * SECOND), NodeId(2)));
+        assert!(!one.hears(Mono(4 * SECOND + 1), NodeId(2)) && one.suspects(Mono(4 * SECOND + 1), NodeId(2)));
+        assert!(!one.hears(Mono(4 * SECOND), NodeId(9)), "a stranger");
+    }
+
+    #[test]
+    fn it_wakes_for_the_next_probe_and_for_who_falls_silent_before_that() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        assert_eq!(one.next_tick(), Mono(0));
+        exchange(&mut one, &mut two, 10);
+        assert_eq!((one.next_tick(), one.poll_probe(Mono(SECOND / 4 + 9))), (Mono(SECOND / 4 + 10), None));
+        assert!(one.poll_probe(Mono(SECOND / 4 + 10)).is_some());
+        // Probes leave late: n2 falls silent before the next.
+        one.poll_probe(Mono(SECOND - 5)).unwrap();
+        assert_eq!(one.next_tick(), Mono(10 + SECOND + 1));
+    }
+
+    #[test]
+    fn an_answer_counts_from_its_question_for_a_time_out() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        let first = one.poll_probe(Mono(0)).unwrap();
+        let second = one.poll_probe(Mono(SECOND)).unwrap();
+        assert_eq!((first, second), (1_001, 1_002));
+        let (sent, changes) = one.on_heard(Mono(SECOND), NodeId(2), first, &two.word(at(0, 0)));
+        assert_eq!((sent, changes.back, one.round_trip(NodeId(2))), (Some(Mono(0)), vec![NodeId(2)], Some(SECOND)));
+        assert_eq!((one.boot(NodeId(2)), one.boot(NodeId(3)), one.heard().len()), (Some(1), None, 1));
+        // An older answer does not make it silent.
+        one.on_heard(Mono(SECOND), NodeId(2), second, &two.word(at(0, 0)));
+        one.on_heard(Mono(SECOND), NodeId(2), first, &two.word(at(0, 0)));
+        assert!(one.hears(Mono(2 * SECOND), NodeId(2)));
+        one.poll_probe(Mono(SECOND + 1 + SECOND / 4)).unwrap();
+        assert_eq!(one.on_heard(Mono(SECOND), NodeId(2), first, &two.word(at(0, 0))).0, None, "it is forgotten");
+        assert!(one.on_heard(Mono(SECOND), NodeId(2), second, &two.word(at(0, 0))).0.is_some());
+    }
+
+    #[test]
+    fn a_disk_is_known_while_its_node_is_heard() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        one.note_incarnation(NodeId(2), Incarnation(7));
+        assert_eq!(one.incarnation(NodeId(2)), None);
+        exchange(&mut one, &mut two, 0);
+        assert_eq!(one.incarnation(NodeId(2)), Some(Incarnation(7)));
+        one.look(Mono(SECOND + 1));
+        assert_eq!(one.incarnation(NodeId(2)), None);
+    }
+
+    #[test]
+    fn a_word_is_news_if_it_is_later_and_says_something_else() {
+        let mut one = fabric(1, 1);
+        let word = |boot, number, hears: &[u32]| {
+            let hears = hears.iter().copied().map(NodeId).collect();
+            Word { number, wall: Millis(0), boot, hears }
+        };
+        assert!(one.on_probe(Mono(0), NodeId(2), &word(1, 5, &[3])).view);
+        assert!(!one.on_probe(Mono(0), NodeId(2), &word(1, 6, &[3])).view, "nothing else");
+        assert!(!one.on_probe(Mono(0), NodeId(2), &word(1, 5, &[])).view, "late");
+        assert!(one.on_probe(Mono(0), NodeId(2), &word(1, 6, &[])).view, "the same again may be told otherwise");
+        let restart = one.on_probe(Mono(0), NodeId(2), &word(2, 1, &[]));
+        assert_eq!((restart.view, restart.restarted), (true, vec![NodeId(2)]));
+        assert_eq!(one.on_probe(Mono(0), NodeId(9), &word(1, 1, &[3])), Changes::default(), "a stranger");
+    }
+
+    #[test]
+    fn a_leader_needs_to_hear_who_can_elect_and_who_can_decide() {
+        let (mut one, mut two) = (fabric(1, 1), fabric(2, 1));
+        exchange(&mut two, &mut one, 0);
+        exchange(&mut one, &mut two, 0);
+        // n1 and n2 can decide, and could not elect; or the other way round.
+        for (prepare, accept) in [(3, 1), (1, 3)] {
+            let quorum = QuorumSystem::flexible((1..=3).map(NodeId), prepare, accept).unwrap();
+            assert!(!one.healthy(Mono(0), NodeId(1), &quorum), "{prepare} elect and {accept} decide");
+        }
+        assert!(one.healthy(Mono(0), NodeId(1), &quorum()));
+        assert!(!one.healthy(Mono(SECOND + 1), NodeId(2), &quorum()), "n2 hears a quorum, and is silent here");
+    }
 }

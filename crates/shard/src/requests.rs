@@ -103,11 +103,9 @@ impl Requests {
             self.by_activity.insert((now, envelope.client));
             answers.active = now;
         }
-        if envelope.floor > answers.floor {
-            answers.floor = envelope.floor;
-            while answers.outcomes.first_key_value().is_some_and(|(&number, _)| number < envelope.floor) {
-                answers.outcomes.pop_first();
-            }
+        answers.floor = answers.floor.max(envelope.floor);
+        while answers.outcomes.first_key_value().is_some_and(|(&number, _)| number < answers.floor) {
+            answers.outcomes.pop_first();
         }
         answers.outcomes.insert(envelope.number, outcome);
         self.changed.insert(envelope.client);
@@ -207,6 +205,7 @@ mod tests {
         let requests = Requests::default();
         assert_eq!(requests.judge(&envelope(1, 1, 500), Millis(499)), Verdict::Fresh);
         assert_eq!(requests.judge(&envelope(1, 1, 500), Millis(500)), Verdict::Expired);
+        assert_eq!(requests.judge(&envelope(1, 1, MAX_DEADLINE_MS), Millis(0)), Verdict::Fresh);
         assert_eq!(requests.judge(&envelope(1, 1, MAX_DEADLINE_MS + 1), Millis(0)), Verdict::TooFarAhead);
     }
 
@@ -266,6 +265,16 @@ mod tests {
         requests.prune(Millis(RETENTION_MS));
         let later = Envelope { deadline: Millis(RETENTION_MS + 1), ..from(most + 1) };
         assert_eq!(requests.judge(&later, Millis(RETENTION_MS)), Verdict::Fresh);
+    }
+
+    #[test]
+    fn what_a_client_does_a_moment_later_is_not_worth_noting() {
+        let mut requests = Requests::default();
+        for (number, at) in [(1, 0), (2, ACTIVITY_GRAIN_MS - 1)] {
+            requests.record(&envelope(number, 1, ACTIVITY_GRAIN_MS), Millis(at), outcome(7));
+        }
+        requests.prune(Millis(RETENTION_MS));
+        assert_eq!(requests.clients(), 0);
     }
 
     #[test]

@@ -30,9 +30,11 @@ pub(crate) fn rules() -> RuleBook {
     }
 }
 
+/// The world in one shard.
+const ALL: (Bucket, Bucket) = (Bucket(0), Bucket(u16::MAX));
+
 /// A replica on `me` as its stores show it.
-fn replica(me: NodeId, voters: &[NodeId], recovered: Recovered) -> Replica {
-    let buckets = (Bucket(0), Bucket(u16::MAX));
+fn replica(me: NodeId, voters: &[NodeId], buckets: (Bucket, Bucket), recovered: Recovered) -> Replica {
     let voters = voters.to_vec();
     let quorum = QuorumSystem::majority(voters.clone()).unwrap();
     let info = ShardInfo { shard: ShardId(1), first: buckets.0, last: buckets.1, voters, configuration: 0, read: None };
@@ -73,12 +75,18 @@ pub(crate) struct Alone {
 
 impl Alone {
     pub(crate) fn recovered(recovered: Recovered) -> Self {
-        Self { replica: replica(ME, &[ME], recovered), wanted: Vec::new(), requests: 0 }
+        Self { replica: replica(ME, &[ME], ALL, recovered), wanted: Vec::new(), requests: 0 }
     }
 
-    /// One that leads.
+    /// One that leads, and has the world to itself.
     pub(crate) fn leading() -> Self {
-        let mut alone = Self::recovered(Recovered::fresh());
+        Self::leading_of(ALL)
+    }
+
+    /// One that leads a shard of these buckets.
+    pub(crate) fn leading_of(buckets: (Bucket, Bucket)) -> Self {
+        let replica = replica(ME, &[ME], buckets, Recovered::fresh());
+        let mut alone = Self { replica, wanted: Vec::new(), requests: 0 };
         alone.replica.campaign(&mut free);
         alone.settle();
         assert!(alone.replica.is_serving());
@@ -132,7 +140,7 @@ pub(crate) struct Pair {
 impl Pair {
     /// n1 leads it.
     pub(crate) fn led() -> Self {
-        let replicas = [ME, N2].map(|me| replica(me, &[ME, N2], Recovered::fresh()));
+        let replicas = [ME, N2].map(|me| replica(me, &[ME, N2], ALL, Recovered::fresh()));
         let mut pair = Self { replicas, wanted: [Vec::new(), Vec::new()], under_way: VecDeque::new() };
         pair.replicas[0].campaign(&mut free);
         pair.settle();

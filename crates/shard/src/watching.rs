@@ -199,8 +199,24 @@ mod tests {
     #[test]
     fn a_state_that_has_become_another_stirs_all() {
         let mut watching = Watching::new(Slot(5));
-        watching.park(watcher(1, rect(0, 0, 10, 10), 5), rect(0, 0, 10, 10).chunks());
+        for id in [1, 2, 3] {
+            watching.park(watcher(id, rect(0, 0, 10, 10), 5), rect(0, 0, 10, 10).chunks());
+        }
         watching.restart(Slot(50));
-        assert_eq!(woken(&mut watching, 0), [1]);
+        assert_eq!(woken(&mut watching, 0), [1, 2, 3], "in the order in which they came");
+    }
+
+    #[test]
+    fn so_many_may_wait() {
+        let mut watching = Watching::new(Slot(5));
+        let land = rect(0, 0, 1, 1);
+        for id in 1..=WATCHERS as u64 {
+            assert!(watching.has_room(), "{id}");
+            watching.park(watcher(id, land, 5), land.chunks());
+        }
+        assert!(!watching.has_room());
+        watching.changed(Slot(6), field(0, 0));
+        assert_eq!(woken(&mut watching, 0).len(), WATCHERS);
+        assert!(watching.has_room());
     }
 }

@@ -1,7 +1,7 @@
 //! Who waits for what, and how long.
 
 use super::*;
-use crate::tests::{Alone, Pair, answers, claimable, origin, register};
+use crate::tests::{Alone, Pair, SEED, answers, claimable, origin, register};
 use world::{CharacterId, Command, Millis, PlayerName, Rect};
 
 fn one() -> Query {
@@ -149,4 +149,56 @@ fn what_a_question_costs_is_its_fields_and_the_chunks_looked_at() {
         alone.replica.step(Millis(1_000), true, &Vantage::blind(Mono(0)), &mut room);
         assert_eq!(1_000 - room, cost, "{query:?}");
     }
+}
+
+#[test]
+fn a_question_about_land_of_another_shard_is_sent_on() {
+    let half = u16::MAX / 2;
+    let mut alone = Alone::leading_of((Bucket(0), Bucket(half)));
+    let here = |bucket: Bucket| bucket.0 <= half;
+    let (own, others): (Vec<FieldId>, Vec<FieldId>) =
+        claimable().partition(|field| here(Bucket::of_chunk(SEED, field.chunk())));
+    let names = ["scrat", "sid", "manny", "diego", "ellie", "buck"].map(|name| PlayerName::new(name).unwrap());
+    let stranger = names.into_iter().find(|name| !here(Bucket::of_player(SEED, name))).unwrap();
+    let resident = names.into_iter().find(|name| here(Bucket::of_player(SEED, name))).unwrap();
+    let rect = Rect::new(others[0], 1, 1).unwrap();
+    let questions = [
+        (Query::Field(own[0]), true),
+        (Query::Field(others[0]), false),
+        (Query::Fields(own.iter().copied().take(3).collect()), true),
+        (Query::Fields(vec![own[0], others[0]]), false),
+        (Query::Fields(vec![own[0], own[1], others[0]]), false),
+        (Query::Player(resident), true),
+        (Query::Player(stranger), false),
+        // Of these, what is here is shown.
+        (Query::View(rect), true),
+        (Query::Holdings(stranger), true),
+    ];
+    for (query, is_here) in questions {
+        alone.wanted.clear();
+        alone.replica.handle_read(Mono(0), origin(1), query.clone(), Level::Eventual, Slot::ZERO);
+        alone.settle();
+        let answer = &alone.answers()[0].1;
+        assert_eq!(matches!(answer, AnswerBody::Read { .. }), is_here, "{query:?}: {answer:?}");
+        assert_eq!(matches!(answer, AnswerBody::Refused(Refusal::Moved { .. })), !is_here, "{query:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn what_a_lease_proves_is_true_until_it_ends() {
+    let mut alone = Alone::leading();
+    for (id, level) in [(1, Level::Strong), (2, Level::Bounded(50))] {
+        alone.replica.handle_read(Mono(1_000_000), origin(id), one(), level, Slot::ZERO);
+        let lease = Some(Mono(1_900_000));
+        let vantage = Vantage { now: Mono(1_000_000), lease, proven: &|_| None };
+        alone.replica.step(Millis(1_000), true, &vantage, &mut usize::MAX.clone());
+        let answers: Vec<Effect> = std::iter::from_fn(|| alone.replica.poll_effect()).collect();
+        assert_eq!(until(&answers), lease, "{level:?}");
+    }
+    // One that has ended proves nothing; a voter alone asks itself.
+    alone.replica.handle_read(Mono(1_900_000), origin(3), one(), Level::Strong, Slot::ZERO);
+    let vantage = Vantage { now: Mono(1_900_000), lease: Some(Mono(1_900_000)), proven: &|_| None };
+    alone.replica.step(Millis(1_000), true, &vantage, &mut usize::MAX.clone());
+    let answers: Vec<Effect> = std::iter::from_fn(|| alone.replica.poll_effect()).collect();
+    assert_eq!(until(&answers), None);
 }

@@ -1,9 +1,10 @@
 //! What a replica does that is its shard's only voter.
 
 use super::*;
-use crate::tests::{Alone, ME, Pair, claimable, envelope, origin, register};
+use crate::tests::{Alone, ME, N2, Pair, SEED, answers, claimable, envelope, free, origin, register};
 use wire::{ClientId, Query, RequestNo};
-use world::{CharacterId, Command, CropId, FieldId, PlayerName};
+use world::land::PageKey;
+use world::{CharacterId, Command, CropId, FieldId, PlayerName, Rect};
 
 #[test]
 fn what_another_version_has_decided_is_told_once_and_nothing_behind_it_is_applied() {
@@ -84,6 +85,21 @@ fn chunks_leave_when_they_are_durable_and_nobody_uses_them() {
     alone.replica.handle_checkpointed(cut.slot);
     let left = alone.replica.cool(usize::MAX) + alone.replica.cool(usize::MAX);
     assert_eq!((left, alone.replica.chunk_bytes()), (chunks.len(), 0));
+    // What comes back must be there; what was never stored need not.
+    let first = *chunks.first().unwrap();
+    assert_eq!(alone.replica.handle_chunk(first, None), Err(PageError::NotStored(first)));
+    assert_eq!(alone.replica.handle_chunk(ChunkId::new(99, 99).unwrap(), None), Ok(()));
+}
+
+#[test]
+fn nothing_is_proposed_while_the_disk_is_behind() {
+    let mut alone = Alone::leading();
+    let (player, command) = register("scrat");
+    alone.replica.handle_command(origin(1), envelope(1, player, command));
+    alone.replica.step(Millis(1_000), false, &Vantage::blind(Mono(0)), &mut usize::MAX.clone());
+    assert!(alone.replica.has_queued() && alone.replica.paxos().in_flight() == 0);
+    alone.settle();
+    assert!(!alone.replica.has_queued());
 }
 
 #[test]
@@ -174,4 +190,105 @@ fn so_many_batches_are_on_their_way_and_what_comes_meanwhile_makes_the_next_one_
     pair.settle();
     assert_eq!(pair.replicas[0].batches(), (born.0 + 33, born.1 + 40));
     assert!(pair.answers().iter().map(|(id, _)| *id).eq(1..=40));
+}
+
+#[test]
+fn a_command_goes_to_the_leader_of_its_land() {
+    let mut pair = Pair::led();
+    assert!(!pair.replicas[0].wants_flush(&|_| true));
+    let (player, command) = register("scrat");
+    pair.replicas[0].handle_command(origin(1), envelope(1, player, command));
+    pair.settle();
+    assert!(pair.replicas[0].wants_flush(&|_| true), "n2 has not been told of what was chosen since");
+    pair.replicas[1].handle_command(origin(1), envelope(1, player, command));
+    pair.step(1, Mono(0));
+    let refused = AnswerBody::Refused(Refusal::NotLeader { leader: Some(ME) });
+    assert_eq!(answers(&pair.wanted[1]), [(1, &refused)]);
+
+    let half = Bucket(u16::MAX / 2);
+    let mut alone = Alone::leading_of((Bucket(0), half));
+    for here in [true, false] {
+        let field = claimable().find(|field| (Bucket::of_chunk(SEED, field.chunk()) <= half) == here).unwrap();
+        alone.wanted.clear();
+        alone.command(player, Command::Claim { field, character: CharacterId(0) });
+        let moved = matches!(alone.answers()[..], [(_, AnswerBody::Refused(Refusal::Moved { .. }))]);
+        assert_eq!(moved, !here, "{:?}", alone.answers());
+    }
+}
+
+#[test]
+fn who_proposed_something_else_for_a_slot_does_not_hear_what_came_of_it() {
+    let mut pair = Pair::led();
+    let (player, command) = register("scrat");
+    pair.replicas[0].handle_command(origin(1), envelope(1, player, command));
+    pair.step(0, Mono(0));
+    pair.lose();
+    let slot = pair.replicas[0].paxos().chosen().next();
+    let item = Item::Client(Envelope { client: ClientId(2), ..envelope(1, player, command) });
+    let others = Batch { time: Millis(1_000), items: vec![item] };
+    // Before its next turn n1 is outbid, and hears what the next leader has decided.
+    let ballot = Ballot { round: pair.replicas[0].paxos().promised().round + 1, node: N2 };
+    let outbid = Message::Prepare { ballot, chosen: slot.prev(), released: None };
+    let learn = Message::Learn { at: slot, values: vec![Value::Command(others.encode())], chosen: slot };
+    for message in [outbid, learn] {
+        pair.replicas[0].handle_peer(N2, 0, message, &mut free);
+    }
+    pair.step(0, Mono(0));
+    assert_eq!(pair.replicas[0].applied(), slot);
+    assert_eq!(pair.answers(), [(1, &AnswerBody::Refused(Refusal::Deposed))]);
+}
+
+#[test]
+fn chunks_are_asked_for_so_many_at_a_time() {
+    let mut alone = Alone::leading();
+    let (scrat, _) = register("scrat");
+    let chunks = u32::try_from(LOADS).unwrap() + 1;
+    for nth in 0..chunks {
+        // Of each chunk the first field in the row that may be claimed, if there is one.
+        let row = (nth * 64..nth * 64 + 64).map(|x| FieldId::new(x, 0).unwrap());
+        for field in row {
+            alone.command(scrat, Command::Claim { field, character: CharacterId(0) });
+            if alone.replica.state().land().unwrap().field(field).owner.is_some() {
+                break;
+            }
+        }
+    }
+    let cut = alone.replica.take_cut().unwrap();
+    alone.replica.handle_checkpointed(cut.slot);
+    while alone.replica.cool(usize::MAX) > 0 || alone.replica.chunk_bytes() > 0 {}
+    alone.wanted.clear();
+    let rect = Rect::new(FieldId::new(0, 0).unwrap(), chunks * 64, 1).unwrap();
+    alone.replica.handle_read(Mono(0), origin(1), Query::View(rect), Level::Eventual, Slot::ZERO);
+    alone.settle();
+    let loads = alone.wanted.iter().filter(|wanted| matches!(wanted, Effect::LoadChunk { .. })).count();
+    assert_eq!((loads, alone.replica.waiting_reads()), (LOADS, 1));
+}
+
+#[test]
+fn a_page_that_comes_late_does_not_undo_what_has_happened_since() {
+    let mut alone = Alone::leading();
+    let (scrat, _) = register("scrat");
+    let [first, second]: [FieldId; 2] = claimable().take(2).collect::<Vec<_>>().try_into().unwrap();
+    alone.command(scrat, Command::Claim { field: first, character: CharacterId(0) });
+    let chunk = first.chunk();
+    let cut = alone.replica.take_cut().unwrap();
+    let key = PageKey::Chunk(chunk).to_bytes();
+    let page = cut.pages.iter().find(|(found, _)| *found == key).and_then(|(_, page)| page.clone());
+    alone.command(scrat, Command::Claim { field: second, character: CharacterId(0) });
+    alone.replica.handle_chunk(chunk, Some(&page.unwrap())).unwrap();
+    let owner = |field| alone.replica.state().land().unwrap().field(field).owner;
+    assert_eq!((owner(first), owner(second)), (Some(scrat), Some(scrat)));
+}
+
+#[test]
+fn the_state_knows_its_hour_its_buckets_and_its_last_stop() {
+    let half = u16::MAX / 2;
+    let mut alone = Alone::leading_of((Bucket(0), Bucket(half)));
+    let state = alone.replica.state();
+    assert_eq!((state.log_time(), state.since()), (Millis(1_000), Slot::ZERO));
+    assert!(state.holds(Bucket(half)) && !state.holds(Bucket(half + 1)));
+    let lives = [(N2, paxos::Incarnation(1))].into();
+    alone.replica.handle_change(origin(1), wire::Change::Add(N2), &lives, &|_| true, Mono(0));
+    alone.settle();
+    assert_eq!((alone.replica.state().since(), alone.answers().len()), (alone.chosen().prev(), 1));
 }
