@@ -40,6 +40,24 @@ fn sigterm_stops_everything_and_up_again_goes_on_with_everything() {
 }
 
 #[test]
+fn a_node_that_was_killed_honours_the_support_that_it_has_forgotten() {
+    let mut cluster = Cluster::prepare("forgotten", SMALL);
+    cluster.found();
+    // For so long n2 promises to leave nobody; n3 promises a second.
+    cluster.configure(N2, &["election_timeout_ms = 6000"]);
+    cluster.up();
+    let led_by_n1 = cluster.operator().shards().shards.iter().filter(|shard| shard.leader == Some(N1)).count();
+    assert!(led_by_n1 > 0, "n1 leads nothing: this shows nothing");
+    cluster.kill_together(&[N1, N2]);
+    let begin = Instant::now();
+    cluster.restart(N2);
+    cluster.wait_ready(&[N2], LONG);
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_secs(6), "n1's shards have another leader after {took:?}");
+    cluster.down();
+}
+
+#[test]
 fn sigterm_also_stops_a_node_that_was_restarted_by_hand_and_one_that_is_stopped_in_its_tracks() {
     let mut cluster = Cluster::start("stubborn", SMALL);
     cluster.kill(N1);
