@@ -275,7 +275,10 @@ fn a_page_that_comes_late_does_not_undo_what_has_happened_since() {
     let key = PageKey::Chunk(chunk).to_bytes();
     let page = cut.pages.iter().find(|(found, _)| *found == key).and_then(|(_, page)| page.clone());
     alone.command(scrat, Command::Claim { field: second, character: CharacterId(0) });
-    alone.replica.handle_chunk(chunk, Some(&page.unwrap())).unwrap();
+    let page = page.unwrap();
+    alone.replica.handle_chunk(chunk, Some(&page)).unwrap();
+    // Nor does one that the state of before had asked for, where another has taken its place.
+    alone.replica.handle_chunk(ChunkId::new(99, 99).unwrap(), Some(&page)).unwrap();
     let owner = |field| alone.replica.state().land().unwrap().field(field).owner;
     assert_eq!((owner(first), owner(second)), (Some(scrat), Some(scrat)));
 }
