@@ -58,7 +58,7 @@ mod tests {
         alarms.set(ShardId(3), Some(Mono(7)));
         alarms.set(ShardId(3), None);
         assert_eq!((alarms.next(), alarms.poll_due(Mono(4))), (Some(Mono(5)), None));
-        assert_eq!((alarms.poll_due(Mono(30)), alarms.poll_due(Mono(30))), (Some(ShardId(2)), Some(ShardId(1))));
+        assert_eq!((alarms.poll_due(Mono(5)), alarms.poll_due(Mono(30))), (Some(ShardId(2)), Some(ShardId(1))));
         assert_eq!((alarms.poll_due(Mono(30)), alarms.next()), (None, None));
     }
 }

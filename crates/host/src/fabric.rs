@@ -450,4 +450,22 @@ mod tests {
         assert!(one.healthy(Mono(0), NodeId(1), &quorum()));
         assert!(!one.healthy(Mono(SECOND + 1), NodeId(2), &quorum()), "n2 hears a quorum, and is silent here");
     }
+
+    #[test]
+    fn the_middle_of_three_clocks_counts_and_the_lower_of_two() {
+        let (mut one, mut two, mut three) = (fabric(1, 1), fabric(2, 1), fabric(3, 1));
+        let seq = one.poll_probe(Mono(0)).expect("it is time");
+        one.on_heard(Mono(0), NodeId(2), seq, &two.word(at(0, 7_000)));
+        assert_eq!(one.median_wall(at(0, 5_000)), Millis(5_000));
+        assert_eq!(one.median_wall(at(0, 9_000)), Millis(7_000));
+        one.on_heard(Mono(0), NodeId(3), seq, &three.word(at(0, 6_000)));
+        assert_eq!(one.median_wall(at(0, 5_000)), Millis(6_000));
+    }
+
+    #[test]
+    fn words_are_counted() {
+        let mut one = fabric(1, 4);
+        let words = [one.word(at(0, 5)), one.word(at(1, 6))];
+        assert_eq!(words.map(|word| (word.number, word.boot, word.wall)), [(1, 4, Millis(5)), (2, 4, Millis(6))]);
+    }
 }

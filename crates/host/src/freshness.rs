@@ -251,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_again_and_what_was_never_covered_are_no_news() {
+        let mut covers = Covers::new(1);
+        covers.set(B, None);
+        assert_eq!(covers.shards().count(), 0);
+        covers.set(A, Some(Slot(5)));
+        let known = covers.since(N2, 0, |_| true).version;
+        covers.set(A, Some(Slot(5)));
+        covers.set(B, None);
+        let cover = covers.since(N2, known, |_| true);
+        assert_eq!((cover.version, cover.changed), (known, vec![]));
+    }
+
+    #[test]
     fn a_replica_that_lags_keeps_the_proof_it_has_reached() {
         let mut pair = Pair::new();
         for (at, slot) in [(100, 5), (200, 6), (300, 7)] {
@@ -421,5 +434,46 @@ mod tests {
             assert!(pair.proven(A, applied).is_none_or(|at| at <= applied * 10));
         }
         assert_eq!(pair.proven(A, 100), Some(1_000));
+    }
+
+    #[test]
+    fn of_many_proofs_that_wait_one_in_the_middle_goes() {
+        let mut pair = Pair::new();
+        let all = PENDING as u64;
+        let learn = |pair: &mut Pair, step| {
+            pair.covers.set(A, Some(Slot(step)));
+            pair.ask(step * 10);
+        };
+        for step in 1..=all {
+            learn(&mut pair, step);
+        }
+        for applied in 1..=all {
+            assert_eq!(pair.proven(A, applied), Some(applied * 10), "there is room for {all}");
+        }
+        learn(&mut pair, all + 1);
+        assert_eq!(
+            (pair.proven(A, 1), pair.proven(A, all), pair.proven(A, all + 1)),
+            (Some(10), Some(all * 10), Some(all * 10 + 10))
+        );
+        assert_eq!(pair.proven(A, all / 2 + 1), Some(all / 2 * 10), "the next best is");
+    }
+
+    #[test]
+    fn a_late_word_of_a_leader_is_none_and_two_of_one_moment_are_two() {
+        let mut pair = Pair::new();
+        assert_eq!(Covers::new(3).since(N2, 3 << 32, |_| true).since, 3 << 32, "nothing is new since the beginning");
+        pair.covers.set(A, Some(Slot(5)));
+        pair.ask(200);
+        let known = pair.fresh.known(N2);
+        // An earlier question that was answered later.
+        pair.covers.set(B, Some(Slot(1)));
+        pair.ask(100);
+        assert_eq!((pair.fresh.known(N2), pair.proven(A, 5), pair.proven(B, 1)), (known, Some(200), None));
+        // What it said before it said this.
+        let before = Cover { since: known - 1, version: known - 1, changed: vec![(A, Some(Slot(4)))] };
+        pair.hear(300, &before);
+        assert_eq!((pair.fresh.known(N2), pair.proven(A, 4)), (known, None));
+        pair.ask(200);
+        assert_eq!((pair.fresh.known(N2), pair.proven(B, 1)), (known + 1, Some(200)));
     }
 }

@@ -498,3 +498,6 @@ fn is_free_of_writes(message: &PeerMessage) -> bool {
 pub(crate) fn peers_of(config: &HostConfig) -> impl Iterator<Item = NodeId> + '_ {
     config.nodes.iter().copied().filter(|&node| node != config.me)
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,8 @@ mod stepping;
 pub mod support;
 mod survey;
 mod tally;
+#[cfg(test)]
+mod tests;
 pub mod turn;
 mod writing;
 
