@@ -122,3 +122,6 @@ impl Host {
         now.wall.min(self.fabric.median_wall(now).plus(MAX_CLOCK_LEAD_MS))
     }
 }
+
+#[cfg(test)]
+mod tests;

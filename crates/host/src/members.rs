@@ -358,3 +358,6 @@ fn is_history(message: &Message) -> bool {
 
 /// What a node that is about to start knows of others' lives.
 pub type Met = BTreeMap<NodeId, Incarnation>;
+
+#[cfg(test)]
+mod tests;

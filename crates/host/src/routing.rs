@@ -175,32 +175,4 @@ fn scattered(count: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use paxos::Slot;
-    use std::collections::BTreeSet;
-    use world::{FieldId, Rect};
-
-    #[test]
-    fn who_watches_keeps_nobody_from_anything_else() {
-        let rect = Rect::new(FieldId::new(0, 0).unwrap(), 2, 2).unwrap();
-        let read = |query| RequestBody::Read { shard: ShardId(1), query, level: Level::Eventual, after: Slot::ZERO };
-        let watch = |wait_ms| read(Query::Changes { rect, seen: Some(Slot(1)), wait_ms });
-        assert!(!is_too_much(&watch(1), WAITING, WATCHING - 1));
-        assert!(is_too_much(&watch(1), 0, WATCHING));
-        for other in [watch(0), read(Query::View(rect)), read(Query::Changes { rect, seen: None, wait_ms: 1 })] {
-            assert!(!is_too_much(&other, WAITING - 1, WATCHING));
-            assert!(is_too_much(&other, WAITING, 0));
-        }
-    }
-
-    #[test]
-    fn whoever_is_tried_each_so_many_retries_is_not_always_the_same() {
-        for voters in [3, 5, 7] {
-            for step in 1..=30 {
-                let tried: BTreeSet<usize> = (0..200).map(|nth| scattered(nth * step) % voters).collect();
-                assert_eq!(tried.len(), voters, "each {step} of {voters}");
-            }
-        }
-    }
-}
+mod tests;

@@ -4,10 +4,10 @@ use crate::clock::{Mono, Now};
 use crate::config::{HostConfig, RecoveredShard};
 use crate::host::Host;
 use crate::turn::Turn;
-use paxos::{Incarnation, NodeId, Recovered, Slot};
-use placement::{ShardId, ShardMap};
+use paxos::{Incarnation, NodeId, Record, Recovered, Slot, Value};
+use placement::{ShardId, ShardInfo, ShardMap};
 use shard::ConnId;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::Frame;
 use wire::{Answer, AnswerBody, ClientId, Envelope, Level, NodeFigures, NodeReport, Query, Request};
 use wire::{RequestBody, RequestNo};
@@ -86,29 +86,25 @@ pub(crate) struct Nodes {
     /// What each was told to do in its turns, apart from frames and writes.
     pub told: Vec<(NodeId, Turn)>,
     pub answers: Vec<(NodeId, Answer)>,
+    /// What their logs hold.
+    logs: BTreeMap<(NodeId, ShardId), BTreeMap<Slot, Value>>,
     requests: u64,
 }
 
 impl Nodes {
-    /// Nodes that begin with empty stores, and hold all shards.
+    /// Nodes that begin with empty stores, and vote in all shards.
     pub fn new(nodes: u32, shards: u32) -> Self {
-        Self::tuned(nodes, shards, |_| ())
+        Self::tuned((nodes, shards, nodes), |_| ())
     }
 
-    /// The same, with other settings.
-    pub fn tuned(nodes: u32, shards: u32, tune: impl Fn(&mut HostConfig)) -> Self {
+    /// So many nodes, shards, and voters of each, with other settings.
+    pub fn tuned((nodes, shards, voters): (u32, u32, u32), tune: impl Fn(&mut HostConfig)) -> Self {
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        let map = ShardMap::initial(shards, &all, all.len()).unwrap();
+        let map = ShardMap::initial(shards, &all, voters as usize).unwrap();
         let host = |node: &NodeId| {
             let mut config = config(*node, nodes, &map);
             tune(&mut config);
-            let empty = |info: &placement::ShardInfo| RecoveredShard {
-                info: info.clone(),
-                recovered: Recovered::fresh(),
-                stored: None,
-                staged: None,
-            };
-            Host::new(config, map.shards().iter().map(empty).collect(), at(Mono(0))).unwrap()
+            start(config, Mono(0))
         };
         Self {
             hosts: all.iter().map(host).collect(),
@@ -118,13 +114,19 @@ impl Nodes {
             stuck: BTreeSet::new(),
             told: Vec::new(),
             answers: Vec::new(),
+            logs: BTreeMap::new(),
             requests: 0,
         }
     }
 
     /// Nodes of which every shard is led, and that have come to rest.
     pub fn serving(nodes: u32, shards: u32) -> Self {
-        let mut nodes = Self::new(nodes, shards);
+        Self::serving_by((nodes, shards, nodes))
+    }
+
+    /// The same with so many voters of each.
+    pub fn serving_by(sizes: (u32, u32, u32)) -> Self {
+        let mut nodes = Self::tuned(sizes, |_| ());
         nodes.pass(3 * SECOND);
         assert!(nodes.hosts.iter().all(|host| host.is_ready() && host.restless().is_none()));
         nodes.told.clear();
@@ -139,14 +141,24 @@ impl Nodes {
         &mut self.hosts[node.0 as usize - 1]
     }
 
+    /// The disk of `node` is replaced by an empty one, and it starts.
+    pub fn wipe(&mut self, node: NodeId) {
+        let before = self.host(node).config.clone();
+        let incarnation = Incarnation(before.incarnation.0 + 1);
+        let config = HostConfig { incarnation, met: [].into(), map: before.first_map.clone(), ..before };
+        let now = self.now;
+        *self.host(node) = start(config, now);
+    }
+
     /// Who leads it.
     pub fn leader(&self, shard: ShardId) -> Option<NodeId> {
         let leads = |host: &&Host| host.replica(shard).is_some_and(|replica| replica.paxos().is_leader());
         self.hosts.iter().find(leads).map(|host| host.replica(shard).unwrap().me())
     }
 
-    /// Ends a turn. What it sends is on its way then, and what it writes is durable, unless its disk stands still.
-    pub fn turn(&mut self, node: NodeId) {
+    /// Ends a turn. What it sends is on its way then, and what it writes is durable, unless its disk stands still; says whether
+    /// anything became so.
+    pub fn turn(&mut self, node: NodeId) -> bool {
         let now = self.now();
         let (cut_off, stuck) = (self.cut_off.contains(&node), self.stuck.contains(&node));
         let mut turn = self.host(node).finish_turn(now);
@@ -156,12 +168,23 @@ impl Nodes {
             }
         }
         let host = self.host(node);
+        let mut busy = !turn.meetings.is_empty() || !turn.memberships.is_empty() || !turn.cuts.is_empty();
         let answers: Vec<Answer> = host.take_answers(now.mono).into_iter().flat_map(|(_, answers)| answers).collect();
         if let Some(write) = turn.write.take()
             && !stuck
         {
             host.handle_written(write.id);
+            self.keep(node, write.records);
+            busy = true;
         }
+        for read in turn.log_reads.drain(..) {
+            let log = self.logs.get(&(node, read.shard));
+            let values = log.into_iter().flat_map(|log| log.range(read.after.next()..=read.through));
+            let values = values.map(|(_, value)| value.clone()).collect();
+            self.host(node).handle_log_read(read, values);
+            busy = true;
+        }
+        let host = self.host(node);
         for (shard, cut) in &turn.cuts {
             host.handle_checkpointed(*shard, cut.slot);
         }
@@ -175,15 +198,33 @@ impl Nodes {
         if !is_idle(&turn) {
             self.told.push((node, turn));
         }
+        busy
+    }
+
+    fn keep(&mut self, node: NodeId, records: Vec<(ShardId, Record)>) {
+        for (shard, record) in records {
+            let log = self.logs.entry((node, shard)).or_default();
+            match record {
+                Record::Accept { slot, value, .. } | Record::Learn { slot, value } => _ = log.insert(slot, value),
+                Record::Retire => log.clear(),
+                Record::Promise { .. } => {}
+            }
+        }
     }
 
     /// Everything arrives, and whatever comes of it, until nothing more does.
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
+            let mut busy = false;
             for node in (1..=self.hosts.len()).map(|nth| NodeId(u32::try_from(nth).unwrap())) {
-                self.turn(node);
+                busy |= self.turn(node);
             }
-            let Some((from, to, frame)) = self.under_way.pop_front() else { return };
+            let Some((from, to, frame)) = self.under_way.pop_front() else {
+                if busy {
+                    continue;
+                }
+                return;
+            };
             let now = self.now();
             self.host(to).handle_frame(now, from, frame);
         }
@@ -237,14 +278,26 @@ impl Nodes {
     }
 }
 
+/// A node whose stores are empty.
+fn start(config: HostConfig, now: Mono) -> Host {
+    let empty = |info: &ShardInfo| RecoveredShard {
+        info: info.clone(),
+        recovered: Recovered::fresh(),
+        stored: None,
+        staged: None,
+    };
+    let own = config.first_map.shards().iter().filter(|info| info.voters.contains(&config.me));
+    let shards = own.map(empty).collect();
+    Host::new(config, shards, at(now)).unwrap()
+}
+
 /// Both clocks show the same hour.
 pub(crate) fn at(mono: Mono) -> Now {
     Now { mono, wall: Millis(1_000_000 + mono.0 / MS) }
 }
 
 fn is_idle(turn: &Turn) -> bool {
-    turn.log_reads.is_empty()
-        && turn.cuts.is_empty()
+    turn.cuts.is_empty()
         && turn.part_reads.is_empty()
         && turn.let_go.is_empty()
         && turn.stagings.is_empty()

@@ -1,0 +1,102 @@
+//! Who leads next, how soon, and who is told.
+
+use crate::tests::{MS, N1, N2, N3, Nodes, SECOND};
+use paxos::NodeId;
+use placement::ShardId;
+use wire::{AnswerBody, Level};
+
+const SHARD: ShardId = ShardId(1);
+
+/// The voters of `shard` in the order in which they are to lead it.
+fn placed(nodes: &mut Nodes, shard: ShardId) -> Vec<NodeId> {
+    nodes.host(N1).config.map.get(shard).unwrap().voters.clone()
+}
+
+#[test]
+fn the_first_that_is_placed_leads_and_when_it_is_gone_the_next() {
+    let mut nodes = Nodes::serving(5, 8);
+    let shards = (1..=8).map(ShardId);
+    for shard in shards.clone() {
+        assert_eq!(nodes.leader(shard), Some(placed(&mut nodes, shard)[0]));
+    }
+    for gone in [vec![N1], vec![N1, N2]] {
+        nodes.cut_off = gone.iter().copied().collect();
+        // Missed for a time-out, then half of one for each that might have stood before.
+        nodes.pass(SECOND + 250 * MS + SECOND / 8);
+        for shard in shards.clone() {
+            let next = placed(&mut nodes, shard).into_iter().find(|node| !gone.contains(node));
+            assert_eq!(nodes.leader(shard), next, "{shard} without {gone:?}");
+        }
+    }
+}
+
+#[test]
+fn who_steps_down_lets_the_next_lead_at_once() {
+    let mut nodes = Nodes::serving(3, 8);
+    let led: Vec<ShardId> = (1..=8).map(ShardId).filter(|shard| nodes.leader(*shard) == Some(N1)).collect();
+    assert!(!led.is_empty());
+    nodes.pass(100 * MS);
+    let now = nodes.now();
+    nodes.host(N1).handle_disk_full(now, true);
+    assert_eq!(nodes.host(N1).leads(), 0);
+    // Nobody waits for a time-out: the support that n1 had is released with the next word.
+    nodes.pass(SECOND / 16);
+    for shard in led {
+        assert_eq!(nodes.leader(shard), Some(placed(&mut nodes, shard)[1]));
+    }
+}
+
+#[test]
+fn an_office_is_handed_over_where_it_is_asked_for() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    let next = if leader == N3 { N2 } else { N3 };
+    let now = nodes.now();
+    nodes.host(leader).transfer(now, SHARD, next).unwrap();
+    nodes.settle();
+    assert_eq!(nodes.leader(SHARD), Some(next));
+    assert!(nodes.host(leader).transfer(now, SHARD, N1).is_err(), "it leads no more");
+}
+
+#[test]
+fn a_leader_that_hears_no_quorum_leaves_and_comes_back_to_nothing() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    nodes.cut_off = [leader].into();
+    nodes.pass(SECOND + 250 * MS);
+    assert_eq!((nodes.host(leader).leads(), nodes.host(leader).leaderless()), (0, 1));
+    nodes.cut_off.clear();
+    nodes.pass(SECOND);
+    let next = nodes.leader(SHARD).unwrap();
+    assert!(next != leader && nodes.host(leader).is_ready());
+}
+
+#[test]
+fn a_lease_answers_strong_reads_without_a_word_and_a_proof_bounded_ones() {
+    let mut nodes = Nodes::serving(3, 1);
+    nodes.pass(100 * MS);
+    let leader = nodes.leader(SHARD).unwrap();
+    let follower = if leader == N3 { N2 } else { N3 };
+    let held = nodes.host(leader).lease_until(SHARD).unwrap();
+    // The last probe left 100 ms ago, and of a second's support 2 % are given to the clocks.
+    assert!(held > nodes.now.plus(800 * MS) && held < nodes.now.plus(900 * MS), "{held:?} at {:?}", nodes.now);
+    let (strong, bounded) =
+        (nodes.look(leader, SHARD, Level::Strong), nodes.look(follower, SHARD, Level::Bounded(500)));
+    nodes.turn(leader);
+    nodes.turn(follower);
+    assert!(nodes.under_way.is_empty(), "{:?}", nodes.under_way);
+    let bound = |id| match nodes.answer(id) {
+        Some(AnswerBody::Read { receipt, .. }) => receipt.bound_ms,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((bound(strong), bound(bounded)), (Some(0), Some(100)));
+}
+
+#[test]
+fn quarantine_ends() {
+    let mut nodes = Nodes::tuned((3, 1, 3), |config| config.quarantine = 2 * SECOND);
+    nodes.pass(2 * SECOND - 1);
+    let end = nodes.now.plus(1);
+    let now = nodes.now;
+    assert!(nodes.host(N1).in_quarantine(now) && !nodes.host(N1).in_quarantine(end));
+}
