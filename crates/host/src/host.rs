@@ -16,7 +16,7 @@ use crate::stepping::{AWAIT_EVERY, MAX_WRITES};
 use crate::support::Support;
 use crate::tally::Tally;
 use crate::turn::{LogRead, Turn};
-use crate::writing::Writing;
+use crate::writing::{Writing, is_free_of_writes};
 use paxos::{NodeId, QuorumSystem, Record, Slot, Token, Value};
 use placement::{Membership, ShardId};
 use rand_core::SeedableRng;
@@ -274,7 +274,7 @@ impl Host {
             }
         }
         self.go_on_joining(id);
-        if self.writing.len() < MAX_WRITES {
+        if !self.is_stalled() {
             self.touched.append(&mut self.stalled);
         }
     }
@@ -487,11 +487,6 @@ impl Host {
     pub(crate) fn peers(&self) -> Vec<NodeId> {
         peers_of(&self.config).collect()
     }
-}
-
-/// Whether what the message asks for needs no space on the disk.
-fn is_free_of_writes(message: &PeerMessage) -> bool {
-    matches!(message, PeerMessage::Probe(_) | PeerMessage::Heard(_) | PeerMessage::Pull { .. })
 }
 
 /// All other nodes.

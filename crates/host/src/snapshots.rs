@@ -389,3 +389,6 @@ impl Host {
         self.snapshots.incoming()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,7 @@ impl Host {
 
     fn step(&mut self, now: Now, time: Millis, shard: ShardId, room: &mut usize) {
         self.stepped.insert(shard);
-        let may_propose = self.writing.len() < MAX_WRITES;
+        let may_propose = !self.is_stalled();
         let lease = self.lease_until(shard);
         let Some(replica) = self.shards.get_mut(&shard) else { return };
         let freshness = &self.freshness;
@@ -246,3 +246,6 @@ fn too_late(body: &AnswerBody) -> Refusal {
         _ => Refusal::NotLeader { leader: None },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,11 @@ fn acknowledged(message: &PeerMessage) -> Option<ShardId> {
     }
 }
 
+/// Whether what the message asks for needs no space on the disk.
+pub(crate) fn is_free_of_writes(message: &PeerMessage) -> bool {
+    matches!(message, PeerMessage::Probe(_) | PeerMessage::Heard(_) | PeerMessage::Pull { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -101,12 +101,14 @@ fn who_has_no_replica_names_a_voter() {
 #[test]
 fn a_node_tells_what_it_is_and_what_it_holds() {
     let mut nodes = Nodes::serving(3, 4);
+    let figures = wire::NodeFigures { syncs: 7, ..wire::NodeFigures::default() };
+    nodes.host(N2).note_figures(figures);
     let (node, shards) = (nodes.ask(N2, RequestBody::Node), nodes.ask(N2, RequestBody::Shards));
     nodes.settle();
     let Some(AnswerBody::Node(report)) = nodes.answer(node) else { panic!("{:?}", nodes.answers) };
     let leads = nodes.hosts[1].leads();
     assert_eq!((report.node, report.leads as usize, report.replicas), (N2, leads, 4));
-    assert_eq!(report.hears, [N1, N3]);
+    assert_eq!((&report.hears[..], &report.figures), ([N1, N3].as_slice(), &figures));
     let Some(AnswerBody::Shards(reports)) = nodes.answer(shards) else { panic!("{:?}", nodes.answers) };
     assert_eq!(reports.len(), 4);
     assert!(reports.iter().all(|report| report.unheeded.is_empty() && report.voters.len() == 3));
