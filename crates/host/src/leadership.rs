@@ -90,7 +90,7 @@ impl Host {
         let paxos = replica.paxos();
         let quorum = paxos.quorum();
         let leader = paxos.leader().map(|ballot| ballot.node);
-        if leader == Some(self.config.me) && paxos.is_leader() {
+        if paxos.is_leader() {
             self.leads.insert(shard);
         } else if self.leads.remove(&shard) {
             self.leases.drop(shard);

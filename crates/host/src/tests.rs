@@ -214,7 +214,7 @@ impl Nodes {
 
     /// Everything arrives, and whatever comes of it, until nothing more does.
     pub fn settle(&mut self) {
-        for _ in 0..10_000 {
+        for _ in 0..2_000 {
             let mut busy = false;
             for node in (1..=self.hosts.len()).map(|nth| NodeId(u32::try_from(nth).unwrap())) {
                 busy |= self.turn(node);
@@ -234,7 +234,7 @@ impl Nodes {
     /// Time passes: each node is woken when it wants to be.
     pub fn pass(&mut self, micros: u64) {
         let end = self.now.plus(micros);
-        for _ in 0..100_000 {
+        for _ in 0..5_000 {
             self.settle();
             let due = self.hosts.iter().map(Host::next_tick).min().unwrap().max(self.now);
             if due > end {

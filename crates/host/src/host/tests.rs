@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::stepping::MAX_WRITES;
-use crate::tests::{MS, N1, N2, N3, Nodes, SECOND};
+use crate::tests::{MS, N1, N2, N3, Nodes, SECOND, at};
 use wire::{AnswerBody, Level, Query, RequestBody};
 
 const SHARD: ShardId = ShardId(1);
@@ -68,6 +68,9 @@ fn who_waits_for_news_or_for_a_change_is_looked_at_in_time() {
     let bounded = nodes.look(follower, SHARD, Level::Bounded(1));
     nodes.settle();
     assert_eq!(nodes.host(follower).next_tick(), nodes.now.plus(25 * MS));
+    let early = at(nodes.now.plus(10 * MS));
+    nodes.host(follower).handle_tick(early);
+    assert_eq!(nodes.host(follower).next_tick(), nodes.now.plus(25 * MS), "whatever else it was woken for");
     nodes.pass(25 * MS);
     assert_eq!(nodes.host(follower).next_tick(), nodes.now.plus(25 * MS), "it waits on");
     nodes.pass(225 * MS - 1);
@@ -151,7 +154,8 @@ fn a_full_disk_makes_a_node_deaf_and_unready_and_it_can_be_asked_all_the_same() 
     nodes.host(leader).handle_disk_full(now, true);
     assert!(nodes.host(leader).is_disk_full() && !nodes.host(leader).is_ready());
     nodes.pass(3 * SECOND);
-    assert!(nodes.leader(SHARD).is_some_and(|next| next != leader));
+    let next = nodes.leader(SHARD).unwrap();
+    assert!(next != leader && nodes.host(next).heard().contains(&leader), "it still says how it is");
     let look = nodes.look(leader, SHARD, Level::Eventual);
     nodes.settle();
     assert!(matches!(nodes.answer(look), Some(AnswerBody::Read { .. })));
@@ -172,4 +176,31 @@ fn a_node_is_ready_when_all_it_holds_is_led_and_all_it_leads_serves() {
     nodes.pass(3 * SECOND);
     assert_eq!(nodes.hosts.iter().map(Host::is_ready).collect::<Vec<_>>(), [false, true, true]);
     assert_eq!(nodes.host(N1).leaderless(), 4);
+}
+
+/// Whether `node` stands for election at any time within so many milliseconds.
+fn stands(nodes: &mut Nodes, node: NodeId, ms: u64) -> bool {
+    (0..ms / 10).any(|_| {
+        nodes.pass(10 * MS);
+        nodes.under_way.clear();
+        nodes.host(node).replica(SHARD).unwrap().paxos().is_campaigning()
+    })
+}
+
+#[test]
+fn nobody_stands_for_election_who_reaches_no_quorum_or_whose_disk_takes_nothing() {
+    let (mut nodes, leader, _) = one_shard();
+    nodes.cut_off = [leader].into();
+    assert!(!stands(&mut nodes, leader, 4_000), "who is alone");
+    let (mut nodes, leader, follower) = one_shard();
+    let now = nodes.now();
+    nodes.host(follower).handle_disk_full(now, true);
+    nodes.cut_off = [leader].into();
+    assert!(!stands(&mut nodes, follower, 4_000), "whose disk is full");
+    let (mut nodes, leader, follower) = one_shard();
+    nodes.stuck = [follower].into();
+    nodes.register(leader, SHARD);
+    nodes.pass(1_100 * MS);
+    nodes.cut_off = [leader].into();
+    assert!(!stands(&mut nodes, follower, 4_000), "whose disk stands still");
 }

@@ -1,5 +1,6 @@
 //! Who leads next, how soon, and who is told.
 
+use crate::fabric::Changes;
 use crate::tests::{MS, N1, N2, N3, Nodes, SECOND};
 use paxos::NodeId;
 use placement::ShardId;
@@ -63,7 +64,9 @@ fn a_leader_that_hears_no_quorum_leaves_and_comes_back_to_nothing() {
     let mut nodes = Nodes::serving(3, 1);
     let leader = nodes.leader(SHARD).unwrap();
     nodes.cut_off = [leader].into();
-    nodes.pass(SECOND + 250 * MS);
+    nodes.pass(SECOND);
+    assert_eq!(nodes.host(leader).leads(), 1, "somebody may still answer");
+    nodes.pass(1);
     assert_eq!((nodes.host(leader).leads(), nodes.host(leader).leaderless()), (0, 1));
     nodes.cut_off.clear();
     nodes.pass(SECOND);
@@ -99,4 +102,21 @@ fn quarantine_ends() {
     let end = nodes.now.plus(1);
     let now = nodes.now;
     assert!(nodes.host(N1).in_quarantine(now) && !nodes.host(N1).in_quarantine(end));
+}
+
+#[test]
+fn what_failed_while_nobody_was_heard_delays_nobody_afterwards() {
+    let mut nodes = Nodes::serving(3, 8);
+    nodes.cut_off = [N1, N2, N3].into();
+    nodes.pass(30 * SECOND);
+    assert!(nodes.hosts.iter().all(|host| host.leads() == 0));
+    let now = nodes.now();
+    let due = nodes.host(N1).elections.next_tick().unwrap();
+    let news = Changes { view: true, ..Changes::default() };
+    nodes.host(N1).notice(now, &news);
+    assert_eq!(nodes.host(N1).elections.next_tick(), Some(due), "nobody is back");
+    nodes.cut_off.clear();
+    // They hear each other with the next probes.
+    nodes.pass(250 * MS + SECOND / 16);
+    assert_eq!(nodes.hosts.iter().map(|host| host.leads()).sum::<usize>(), 8);
 }

@@ -232,12 +232,8 @@ fn so_many_come_in_at_a_time_and_what_is_left_does_not() {
 fn a_checkpoint_is_not_put_in_place_while_ones_own_is_being_written() {
     let mut taker = Taker::asking();
     taker.host().checkpoint_all();
-    let cut = loop {
-        let turn = taker.turn();
-        if let Some((_, cut)) = turn.cuts.into_iter().find(|(shard, _)| *shard == SHARD) {
-            break cut;
-        }
-    };
+    let cuts = (0..8).flat_map(|_| taker.turn().cuts).find(|(shard, _)| *shard == SHARD);
+    let (_, cut) = cuts.unwrap();
     assert!(stored(&taker.part(N1, 10, None, b"a", true)).is_empty());
     assert_eq!(taker.next_tick(), Some(taker.now.plus(BUSY)));
     assert!(stored(&taker.tick(BUSY)).is_empty());
