@@ -52,17 +52,16 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
     let diff = revision.map(|revision| write_diff(&workspace, &folder, revision)).transpose()?;
     let mut reports = Vec::new();
     for suite in suites {
-        let folder = if let Some(diff) = &diff {
-            let folder = folder.join("in-diff").join(suite.package);
-            outcome::begin(&folder)?;
-            test(&workspace, &tool, suite, &folder, &["--in-diff", &diff.to_string_lossy()])?;
-            folder
-        } else {
-            let folder = folder.join(suite.package);
-            outcome::go_on(&folder, &suite.fingerprint(&tree))?;
-            test(&workspace, &tool, suite, &folder, &["--iterate"])?;
-            folder
-        };
+        let folder = if diff.is_some() { folder.join("in-diff") } else { folder.clone() }.join(suite.package);
+        match &diff {
+            Some(_) => outcome::begin(&folder)?,
+            None => outcome::go_on(&folder, &suite.fingerprint(&tree))?,
+        }
+        for tests in suite.stages() {
+            test(&workspace, &tool, suite, tests, &folder, diff.as_deref())?;
+            // What is settled is left out from here on.
+            Outcomes::read(&folder)?;
+        }
         reports.push(Report::new(suite.package, &Outcomes::read(&folder)?, &accepted, &tree, diff.is_none()));
     }
     report::print(&reports)
@@ -79,13 +78,24 @@ fn install(workspace: &Workspace, folder: &Path) -> Result<PathBuf, Failure> {
     Ok(tool)
 }
 
-/// Mutates the suite's package and runs its tests against each mutant. Ends when all are judged.
-fn test(workspace: &Workspace, tool: &Path, suite: &Suite, folder: &Path, which: &[&str]) -> Result<(), Failure> {
-    println!("\n== {}: a mistake at a time, to be noticed by the tests of {}", suite.package, suite.tests.join(", "));
+/// Mutates the suite's package, in the lines that differ if there is a diff, and runs these tests against each mutant that is
+/// not settled. Ends when all are judged.
+fn test(
+    workspace: &Workspace,
+    tool: &Path,
+    suite: &Suite,
+    tests: &[&str],
+    folder: &Path,
+    diff: Option<&Path>,
+) -> Result<(), Failure> {
+    println!("\n== {}: a mistake at a time, to be noticed by the tests of {}", suite.package, tests.join(", "));
     let mut command = Command::new("prlimit");
     command.arg(ADDRESS_SPACE).arg("--").arg(tool).arg("mutants").current_dir(&workspace.root);
-    command.args(["--package", suite.package, "--output"]).arg(folder).args(which);
-    for package in suite.tests {
+    command.args(["--package", suite.package, "--iterate", "--output"]).arg(folder);
+    if let Some(diff) = diff {
+        command.arg("--in-diff").arg(diff);
+    }
+    for package in tests {
         command.args(["--test-package", package]);
     }
     command.args(["--", "--"]).args(suite.skipped.iter().flat_map(|name| ["--skip", name]));

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Suite {
     pub package: &'static str,
-    /// The packages whose tests run.
+    /// The packages whose tests run, its own first.
     pub tests: &'static [&'static str],
     /// Tests whose names contain one of these do not: they take long, and look at the tests, or at the storage, rather than
     /// at the code.
@@ -17,6 +17,12 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// The tests to run one after the other, each against what those before have missed. Its own notice most mistakes, and to
+    /// build and to run them is a fraction of all.
+    pub fn stages(&self) -> impl Iterator<Item = &'static [&'static str]> {
+        [&self.tests[..1], self.tests].into_iter().skip(usize::from(self.tests.len() == 1))
+    }
+
     /// Of everything that its mutants are made from: while that is the same, so are they. (In files of tests there are none.)
     pub fn fingerprint(&self, tree: &Tree) -> String {
         let sources = format!("crates/{}/src/", self.package);
@@ -72,6 +78,13 @@ mod tests {
         let (code, test) = (("crates/paxos/src/lib.rs", "fn f() {}"), ("crates/paxos/tests/a.rs", "fn t() {}"));
         assert_eq!(of(&[code]), of(&[test, ("crates/paxos/src/quorum/tests.rs", "fn t() {}"), code]));
         assert_ne!(of(&[code]), of(&[(code.0, "fn g() {}")]));
+    }
+
+    #[test]
+    fn its_own_tests_come_first_and_alone() {
+        assert!(SUITES.iter().all(|suite| suite.tests[0] == suite.package));
+        let stages = SUITES.each_ref().map(|suite| suite.stages().map(<[_]>::len).collect::<Vec<_>>());
+        assert_eq!(stages, [vec![1], vec![1, 2], vec![1, 2]]);
     }
 
     #[test]
