@@ -154,4 +154,15 @@ mod tests {
         leases.pledge(SHARD, BALLOT, NodeId(3), Epoch(9));
         assert_eq!(until(&leases, &support), Some(Mono(1_100)), "a late one to an old ballot changes nothing");
     }
+
+    #[test]
+    fn with_the_office_go_the_pledges() {
+        let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
+        for node in [2, 3] {
+            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
+            leases.pledge(SHARD, BALLOT, NodeId(node), Epoch(9));
+        }
+        leases.drop(SHARD);
+        assert!(until(&leases, &support).is_none() && leases.pledges.is_empty());
+    }
 }

@@ -1,9 +1,13 @@
 //! Who leads next, how soon, and who is told.
 
+use crate::Host;
+use crate::clock::Mono;
 use crate::fabric::Changes;
-use crate::tests::{MS, N1, N2, N3, Nodes, SECOND};
-use paxos::NodeId;
+use crate::liaison::Ties;
+use crate::tests::{MS, N1, N2, N3, Nodes, SECOND, at};
+use paxos::{Liveness, NodeId, QuorumSystem};
 use placement::ShardId;
+use wire::peer::{Epoch, Frame, PeerMessage, Probe, Word};
 use wire::{AnswerBody, Level};
 
 const SHARD: ShardId = ShardId(1);
@@ -63,6 +67,8 @@ fn an_office_is_handed_over_where_it_is_asked_for() {
 fn a_leader_that_hears_no_quorum_leaves_and_comes_back_to_nothing() {
     let mut nodes = Nodes::serving(3, 1);
     let leader = nodes.leader(SHARD).unwrap();
+    let follower = if leader == N3 { N2 } else { N3 };
+    let epoch = nodes.host(follower).support.epoch(leader);
     nodes.cut_off = [leader].into();
     nodes.pass(SECOND);
     assert_eq!(nodes.host(leader).leads(), 1, "somebody may still answer");
@@ -72,6 +78,7 @@ fn a_leader_that_hears_no_quorum_leaves_and_comes_back_to_nothing() {
     nodes.pass(SECOND);
     let next = nodes.leader(SHARD).unwrap();
     assert!(next != leader && nodes.host(leader).is_ready());
+    assert!(nodes.host(follower).support.epoch(leader) > epoch, "what was acknowledged to it counts no more");
 }
 
 #[test]
@@ -119,4 +126,65 @@ fn what_failed_while_nobody_was_heard_delays_nobody_afterwards() {
     // They hear each other with the next probes.
     nodes.pass(250 * MS + SECOND / 16);
     assert_eq!(nodes.hosts.iter().map(|host| host.leads()).sum::<usize>(), 8);
+}
+
+#[test]
+fn who_stands_while_the_leader_is_well_is_joined_by_nobody_and_raises_no_ballot() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    let follower = if leader == N3 { N2 } else { N3 };
+    let promised = |nodes: &mut Nodes| nodes.host(follower).replica(SHARD).unwrap().paxos().promised();
+    let before = promised(&mut nodes);
+    let replica = nodes.host(follower).shards.get_mut(&SHARD).unwrap();
+    replica.campaign(&mut |_: NodeId, _: &QuorumSystem| false);
+    nodes.host(follower).touched.insert(SHARD);
+    nodes.pass(SECOND);
+    assert_eq!((nodes.leader(SHARD), promised(&mut nodes)), (Some(leader), before));
+}
+
+/// Whether `leader` covers the one shard in its answer to a probe of `follower`, the `nth`, at that moment.
+fn covers(nodes: &mut Nodes, leader: NodeId, follower: NodeId, (nth, asked): (u64, Mono)) -> bool {
+    let asked = at(asked);
+    let word = Word { number: (1 << 40) + nth, wall: asked.wall, boot: 1, hears: vec![leader] };
+    let probe = Probe { seq: (1 << 40) + nth, word, known: 0, released: Vec::new(), you: None };
+    let messages = vec![PeerMessage::Probe(probe)];
+    let (incarnation, epoch) = (nodes.host(follower).config.incarnation, Epoch(0));
+    let host = nodes.host(leader);
+    host.handle_frame(asked, follower, Frame { epoch, incarnation, messages });
+    let turn = host.finish_turn(asked);
+    let heard = turn.frames.iter().flat_map(|(_, frame)| &frame.messages).find_map(|message| match message {
+        PeerMessage::Heard(heard) => Some(heard),
+        _ => None,
+    });
+    let [(SHARD, slot)] = heard.unwrap().cover.changed[..] else { panic!("{heard:?}") };
+    slot.is_some()
+}
+
+#[test]
+fn a_shard_is_covered_as_long_as_its_lease_holds() {
+    for (after, covered) in [(-1, true), (0, false), (1, false)] {
+        let mut nodes = Nodes::serving(3, 1);
+        nodes.pass(100 * MS);
+        let leader = nodes.leader(SHARD).unwrap();
+        let follower = if leader == N3 { N2 } else { N3 };
+        let until = nodes.host(leader).lease_until(SHARD).unwrap();
+        let mut ask = |nth, after| {
+            let moment = Mono(until.0.checked_add_signed(after).unwrap());
+            covers(&mut nodes, leader, follower, (nth, moment))
+        };
+        // It looks at all leases again after the first of them has run out as far as it was known.
+        assert!(ask(1, -1_000));
+        assert_eq!(ask(2, after), covered, "{after} us after its end");
+    }
+}
+
+#[test]
+fn what_paxos_hears_of_others_is_what_the_fabric_knows() {
+    let mut nodes = Nodes::serving(3, 1);
+    let (now, quorum) = (nodes.now, QuorumSystem::majority([N1, N2, N3]).unwrap());
+    let healthy = |nodes: &mut Nodes, now| {
+        let Host { fabric, support, .. } = nodes.host(N1);
+        Ties { now, fabric, support }.healthy(N2, &quorum)
+    };
+    assert!(healthy(&mut nodes, now) && !healthy(&mut nodes, now.plus(2 * SECOND)));
 }
