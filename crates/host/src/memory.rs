@@ -90,6 +90,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{N1, Nodes};
 
     #[test]
     fn all_that_have_anything_have_their_turn() {
@@ -100,5 +101,28 @@ mod tests {
         assert_eq!(memory.excess(), 5);
         let turns: Vec<u32> = std::iter::from_fn(|| memory.next()).take(4).map(|shard| shard.0).collect();
         assert_eq!(turns, [1, 5, 7, 1]);
+    }
+
+    #[test]
+    fn what_is_too_much_leaves_once_it_is_durable_and_no_more_than_that() {
+        let mut nodes = Nodes::serving(1, 1);
+        nodes.claim(N1, 4);
+        // They are weighed when they are written.
+        nodes.host(N1).checkpoint_all();
+        nodes.settle();
+        nodes.register(N1, ShardId(1));
+        nodes.settle();
+        let all = nodes.host(N1).memory.total();
+        assert!(all > 4 && nodes.host(N1).memory.evicted() == 0);
+        // Room for two and a half of four.
+        nodes.host(N1).memory.budget = all * 5 / 8;
+        for _ in 0..8 {
+            nodes.register(N1, ShardId(1));
+            nodes.settle();
+        }
+        let memory = &nodes.host(N1).memory;
+        assert_eq!((memory.evicted(), memory.total(), memory.excess()), (2, all / 2, 0));
+        nodes.host(N1).memory.forget(ShardId(1));
+        assert_eq!((nodes.host(N1).memory.total(), nodes.host(N1).memory.next()), (0, None));
     }
 }

@@ -72,7 +72,6 @@ impl Host {
             }
             RequestBody::Node => {
                 let about = NodeReport {
-                    node: self.config.me,
                     leads: u32::try_from(self.leads()).unwrap_or(u32::MAX),
                     replicas: u32::try_from(self.shards.len()).unwrap_or(u32::MAX),
                     hears: self.fabric.heard().iter().copied().collect(),

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::Frame;
 use wire::{Answer, AnswerBody, ClientId, Envelope, Level, NodeFigures, NodeReport, Query, Request};
 use wire::{RequestBody, RequestNo};
-use world::{Acorns, Command, FieldId, Millis, PlayerName, RuleBook, WorldSeed};
+use world::rules::{Character, Effects};
+use world::{Acorns, CharacterId, Command, FieldId, Millis, PlayerName, RuleBook, TerrainMap, WorldSeed};
 
 pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
@@ -68,7 +69,12 @@ fn rules() -> RuleBook {
         starting_acorns: Acorns(0),
         fields_per_chunk: 64,
         max_price: Acorns(1_000),
-        characters: Vec::new(),
+        characters: vec![Character {
+            name: "sloth".to_owned(),
+            glyph: 'S',
+            about: String::new(),
+            effects: Effects { harvest: 0, ripening: 0, tending: 0 },
+        }],
         crops: Vec::new(),
         buildings: Vec::new(),
     }
@@ -265,6 +271,26 @@ impl Nodes {
         let (client, deadline) = (ClientId(9), self.now().wall.plus(10_000));
         let envelope = Envelope { client, number, floor: number, deadline, player, command: Command::Register };
         self.ask(node, RequestBody::Command { shard, envelope })
+    }
+
+    /// Has a field in each of so many chunks of the one shard there is claimed; says which.
+    pub fn claim(&mut self, node: NodeId, chunks: u32) -> Vec<FieldId> {
+        let terrain = TerrainMap::new(WorldSeed(7));
+        let claimable = |nth| {
+            let in_row = (nth * 64..nth * 64 + 64).map(|x| FieldId::new(x, 0).unwrap());
+            in_row.into_iter().find(|field| terrain.at(*field).claimable()).unwrap()
+        };
+        let fields: Vec<FieldId> = (0..chunks).map(claimable).collect();
+        for field in &fields {
+            let number = RequestNo(self.requests + 1);
+            let command = Command::Claim { field: *field, character: CharacterId(0) };
+            let (client, deadline) = (ClientId(9), self.now().wall.plus(10_000));
+            let player = PlayerName::new("scrat").unwrap();
+            let envelope = Envelope { client, number, floor: number, deadline, player, command };
+            self.ask(node, RequestBody::Command { shard: ShardId(1), envelope });
+            self.settle();
+        }
+        fields
     }
 
     /// Asks for a field of `shard`.

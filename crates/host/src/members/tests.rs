@@ -99,6 +99,10 @@ fn a_node_with_another_disk_counts_for_nothing_until_it_is_added_again() {
         assert_eq!(nodes.host(other).unheeded(SHARD), [N3]);
         assert!(nodes.host(other).disowned().is_none());
     }
+    let reports = nodes.ask(N1, RequestBody::Shards);
+    nodes.settle();
+    let Some(AnswerBody::Shards(reports)) = nodes.answer(reports) else { panic!("{:?}", nodes.answers) };
+    assert!(reports.iter().all(|report| report.unheeded == [N3]), "{reports:?}");
     let (shards, by) = nodes.host(N3).disowned().unwrap();
     assert!(shards == 2 && [N1, N2].contains(&by), "{shards} by {by}");
     assert!(!nodes.host(N3).is_ready() && !nodes.host(N3).is_founded());

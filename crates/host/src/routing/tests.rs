@@ -126,7 +126,8 @@ fn so_many_requests_may_wait_at_a_node_all_shards_together() {
     let watch = Query::Changes { rect, seen: Some(Slot(u64::MAX)), wait_ms: 1_000 };
     let now = crate::tests::at(crate::clock::Mono(3 * SECOND));
     for id in 1..=WAITING as u64 {
-        host.handle_request(now, CONN, read(id, Query::View(rect)));
+        let query = if id == 2 { watch.clone() } else { Query::View(rect) };
+        host.handle_request(now, CONN, read(id, query));
     }
     host.handle_request(now, CONN, read(WAITING as u64 + 1, Query::View(rect)));
     host.handle_request(now, CONN, read(WAITING as u64 + 2, watch));
@@ -134,9 +135,14 @@ fn so_many_requests_may_wait_at_a_node_all_shards_together() {
     let by_node = AnswerBody::Refused(Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS });
     let refused = nodes.answers.iter().filter(|(_, answer)| answer.body == by_node);
     // Whatever the one replica refused for itself.
-    let refused: Vec<u64> = refused.map(|(_, answer)| answer.id - WAITING as u64).collect();
-    assert_eq!(refused, [1, 2]);
+    let refused: Vec<u64> = refused.map(|(_, answer)| answer.id).collect();
+    assert_eq!(refused, [WAITING as u64 + 1, WAITING as u64 + 2]);
     nodes.answers.clear();
     let id = nodes.look(N1, SHARD, Level::Strong);
     assert_eq!(refusal(&mut nodes, id), None, "the next turn counts anew");
+}
+
+#[test]
+fn numbers_are_scattered_as_splitmix64_does_at_first() {
+    assert_eq!([0, 1, 2].map(scattered), [0, 1_869_096_475, 714_407_103]);
 }

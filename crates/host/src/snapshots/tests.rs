@@ -316,9 +316,9 @@ fn so_many_checkpoints_are_given_at_a_time() {
     assert_eq!(refusals(&ask(&mut nodes, N2, late, None)), []);
     assert_eq!(refusals(&ask(&mut nodes, N2, ShardId(7), None)), [(N2, ShardId(7), None)]);
     // Those that have not asked on for long keep nobody waiting.
-    nodes.now = now.plus(SERVED_FOR - 1);
+    nodes.now = now.plus(6 * SECOND - 1);
     assert_eq!(refusals(&ask(&mut nodes, N2, ShardId(7), None)), [(N2, ShardId(7), None)]);
-    nodes.now = now.plus(SERVED_FOR);
+    nodes.now = now.plus(6 * SECOND);
     assert_eq!(refusals(&ask(&mut nodes, N2, ShardId(7), None)), []);
 }
 
