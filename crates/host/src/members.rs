@@ -165,11 +165,6 @@ impl Host {
         }
     }
 
-    /// Whether a shard to be joined has not been marked in the log.
-    pub(crate) fn has_new_joins(&self) -> bool {
-        self.joining.values().any(|joining| joining.write.is_none())
-    }
-
     /// Writes up to `id` are durable: what was marked can be joined.
     pub(crate) fn go_on_joining(&mut self, id: u64) {
         let marked = self.joining.iter().filter(|(_, joining)| joining.write.is_some_and(|write| write <= id));

@@ -55,9 +55,7 @@ impl Host {
         self.turn.chunk_loads = self.loads.begin();
         self.answer_probes(now);
         let cuts = self.take_cuts(now.mono);
-        if self.has_new_joins() {
-            self.begin_joins(self.next_write);
-        }
+        self.begin_joins(self.next_write);
         if self.records.is_empty() {
             // What waits for an earlier write waits on with it.
             match self.writing.back_mut() {

@@ -125,7 +125,7 @@ fn what_failed_while_nobody_was_heard_delays_nobody_afterwards() {
     nodes.cut_off.clear();
     // They hear each other with the next probes.
     nodes.pass(250 * MS + SECOND / 16);
-    assert_eq!(nodes.hosts.iter().map(|host| host.leads()).sum::<usize>(), 8);
+    assert_eq!(nodes.hosts.iter().map(Host::leads).sum::<usize>(), 8);
 }
 
 #[test]

@@ -136,6 +136,12 @@ fn nodes_that_have_never_met_decide_nothing_before_they_have() {
     nodes.cut_off.clear();
     nodes.pass(3 * SECOND);
     assert!(nodes.hosts.iter().all(|host| host.is_founded() && host.unmet().is_empty() && host.is_ready()));
+    let mut again = Nodes::tuned((3, 2, 3), |config| config.met.clear());
+    while !again.hosts.iter().all(Host::is_founded) {
+        again.pass(MS);
+    }
+    again.pass(SECOND / 16);
+    assert!(again.hosts.iter().all(Host::is_ready), "nobody waits for longer than it must");
     let met = |nodes: &Nodes, node| {
         let own = nodes.told.iter().filter(|(told, _)| *told == node);
         own.flat_map(|(_, turn)| turn.meetings.iter().map(|(met, _)| met.0)).collect::<Vec<_>>()
@@ -144,4 +150,107 @@ fn nodes_that_have_never_met_decide_nothing_before_they_have() {
     let mut alone = Nodes::tuned((1, 1, 1), |config| config.met.clear());
     alone.pass(SECOND);
     assert!(alone.host(N1).is_founded() && alone.host(N1).is_ready());
+}
+
+/// A configuration of this number with these voters.
+fn configuration(number: u64, voters: &[NodeId]) -> Configuration {
+    let first = Configuration::first(QuorumSystem::majority(voters.iter().copied()).unwrap());
+    Configuration { number, ..first }
+}
+
+#[test]
+fn only_a_later_part_than_the_one_it_left_makes_a_node_join() {
+    let (mut nodes, outsider) = with_an_outsider();
+    let joins = |nodes: &mut Nodes, shard, number, message: &Message| {
+        let host = nodes.host(outsider);
+        host.consider_joining(shard, number, message);
+        let joins = host.joining.contains_key(&shard);
+        host.joining.clear();
+        joins
+    };
+    let ballot = paxos::Ballot { round: 9, node: N1 };
+    let zero = Slot::ZERO;
+    let leads = Message::Watermark { ballot, start: zero, chosen: zero, kept: zero };
+    let answers = Message::Confirmed { ballot, round: 1 };
+    nodes.host(outsider).config.left.insert(SHARD, 4);
+    assert!(!joins(&mut nodes, SHARD, 4, &leads) && joins(&mut nodes, SHARD, 5, &leads));
+    assert!(!joins(&mut nodes, SHARD, 5, &answers), "it may be a late one");
+    assert!(!joins(&mut nodes, ShardId(99), 5, &leads), "there is no such shard");
+    nodes.host(outsider).leaving.insert(SHARD);
+    assert!(!joins(&mut nodes, SHARD, 5, &leads), "what it had of it must go first");
+}
+
+#[test]
+fn what_is_to_be_noted_waits_for_what_is_being_noted() {
+    let (mut nodes, outsider) = with_an_outsider();
+    let now = nodes.now();
+    let noted = |nodes: &mut Nodes| nodes.host(outsider).finish_turn(now).memberships;
+    assert_eq!(noted(&mut nodes), []);
+    let moves = [1, 2, 3].map(|shard| (ShardId(shard), Membership::Left(1)));
+    nodes.host(outsider).moves.extend(&moves[..2]);
+    assert_eq!(noted(&mut nodes), moves[..2]);
+    nodes.host(outsider).moves.extend(&moves[2..]);
+    assert_eq!(noted(&mut nodes), []);
+    nodes.host(outsider).handle_moved(&moves[..2]);
+    assert_eq!(noted(&mut nodes), moves[2..]);
+}
+
+#[test]
+fn who_takes_part_is_told_to_those_who_do_not_once_it_has_changed() {
+    let (mut nodes, outsider) = with_an_outsider();
+    let leader = nodes.leader(SHARD).unwrap();
+    let member = [N1, N2, N3, N4].into_iter().find(|node| ![leader, outsider].contains(node)).unwrap();
+    let untold = |nodes: &mut Nodes, node| {
+        let host = nodes.host(leader);
+        host.tell_again(node);
+        let untold = host.untold.get(&SHARD).is_some_and(|nodes| nodes.contains(&node));
+        host.untold.clear();
+        untold
+    };
+    assert!(nodes.host(leader).untold.is_empty() && !untold(&mut nodes, outsider), "everybody knows how it began");
+    change(&mut nodes, Change::Add(outsider));
+    change(&mut nodes, Change::Remove(outsider));
+    assert!(untold(&mut nodes, outsider) && !untold(&mut nodes, member));
+    // One that has forgotten it asks whoever it began with, and is told better.
+    nodes.wipe(outsider);
+    assert_eq!(nodes.host(outsider).config.map.get(SHARD).unwrap().configuration, 0);
+    nodes.pass(2 * SECOND);
+    assert_eq!(nodes.host(outsider).config.map.get(SHARD).unwrap().configuration, 2);
+    // Who does not lead tells nobody.
+    assert!(nodes.host(member).untold.is_empty());
+}
+
+#[test]
+fn news_of_a_shard_that_a_node_has_no_part_in_are_remembered_as_having_left() {
+    let (mut nodes, outsider) = with_an_outsider();
+    let leader = nodes.leader(SHARD).unwrap();
+    let left = |nodes: &mut Nodes, node, number, voters: &[NodeId]| {
+        nodes.host(node).on_members(leader, SHARD, &configuration(number, voters));
+        nodes.host(node).config.left.get(&SHARD).copied()
+    };
+    let others: Vec<NodeId> = [N1, N2, N3, N4].into_iter().filter(|node| *node != outsider).collect();
+    assert_eq!(left(&mut nodes, outsider, 5, &others), Some(5));
+    assert_eq!(left(&mut nodes, outsider, 4, &others), Some(5), "late");
+    assert_eq!(left(&mut nodes, outsider, 6, &[outsider, leader]), Some(5), "it is to join");
+    assert_eq!(left(&mut nodes, leader, 7, &[outsider]), None, "it has a replica, which must hear of it");
+    assert!(nodes.host(leader).replica(SHARD).is_some());
+}
+
+#[test]
+fn who_leaves_takes_its_unwritten_checkpoints_along() {
+    let mut nodes = Nodes::serving(3, 2);
+    let leader = nodes.leader(SHARD).unwrap();
+    nodes.stuck = [leader].into();
+    nodes.register(leader, SHARD);
+    nodes.settle();
+    nodes.host(leader).checkpoint_all();
+    nodes.settle();
+    let cuts = |nodes: &mut Nodes| {
+        let host = nodes.host(leader);
+        let waiting = host.writing.iter().flat_map(|writing| writing.cuts.iter().map(|(shard, _)| *shard));
+        (waiting.collect::<Vec<_>>(), host.cutting)
+    };
+    assert_eq!(cuts(&mut nodes), (vec![SHARD, ShardId(2)], 2));
+    nodes.host(leader).leave(SHARD, 3);
+    assert_eq!(cuts(&mut nodes), (vec![ShardId(2)], 1));
 }
