@@ -64,6 +64,24 @@ fn an_office_is_handed_over_where_it_is_asked_for() {
 }
 
 #[test]
+fn a_hand_over_to_somebody_who_lacks_something_and_is_gone_is_given_up_by_itself() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    let next = if leader == N3 { N2 } else { N3 };
+    nodes.cut_off = [next].into();
+    nodes.register(leader, SHARD);
+    nodes.pass(300 * MS);
+    let now = nodes.now();
+    nodes.host(leader).transfer(now, SHARD, next).unwrap();
+    nodes.settle();
+    let handing = |nodes: &mut Nodes| nodes.host(leader).replica(SHARD).unwrap().is_handing_over();
+    assert!(handing(&mut nodes));
+    nodes.pass(SECOND + 250 * MS);
+    assert!(!handing(&mut nodes), "nobody has asked for anything meanwhile");
+    assert_eq!(nodes.leader(SHARD), Some(leader));
+}
+
+#[test]
 fn a_leader_that_hears_no_quorum_leaves_and_comes_back_to_nothing() {
     let mut nodes = Nodes::serving(3, 1);
     let leader = nodes.leader(SHARD).unwrap();

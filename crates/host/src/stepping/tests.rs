@@ -102,9 +102,10 @@ fn a_write_that_frees_the_disk_lets_other_shards_go_on() {
         nodes.register(N1, busy);
         nodes.settle();
     }
+    assert!(nodes.host(N1).is_stalled() && nodes.host(N1).stalled.is_empty(), "nobody waits for it");
     let late = nodes.register(N1, other);
     nodes.settle();
-    assert!(nodes.host(N1).is_stalled() && nodes.answer(late).is_none());
+    assert!(nodes.host(N1).stalled.contains(&other) && nodes.answer(late).is_none());
     let first = nodes.host(N1).writing.front().unwrap().id;
     nodes.host(N1).handle_written(first);
     nodes.settle();
