@@ -125,4 +125,39 @@ mod tests {
         nodes.host(N1).memory.forget(ShardId(1));
         assert_eq!((nodes.host(N1).memory.total(), nodes.host(N1).memory.next()), (0, None));
     }
+
+    #[test]
+    fn only_who_is_asked_drops_anything_and_only_what_is_too_much_and_undurable_is_written() {
+        let mut nodes = Nodes::serving(1, 1);
+        let fields = nodes.claim(N1, 4);
+        let written = |nodes: &mut Nodes| {
+            nodes.host(N1).checkpoint_all();
+            nodes.settle();
+            nodes.host(N1).touched.insert(ShardId(1));
+            nodes.settle();
+        };
+        written(&mut nodes);
+        let all = nodes.host(N1).memory.total();
+        let cool = |nodes: &mut Nodes, budget, asked| {
+            let host = nodes.host(N1);
+            host.memory.budget = budget;
+            host.memory.asked.extend(Some(ShardId(1)).filter(|_| asked));
+            host.cool(ShardId(1));
+            let left = (host.memory.evicted(), std::mem::take(&mut host.uncut).len());
+            host.memory.budget = usize::MAX;
+            left
+        };
+        assert_eq!(cool(&mut nodes, 0, false), (0, 0), "it was not asked");
+        assert_eq!(cool(&mut nodes, 0, true), (0, 0), "all have been used, and all is durable");
+        for field in &fields {
+            nodes.command(N1, world::Command::Abandon { field: *field });
+        }
+        assert_eq!(cool(&mut nodes, all, true), (0, 0), "it is not too much");
+        assert_eq!(cool(&mut nodes, 0, true), (0, 1), "all has changed and must be written first");
+        written(&mut nodes);
+        nodes.register(N1, ShardId(1));
+        nodes.settle();
+        assert_eq!(cool(&mut nodes, 0, true), (0, 1), "used, and the shard has changed");
+        assert_eq!(cool(&mut nodes, 0, true), (4, 0));
+    }
 }

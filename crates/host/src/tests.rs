@@ -273,6 +273,16 @@ impl Nodes {
         self.ask(node, RequestBody::Command { shard, envelope })
     }
 
+    /// Has something done in the one shard there is.
+    pub fn command(&mut self, node: NodeId, command: Command) {
+        let number = RequestNo(self.requests + 1);
+        let (client, deadline) = (ClientId(9), self.now().wall.plus(10_000));
+        let player = PlayerName::new("scrat").unwrap();
+        let envelope = Envelope { client, number, floor: number, deadline, player, command };
+        self.ask(node, RequestBody::Command { shard: ShardId(1), envelope });
+        self.settle();
+    }
+
     /// Has a field in each of so many chunks of the one shard there is claimed; says which.
     pub fn claim(&mut self, node: NodeId, chunks: u32) -> Vec<FieldId> {
         let terrain = TerrainMap::new(WorldSeed(7));
@@ -282,13 +292,7 @@ impl Nodes {
         };
         let fields: Vec<FieldId> = (0..chunks).map(claimable).collect();
         for field in &fields {
-            let number = RequestNo(self.requests + 1);
-            let command = Command::Claim { field: *field, character: CharacterId(0) };
-            let (client, deadline) = (ClientId(9), self.now().wall.plus(10_000));
-            let player = PlayerName::new("scrat").unwrap();
-            let envelope = Envelope { client, number, floor: number, deadline, player, command };
-            self.ask(node, RequestBody::Command { shard: ShardId(1), envelope });
-            self.settle();
+            self.command(node, Command::Claim { field: *field, character: CharacterId(0) });
         }
         fields
     }

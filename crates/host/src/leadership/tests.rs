@@ -121,6 +121,19 @@ fn a_lease_answers_strong_reads_without_a_word_and_a_proof_bounded_ones() {
 }
 
 #[test]
+fn a_leader_that_is_cut_off_knows_how_old_its_state_is_from_then_on() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    nodes.cut_off = [leader].into();
+    nodes.pass(1_200 * MS);
+    let read = nodes.look(leader, SHARD, Level::Bounded(1_000));
+    nodes.settle();
+    // Its lease ended after 980 ms; the last time before that it asked itself after 750.
+    let Some(AnswerBody::Read { receipt, .. }) = nodes.answer(read) else { panic!("{:?}", nodes.answers) };
+    assert_eq!(receipt.bound_ms, Some(450));
+}
+
+#[test]
 fn quarantine_ends() {
     let mut nodes = Nodes::tuned((3, 1, 3), |config| config.quarantine = 2 * SECOND);
     nodes.pass(2 * SECOND - 1);

@@ -159,6 +159,17 @@ fn configuration(number: u64, voters: &[NodeId]) -> Configuration {
 }
 
 #[test]
+fn who_is_founded_looks_at_all_its_shards() {
+    let mut nodes = Nodes::tuned((3, 2, 3), |config| config.met.clear());
+    nodes.settle();
+    let host = nodes.host(N1);
+    host.handle_met(N2, Incarnation(200));
+    assert!(host.touched.is_empty() && !host.is_founded());
+    host.handle_met(N1, Incarnation(100));
+    assert!(host.touched.len() == 2 && host.is_founded());
+}
+
+#[test]
 fn only_a_later_part_than_the_one_it_left_makes_a_node_join() {
     let (mut nodes, outsider) = with_an_outsider();
     let joins = |nodes: &mut Nodes, shard, number, message: &Message| {
@@ -207,9 +218,24 @@ fn who_takes_part_is_told_to_those_who_do_not_once_it_has_changed() {
         host.untold.clear();
         untold
     };
-    assert!(nodes.host(leader).untold.is_empty() && !untold(&mut nodes, outsider), "everybody knows how it began");
+    // As if it had just become so.
+    let noticed = |nodes: &mut Nodes, node| {
+        let now = nodes.now();
+        let host = nodes.host(node);
+        host.members.remove(&SHARD);
+        host.note_members(now, SHARD);
+        let untold = host.untold.contains_key(&SHARD);
+        host.untold.clear();
+        untold
+    };
+    assert!(!noticed(&mut nodes, leader) && !untold(&mut nodes, outsider), "everybody knows how it began");
     change(&mut nodes, Change::Add(outsider));
     change(&mut nodes, Change::Remove(outsider));
+    assert!(noticed(&mut nodes, leader) && !noticed(&mut nodes, member), "who leads tells");
+    let version = |nodes: &mut Nodes| nodes.host(leader).covers.since(member, 0, |_| true).version;
+    let (before, now) = (version(&mut nodes), nodes.now());
+    nodes.host(leader).note_members(now, SHARD);
+    assert_eq!(version(&mut nodes), before, "that is known");
     assert!(untold(&mut nodes, outsider) && !untold(&mut nodes, member));
     // One that has forgotten it asks whoever it began with, and is told better.
     nodes.wipe(outsider);
@@ -253,4 +279,25 @@ fn who_leaves_takes_its_unwritten_checkpoints_along() {
     assert_eq!(cuts(&mut nodes), (vec![SHARD, ShardId(2)], 2));
     nodes.host(leader).leave(SHARD, 3);
     assert_eq!(cuts(&mut nodes), (vec![ShardId(2)], 1));
+}
+
+#[test]
+fn who_hears_that_it_is_no_member_leaves_if_it_never_took_part_and_asks_if_it_did() {
+    let tell = |nodes: &mut Nodes, node, number, voters: &[NodeId]| {
+        nodes.host(node).on_members(N1, SHARD, &configuration(number, voters));
+        nodes.host(node).replica(SHARD).is_some()
+    };
+    // It was to join in configuration 3.
+    let (mut nodes, outsider) = with_an_outsider();
+    let others: Vec<NodeId> = [N1, N2, N3, N4].into_iter().filter(|node| *node != outsider).collect();
+    nodes.host(outsider).joined(SHARD, 3);
+    assert!(tell(&mut nodes, outsider, 2, &others), "that was before");
+    assert!(tell(&mut nodes, outsider, 3, &[outsider, N1]), "it is to take part");
+    assert!(!tell(&mut nodes, outsider, 3, &others));
+    // Its disk was emptied: what it has is nothing.
+    let mut nodes = Nodes::serving(3, 1);
+    nodes.wipe(N3);
+    assert!(tell(&mut nodes, N3, 5, &[N1, N3]) && !tell(&mut nodes, N3, 5, &[N1, N2]));
+    // It votes, and must learn first what has been decided.
+    assert!(tell(&mut nodes, N2, 5, &[N1, N3]) && nodes.host(N2).touched.contains(&SHARD));
 }
