@@ -148,4 +148,23 @@ mod tests {
         assert_eq!(frames[1], [learn(large), small]);
         assert_eq!(frames[2], [learn(3 * FRAME_BYTES)]);
     }
+
+    #[test]
+    fn a_message_weighs_what_it_carries_and_a_frame_holds_what_fits() {
+        let paxos = |message| PeerMessage::Paxos { shard: ShardId(1), configuration: 0, message };
+        let value = |bytes: usize| Value::Command(Bytes::from(vec![0; bytes]));
+        let (ballot, slot) = (Ballot::ZERO, Slot(1));
+        let learn = |values| paxos(Message::Learn { at: slot, values, chosen: slot });
+        let accept =
+            |values| paxos(Message::Accept { ballot, start: slot, at: slot, values, chosen: slot, kept: slot });
+        let accepted = [5, 6].map(|bytes| paxos::Accepted { slot, ballot, value: value(bytes) });
+        let promise = paxos(Message::Promise { ballot, chosen: slot, first: slot, accepted: accepted.into() });
+        let weights =
+            [learn(vec![value(5), value(6)]), accept(vec![value(5)]), promise].map(|message| weight(&message));
+        assert_eq!(weights, [64 + 13 + 14, 64 + 13, 64 + 37 + 38]);
+        let half = || learn(vec![value(FRAME_BYTES / 2 - 72)]);
+        let frames_of = |messages| frames(Epoch(7), Incarnation(8), messages).len();
+        assert_eq!(frames_of(vec![half(), half()]), 1, "they just fit");
+        assert_eq!(frames_of(vec![half(), half(), learn(Vec::new())]), 2);
+    }
 }

@@ -156,6 +156,11 @@ fn a_full_disk_makes_a_node_deaf_and_unready_and_it_can_be_asked_all_the_same() 
     nodes.pass(3 * SECOND);
     let next = nodes.leader(SHARD).unwrap();
     assert!(next != leader && nodes.host(next).heard().contains(&leader), "it still says how it is");
+    let applied = |nodes: &mut Nodes, node| nodes.host(node).replica(SHARD).unwrap().applied();
+    let before = applied(&mut nodes, leader);
+    nodes.register(next, SHARD);
+    nodes.pass(SECOND);
+    assert!(applied(&mut nodes, next) > before && applied(&mut nodes, leader) == before, "it takes nothing in");
     let look = nodes.look(leader, SHARD, Level::Eventual);
     nodes.settle();
     assert!(matches!(nodes.answer(look), Some(AnswerBody::Read { .. })));
