@@ -219,3 +219,29 @@ fn what_paxos_hears_of_others_is_what_the_fabric_knows() {
     };
     assert!(healthy(&mut nodes, now) && !healthy(&mut nodes, now.plus(2 * SECOND)));
 }
+
+#[test]
+fn an_acknowledgement_that_waited_for_the_disk_does_not_travel_once_its_leader_was_left() {
+    let mut nodes = Nodes::serving(3, 1);
+    nodes.pass(100 * MS);
+    let leader = nodes.leader(SHARD).unwrap();
+    let [slow, next] = [N1, N2, N3].into_iter().filter(|node| *node != leader).collect::<Vec<_>>()[..] else {
+        panic!("three nodes")
+    };
+    nodes.stuck = [slow].into();
+    nodes.register(leader, SHARD);
+    nodes.settle();
+    nodes.cut_off = [leader].into();
+    nodes.pass(3 * SECOND);
+    let replica = |nodes: &mut Nodes, node: NodeId| nodes.host(node).replica(SHARD).unwrap().paxos().promised().node;
+    assert_ne!(replica(&mut nodes, slow), leader, "{next} has asked it");
+    let last = nodes.host(slow).writing.back().unwrap().id;
+    let now = nodes.now();
+    nodes.host(slow).handle_written(last);
+    let turn = nodes.host(slow).finish_turn(now);
+    let acks = turn.frames.iter().flat_map(|(_, frame)| &frame.messages).filter(|message| match message {
+        PeerMessage::Paxos { message: paxos::Message::Ack { ballot, .. }, .. } => ballot.node == leader,
+        _ => false,
+    });
+    assert_eq!(acks.count(), 0);
+}
