@@ -120,9 +120,7 @@ impl Support {
     pub fn got(&mut self, node: NodeId, (epoch, length): (Epoch, u64), sent: Mono) -> bool {
         let until = sent.plus(self.drift_ppm.map_or(0, |drift_ppm| usable(length, drift_ppm)));
         let before = self.got.get(&node).copied();
-        if before.is_none_or(|before| (epoch, until) > before) {
-            self.got.insert(node, (epoch, until));
-        }
+        self.got.insert(node, before.map_or((epoch, until), |before| before.max((epoch, until))));
         before.is_none_or(|(before, _)| epoch > before)
     }
 
