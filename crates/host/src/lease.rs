@@ -96,6 +96,16 @@ mod tests {
         leases.until(SHARD, BALLOT, &QuorumSystem::majority((1..=5).map(NodeId)).unwrap(), ME, support)
     }
 
+    /// n2 and n3 support n1 until 1,100, and have acknowledged this ballot.
+    fn pledged(ballot: Ballot) -> (Leases, Support) {
+        let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
+        for node in [2, 3] {
+            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
+            leases.pledge(SHARD, ballot, NodeId(node), Epoch(9));
+        }
+        (leases, support)
+    }
+
     #[test]
     fn a_lease_lasts_as_long_as_a_quorum_that_has_pledged_supports() {
         let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
@@ -129,11 +139,7 @@ mod tests {
 
     #[test]
     fn a_voter_with_another_disk_has_pledged_nothing() {
-        let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
-        for node in [2, 3] {
-            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
-            leases.pledge(SHARD, BALLOT, NodeId(node), Epoch(9));
-        }
+        let (mut leases, support) = pledged(BALLOT);
         assert!(until(&leases, &support).is_some());
         leases.forget(NodeId(2));
         assert_eq!(until(&leases, &support), None);
@@ -142,11 +148,7 @@ mod tests {
 
     #[test]
     fn pledges_to_one_ballot_are_none_to_the_next() {
-        let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
-        for node in [2, 3] {
-            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
-            leases.pledge(SHARD, Ballot { round: 3, node: ME }, NodeId(node), Epoch(9));
-        }
+        let (mut leases, support) = pledged(Ballot { round: 3, node: ME });
         assert_eq!(until(&leases, &support), None);
         leases.pledge(SHARD, BALLOT, NodeId(2), Epoch(9));
         assert_eq!(until(&leases, &support), None, "the old ones are forgotten");
@@ -157,11 +159,7 @@ mod tests {
 
     #[test]
     fn with_the_office_go_the_pledges() {
-        let (mut leases, mut support) = (Leases::default(), Support::new(1, 1_000, 0, Mono(0)));
-        for node in [2, 3] {
-            support.got(NodeId(node), (Epoch(9), 1_000), Mono(100));
-            leases.pledge(SHARD, BALLOT, NodeId(node), Epoch(9));
-        }
+        let (mut leases, support) = pledged(BALLOT);
         leases.drop(SHARD);
         assert!(until(&leases, &support).is_none() && leases.pledges.is_empty());
     }

@@ -1,7 +1,6 @@
 //! What comes in, and when the next look at the clock is due.
 
 use super::*;
-use crate::stepping::MAX_WRITES;
 use crate::tests::{MS, N1, N2, N3, Nodes, SECOND, at};
 use wire::{AnswerBody, Level, Query, RequestBody};
 
@@ -103,24 +102,6 @@ fn a_disk_that_stands_still_for_a_time_out_costs_the_office() {
     assert_eq!(nodes.host(leader).leads(), 0);
     nodes.pass(SECOND);
     assert!(nodes.leader(SHARD).is_some_and(|next| next != leader));
-}
-
-#[test]
-fn so_many_writes_may_be_under_way_and_what_comes_meanwhile_is_proposed_when_one_is_done() {
-    let (mut nodes, leader, _) = one_shard();
-    nodes.stuck = [leader].into();
-    for nth in 1..=MAX_WRITES {
-        assert!(!nodes.host(leader).is_stalled(), "{nth}");
-        nodes.register(leader, SHARD);
-        nodes.settle();
-    }
-    let late = nodes.register(leader, SHARD);
-    nodes.settle();
-    assert!(nodes.host(leader).is_stalled() && nodes.answer(late).is_none());
-    let first = nodes.host(leader).writing.front().unwrap().id;
-    nodes.host(leader).handle_written(first);
-    nodes.settle();
-    assert!(nodes.answer(late).is_some());
 }
 
 #[test]
