@@ -336,7 +336,15 @@ fn a_session_file_remembers_what_was_seen_and_says_what_is_wrong_with_it() {
         }
     }
     let kept = fs::read_to_string(&file).expect("it was written");
-    assert_eq!(kept.lines().count(), 1, "{kept}");
+    let [token, own] = kept.lines().collect::<Vec<_>>()[..] else { panic!("a token and the cluster: {kept}") };
+    fs::write(&file, format!("{token}\n{}\n", own.replace(|digit| digit != '0', "1"))).expect("ours");
+    let _ = cli.words(&format!("field 30980,8190 {session}")).expect(2).says(&[
+        "of another cluster",
+        own,
+        "remove the file",
+    ]);
+    fs::write(&file, format!("{token}\n")).expect("ours");
+    cli.json(&format!("field 30980,8190 {session}"), 0);
     fs::write(&file, "no session").expect("ours");
     let _ = cli.words(&format!("field 30980,8190 {session}")).expect(2).says(&["seen.session", "remove the file"]);
     assert_eq!(fs::read_to_string(&file).expect("still there"), "no session", "whose file it is, we do not know");

@@ -6,7 +6,8 @@ use client_proto::{ClientProto, Now, Options, Read};
 use paxos::{NodeId, Slot};
 use placement::ShardMap;
 use wire::{Answer, AnswerBody, ClientId, Level, Query, Receipt, Reply, RequestBody, Welcome};
-use world::{Acorns, CharacterId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, RuleBook};
+use world::rules::World;
+use world::{Acorns, CharacterId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView};
 use world::{Terrain, WorldSeed};
 
 const REQUESTS: u32 = 4_000_000;
@@ -21,16 +22,7 @@ fn main() {
     let reads = std::env::args().any(|word| word == "reads");
     let nodes = [1, 2, 3].map(NodeId);
     let map = ShardMap::initial(64, &nodes, 3).expect("a sound layout");
-    let rules = RuleBook {
-        version: 1,
-        name: "none".into(),
-        starting_acorns: Acorns(0),
-        fields_per_chunk: 64,
-        max_price: Acorns(0),
-        characters: Vec::new(),
-        crops: Vec::new(),
-        buildings: Vec::new(),
-    };
+    let rules = World::ice_age().rules;
     let mut proto = ClientProto::new(ClientId(1), 1, Options::default());
     for node in nodes {
         let welcome = Welcome { node, seed: WorldSeed(1), map: map.clone(), rules: rules.clone(), time: Millis(1) };

@@ -201,6 +201,13 @@ impl Host {
     /// That this node has joined `shard` in the configuration of this number is durable.
     fn joined(&mut self, shard: ShardId, number: u64) {
         self.joining.remove(&shard);
+        if let Some(&left) = self.config.left.get(&shard)
+            && left >= number
+        {
+            // It was told of a later configuration, of which it is no member, while this was being written. Whoever told it
+            // will not do so again, and who was a member then may be gone: nobody would answer.
+            return self.leave(shard, left);
+        }
         self.config.left.remove(&shard);
         let Some(info) = self.config.first_map.get(shard).cloned() else { return };
         let Ok(quorum) = QuorumSystem::majority(info.voters.iter().copied()) else { return };

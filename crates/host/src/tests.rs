@@ -3,7 +3,7 @@
 use crate::clock::{Mono, Now};
 use crate::config::{HostConfig, RecoveredShard};
 use crate::host::Host;
-use crate::turn::Turn;
+use crate::turn::{Turn, Write};
 use paxos::{Incarnation, NodeId, Record, Recovered, Slot, Value};
 use placement::{ShardId, ShardInfo, ShardMap};
 use shard::ConnId;
@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::Frame;
 use wire::{Answer, AnswerBody, ClientId, Envelope, Level, NodeFigures, NodeReport, Query, Request};
 use wire::{RequestBody, RequestNo};
-use world::rules::{Character, Effects};
-use world::{Acorns, CharacterId, Command, FieldId, Millis, PlayerName, RuleBook, TerrainMap, WorldSeed};
+use world::rules::World;
+use world::{CharacterId, Command, FieldId, Millis, PlayerName, TerrainMap, WorldSeed};
 
 pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
@@ -33,7 +33,7 @@ fn config(me: NodeId, nodes: u32, map: &ShardMap) -> HostConfig {
         first_map: map.clone(),
         map: map.clone(),
         seed: WorldSeed(7),
-        rules: rules(),
+        rules: World::ice_age().rules,
         probe_every: 250 * MS,
         election_timeout: SECOND,
         support: SECOND,
@@ -62,24 +62,6 @@ fn config(me: NodeId, nodes: u32, map: &ShardMap) -> HostConfig {
     }
 }
 
-fn rules() -> RuleBook {
-    RuleBook {
-        version: 1,
-        name: "test".to_owned(),
-        starting_acorns: Acorns(0),
-        fields_per_chunk: 64,
-        max_price: Acorns(1_000),
-        characters: vec![Character {
-            name: "sloth".to_owned(),
-            glyph: 'S',
-            about: String::new(),
-            effects: Effects { harvest: 0, ripening: 0, tending: 0 },
-        }],
-        crops: Vec::new(),
-        buildings: Vec::new(),
-    }
-}
-
 /// Nodes, and what is on its way between them.
 pub(crate) struct Nodes {
     pub hosts: Vec<Host>,
@@ -89,6 +71,8 @@ pub(crate) struct Nodes {
     pub cut_off: BTreeSet<NodeId>,
     /// Their disks stand still; so many writes wait.
     pub stuck: BTreeSet<NodeId>,
+    /// These wait for them.
+    unwritten: Vec<(NodeId, Write)>,
     /// What each was told to do in its turns, apart from frames and writes.
     pub told: Vec<(NodeId, Turn)>,
     pub answers: Vec<(NodeId, Answer)>,
@@ -118,6 +102,7 @@ impl Nodes {
             under_way: VecDeque::new(),
             cut_off: BTreeSet::new(),
             stuck: BTreeSet::new(),
+            unwritten: Vec::new(),
             told: Vec::new(),
             answers: Vec::new(),
             logs: BTreeMap::new(),
@@ -176,10 +161,11 @@ impl Nodes {
         let host = self.host(node);
         let mut busy = !turn.meetings.is_empty() || !turn.memberships.is_empty() || !turn.cuts.is_empty();
         let answers: Vec<Answer> = host.take_answers(now.mono).into_iter().flat_map(|(_, answers)| answers).collect();
-        if let Some(write) = turn.write.take()
-            && !stuck
-        {
-            host.handle_written(write.id);
+        let written = turn.write.take();
+        self.unwritten.extend(written.map(|write| (node, write)));
+        while let Some(first) = self.unwritten.iter().position(|(of, _)| *of == node && !stuck) {
+            let (_, write) = self.unwritten.remove(first);
+            self.host(node).handle_written(write.id);
             self.keep(node, write.records);
             busy = true;
         }

@@ -9,6 +9,7 @@ use crate::stdout;
 use crate::watch;
 use crate::words;
 use client::{Client, Error, Profile, ReadOptions};
+use placement::ClusterId;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ pub fn with_session(
         .build()
         .map_err(|error| Failure::new(Exit::Machine, format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
-        let player = globals.player.or(profile.player);
+        let (player, cluster) = (globals.player.or(profile.player), profile.cluster);
         let mut options = client::Options::default();
         options.requests.request_timeout = globals.timeout;
         options.connect_timeout = options.connect_timeout.min(globals.timeout);
@@ -62,12 +63,12 @@ pub fn with_session(
             connected.map_err(|error| refusal::not_connected(&error, &globals.cluster.display().to_string()))?;
         let session = Session { rules: client.rules(), client, globals, player };
         if let Some(path) = &globals.session {
-            resume(&session.client, path).await?;
+            resume(&session.client, path, cluster).await?;
         }
         let result = work(&session).await;
         // What was seen counts, whatever came of it.
         let result = match &globals.session {
-            Some(path) => result.and(remember(&session.client, path).await),
+            Some(path) => result.and(remember(&session.client, path, cluster).await),
             None => result,
         };
         // A node that is down would not hear the goodbye, however long we wait.
@@ -76,22 +77,29 @@ pub fn with_session(
     })
 }
 
-/// Goes on from what the file remembers, if there is one yet.
-async fn resume(client: &Client, path: &Path) -> Result<(), Failure> {
+/// Goes on from what the file remembers, if there is one yet: a token, and in the next line which cluster it is of. (Another
+/// cluster's slots mean nothing here: one would wait for what never comes.)
+async fn resume(client: &Client, path: &Path, cluster: ClusterId) -> Result<(), Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(session_trouble("read", path, &error)),
     };
-    let token = text.parse().map_err(|error: wire::NotASession| {
-        Failure::new(Exit::Usage, format!("{}: {error}", path.display())).hint("remove the file to begin a new session")
-    })?;
+    let unusable = |why: String| {
+        Failure::new(Exit::Usage, format!("{}: {why}", path.display())).hint("remove the file to begin a new session")
+    };
+    let mut lines = text.lines();
+    let token =
+        lines.next().unwrap_or_default().parse().map_err(|error: wire::NotASession| unusable(error.to_string()))?;
+    if let Some(other) = lines.next().filter(|line| *line != cluster.to_string()) {
+        return Err(unusable(format!("this session is of another cluster ('{other}'; this one is {cluster})")));
+    }
     client.resume(token).await.map_err(|error| Failure::new(Exit::Bug, error.to_string()))
 }
 
-async fn remember(client: &Client, path: &Path) -> Result<(), Failure> {
+async fn remember(client: &Client, path: &Path, cluster: ClusterId) -> Result<(), Failure> {
     let token = client.session().await.map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
-    storage::replace_durably(path, format!("{token}\n").as_bytes())
+    storage::replace_durably(path, format!("{token}\n{cluster}\n").as_bytes())
         .map_err(|error| session_trouble("write", path, &error))
 }
 

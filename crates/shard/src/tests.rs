@@ -6,7 +6,7 @@ use paxos::{Message, NodeId, QuorumSystem, Recovered, Slot};
 use placement::{ShardId, ShardInfo};
 use std::collections::VecDeque;
 use wire::{AnswerBody, ClientId, Envelope, RequestNo};
-use world::rules::{Character, Crop, Effects};
+use world::rules::{Crop, World};
 use world::{Acorns, Bucket, Command, FieldId, Millis, PlayerName, RuleBook, Terrain, WorldSeed};
 
 pub(crate) const ME: NodeId = NodeId(1);
@@ -14,20 +14,11 @@ pub(crate) const N2: NodeId = NodeId(2);
 pub(crate) const SEED: WorldSeed = WorldSeed(7);
 
 pub(crate) fn rules() -> RuleBook {
-    let effects = Effects { harvest: 0, ripening: 0, tending: 0 };
     let (name, about) = ("moss".to_owned(), String::new());
     let grows_on = Terrain::ALL.into_iter().collect();
     let crop = Crop { name, glyph: 'm', about, ripens_after_ms: 0, yields: Acorns(3), tending: 0, grows_on };
-    RuleBook {
-        version: 1,
-        name: "test".to_owned(),
-        starting_acorns: Acorns(0),
-        fields_per_chunk: 64,
-        max_price: Acorns(1_000),
-        characters: vec![Character { name: "sloth".to_owned(), glyph: 'S', about: String::new(), effects }],
-        crops: vec![crop],
-        buildings: Vec::new(),
-    }
+    // Wallets begin empty, so that what a harvest pays is all that is in them.
+    RuleBook { starting_acorns: Acorns(0), crops: vec![crop], ..World::ice_age().rules }
 }
 
 /// The world in one shard.

@@ -6,9 +6,8 @@ use placement::{ShardId, ShardMap};
 use std::time::Duration;
 use wire::{Answer, AnswerBody, ClientId, Envelope, Level, Receipt, Refusal, Request, RequestBody, Welcome};
 use world::command::Deed;
-use world::{
-    Acorns, Bucket, CharacterId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, RuleBook, Terrain, WorldSeed,
-};
+use world::rules::World;
+use world::{Bucket, CharacterId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, Terrain, WorldSeed};
 
 pub const SEED: WorldSeed = WorldSeed(7);
 /// The nodes' wall clock at the test's time zero.
@@ -51,16 +50,7 @@ impl Play {
     }
 
     pub fn welcome_of(&self, node: NodeId) -> Welcome {
-        let rules = RuleBook {
-            version: 1,
-            name: "test".into(),
-            starting_acorns: Acorns(100),
-            fields_per_chunk: 64,
-            max_price: Acorns(1_000),
-            characters: Vec::new(),
-            crops: Vec::new(),
-            buildings: Vec::new(),
-        };
+        let rules = World::ice_age().rules;
         Welcome { node, seed: SEED, map: self.map.clone(), rules, time: EPOCH.plus(self.now.0 / 1_000) }
     }
 

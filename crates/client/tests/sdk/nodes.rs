@@ -20,8 +20,7 @@ use wire::{
 };
 use world::command::Deed;
 use world::{
-    Acorns, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rejection, RuleBook, TerrainMap,
-    WorldSeed,
+    Acorns, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rejection, TerrainMap, WorldSeed,
 };
 
 pub const SEED: WorldSeed = WorldSeed(7);
@@ -224,16 +223,7 @@ impl World {
         if let Err(error) = self.tokens.verify(&hello.token, now(), self.cluster) {
             return Greeting::Goodbye { version: wire::client::VERSION, reason: error.to_string() };
         }
-        let rules = RuleBook {
-            version: 1,
-            name: "test".into(),
-            starting_acorns: Acorns(100),
-            fields_per_chunk: 64,
-            max_price: Acorns(1_000),
-            characters: Vec::new(),
-            crops: Vec::new(),
-            buildings: Vec::new(),
-        };
+        let rules = world::rules::World::ice_age().rules;
         Greeting::Welcome(Box::new(Welcome { node, seed: SEED, map: self.map.clone(), rules, time: now() }))
     }
 

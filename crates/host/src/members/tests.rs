@@ -90,6 +90,22 @@ fn who_was_away_while_it_was_removed_hears_of_it_when_it_is_back() {
 }
 
 #[test]
+fn who_is_removed_while_its_disk_stands_still_does_not_join_when_it_goes_on() {
+    let (mut nodes, outsider) = with_an_outsider();
+    nodes.stuck = [outsider].into();
+    change(&mut nodes, Change::Add(outsider));
+    change(&mut nodes, Change::Remove(outsider));
+    let leader = nodes.leader(SHARD).unwrap();
+    assert!(nodes.host(leader).untold.is_empty(), "it has heard of it, and is not told again");
+    nodes.stuck.clear();
+    nodes.settle();
+    assert_eq!(number(&mut nodes, outsider), None, "it would wait for ever for news of what it is no part of");
+    assert_eq!(memberships(&nodes, outsider), [(SHARD, Membership::Joined(1)), (SHARD, Membership::Left(2))]);
+    assert_eq!(change(&mut nodes, Change::Add(outsider)), AnswerBody::Changed);
+    assert_eq!(number(&mut nodes, outsider), Some(3), "it may come again");
+}
+
+#[test]
 fn a_node_with_another_disk_counts_for_nothing_until_it_is_added_again() {
     let mut nodes = Nodes::serving(3, 2);
     change(&mut nodes, Change::Add(N2));
