@@ -12,7 +12,7 @@
 //! Whatever goes wrong is told as problem details (RFC 9457) with a stable `type`: see [`problem`].
 //!
 //! Every resource that a stranger could use up has a bound: connections at a time, header bytes and fields, the time to
-//! send a header, the time to answer, and the size of a body. See the constants of [`serve`](mod@serve).
+//! send a header, the time to answer, and the size of a body. See [`Times`] and the constants of [`serve`](mod@serve).
 
 mod health;
 pub mod listen;
@@ -24,4 +24,4 @@ pub use health::{Missing, Readiness};
 pub use listen::{BindError, bind};
 pub use metrics::{Figures, Rendering};
 pub use problem::Problem;
-pub use serve::serve;
+pub use serve::{Times, serve};

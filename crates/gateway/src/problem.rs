@@ -10,7 +10,7 @@
 //! | `unknown-query` | 400 | `/metrics` with a query other than `?per=shard` |
 //! | `no-figures` | 503 | the node is stopping, or too many ask at a time |
 //! | `not-ready` | 503 | `/readyz` while something is missing; `missing` lists it |
-//! | `timed-out` | 503 | no answer within [`REQUEST_TIMEOUT`](crate::serve::REQUEST_TIMEOUT) |
+//! | `timed-out` | 503 | no answer within [`Times::answer`](crate::Times) |
 
 use axum::{
     http::{StatusCode, header},

@@ -29,25 +29,37 @@ pub const MAX_HEADER_BYTES: usize = 16 << 10;
 pub const MAX_HEADER_FIELDS: usize = 64;
 /// The largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
-/// A header must be complete this long after its connection fell idle, else the connection is closed.
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// An answer must begin this long after its request, else the request is answered with `timed-out`.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// What is under way when the server is told to stop may take this long.
-pub const GRACE: Duration = Duration::from_secs(2);
+/// How long clients may keep a server waiting, and it them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// A header must be complete this long after its connection fell idle, else the connection is closed.
+    pub header: Duration,
+    /// An answer must begin this long after its request, else the request is answered with `timed-out`.
+    pub answer: Duration,
+    /// What is under way when the server is told to stop may take this long.
+    pub grace: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { header: Duration::from_secs(10), answer: Duration::from_secs(15), grace: Duration::from_secs(2) }
+    }
+}
+
 /// How long to wait when the system is out of descriptors or memory for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves on `listener` until `shutdown` is done, then lets what is under way finish within [`GRACE`].
+/// Serves on `listener` until `shutdown` is done, then lets what is under way finish for a while.
 ///
 /// Fails only if the listener itself breaks; a connection's errors end that connection alone.
 pub async fn serve(
     listener: TcpListener,
     readiness: Arc<dyn Readiness>,
     figures: Arc<dyn Figures>,
+    times: Times,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let routes = routes(readiness, figures);
+    let routes = routes(readiness, figures, times);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -57,7 +69,7 @@ pub async fn serve(
             () = &mut shutdown => break,
             accepted = accept(&listener, &places) => {
                 let (stream, place) = accepted?;
-                connections.spawn(converse(stream, routes.clone(), stopping.clone(), place));
+                connections.spawn(converse(stream, routes.clone(), times, stopping.clone(), place));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -65,19 +77,19 @@ pub async fn serve(
     drop(listener);
     stop.send_replace(true);
     let finish = async { while connections.join_next().await.is_some() {} };
-    if time::timeout(GRACE, finish).await.is_err() {
+    if time::timeout(times.grace, finish).await.is_err() {
         tracing::warn!(connections = connections.len(), "closing HTTP connections that did not finish in time");
     }
     Ok(())
 }
 
-fn routes(readiness: Arc<dyn Readiness>, figures: Arc<dyn Figures>) -> Router {
+fn routes(readiness: Arc<dyn Readiness>, figures: Arc<dyn Figures>, times: Times) -> Router {
     health::routes(readiness)
         .merge(metrics::routes(figures))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn(within_time))
+        .layer(middleware::from_fn(move |request, next| within(times.answer, request, next)))
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
@@ -90,8 +102,8 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
         .detail(format!("{} does not take {method}: the Allow header says what it takes", uri.path()))
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
-    match time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+async fn within(time: Duration, request: Request, next: Next) -> Response {
+    match time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", "No answer in time").into_response(),
     }
@@ -129,12 +141,13 @@ fn is_shortage(error: &io::Error) -> bool {
 async fn converse(
     stream: TcpStream,
     routes: Router,
+    times: Times,
     mut stopping: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(times.header)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADER_FIELDS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));

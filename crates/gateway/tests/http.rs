@@ -1,7 +1,7 @@
 //! The gateway over loopback, spoken to byte by byte.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use gateway::{BindError, Figures, Missing, Readiness, Rendering, bind, serve};
+use gateway::{BindError, Figures, Missing, Readiness, Rendering, Times, bind, serve};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -44,12 +44,16 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::with(Times::default()).await
+    }
+
+    async fn with(times: Times) -> Self {
         let listener = bind(ANY_PORT.parse().unwrap()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let node = Arc::new(Node::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let state: Arc<dyn Readiness> = node.clone();
-        let task = tokio::spawn(serve(listener, state, node.clone(), async {
+        let task = tokio::spawn(serve(listener, state, node.clone(), times, async {
             let _ = stopped.await;
         }));
         Self { addr, node, stop, task }
@@ -150,9 +154,9 @@ async fn garbage_is_refused_and_the_next_client_is_served() {
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_never_finishes_its_header_is_closed() {
-    let server = Server::start().await;
+    let server = Server::with(Times { header: Duration::from_millis(50), ..Times::default() }).await;
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: ").await.unwrap();
     let heard = Heard::read(&mut stream).await;

@@ -6,6 +6,7 @@
 use client::{Client, Error, Player};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -14,6 +15,8 @@ use world::{BuildingId, CharacterId, Command, CropId, Deed, FieldId, Millis, Rej
 
 /// Where the bots live: the land that the first steps look at.
 const VILLAGE: (u32, u32) = (30_960, 8_180);
+/// What they leave to people: the fields that the first steps claim, and some around.
+const CLEARING: (RangeInclusive<u32>, RangeInclusive<u32>) = (30_978..=30_985, 8_187..=8_193);
 /// How far from the village's corner they settle.
 const SPREAD: u64 = 60;
 /// How far a bot walks from home.
@@ -92,7 +95,8 @@ impl Bot {
 
     fn claimable(&self, (x, y): (u64, u64)) -> Option<FieldId> {
         let field = FieldId::new(u32::try_from(x).ok()?, u32::try_from(y).ok()?).ok()?;
-        self.client.terrain().at(field).claimable().then_some(field)
+        let free = self.client.terrain().at(field).claimable() && !is_left_to_people(field);
+        free.then_some(field)
     }
 
     async fn play(mut self) {
@@ -177,5 +181,26 @@ impl Bot {
         self.dice ^= self.dice >> 7;
         self.dice ^= self.dice << 17;
         if below == 0 { 0 } else { self.dice % below }
+    }
+}
+
+fn is_left_to_people(field: FieldId) -> bool {
+    CLEARING.0.contains(&field.x()) && CLEARING.1.contains(&field.y())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_first_steps_claim_is_left_to_people() {
+        let tour = [include_str!("../../../README.md"), include_str!("up.rs"), include_str!("cli.rs")].concat();
+        let mut claimed = 0;
+        for rest in tour.split("claim ").skip(1) {
+            let Some(Ok(field)) = rest.split(' ').next().map(str::parse) else { continue };
+            assert!(is_left_to_people(field), "a bot may have been at {field}");
+            claimed += 1;
+        }
+        assert!(claimed > 4, "the first steps claim {claimed} fields");
     }
 }

@@ -79,11 +79,12 @@ impl Node {
     /// Runs until `stop` is done, or something breaks that a node must not survive.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
         let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
+        let times = gateway::Times::default();
         let gateway = self.http.take().map(|listener| {
             let until = async {
                 let _ = http_stopped.await;
             };
-            tokio::spawn(gateway::serve(listener, self.ready.clone(), self.figures.clone(), until))
+            tokio::spawn(gateway::serve(listener, self.ready.clone(), self.figures.clone(), times, until))
         });
         let mut stop = std::pin::pin!(stop);
         let mut events = Vec::with_capacity(EVENTS);
@@ -103,7 +104,7 @@ impl Node {
             pages.stop();
         }
         if let Some(gateway) = gateway {
-            let _ = timeout(gateway::serve::GRACE, gateway).await;
+            let _ = timeout(times.grace, gateway).await;
         }
         tracing::info!("stopped");
         result

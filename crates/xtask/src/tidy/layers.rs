@@ -1,4 +1,4 @@
-//! Imports run one way only, and pure crates are built on pure ones.
+//! Imports run one way only, pure crates are built on pure ones, and what tests need changes nothing that is tested.
 
 use super::{Finding, tree::Tree};
 
@@ -136,6 +136,16 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
             }
         }
     }
+    let asked = |feature: &String| tree.members.iter().any(|member| member.features.contains(feature));
+    for member in &tree.members {
+        for feature in member.test_features.iter().filter(|feature| !asked(feature)) {
+            let problem = format!(
+                "only tests of {} ask for {feature}: programs would be built twice, and tested otherwise than they run",
+                member.name
+            );
+            findings.push(Finding::error(format!("{}/Cargo.toml", member.folder), 0, problem));
+        }
+    }
     let never = NEVER.iter().filter(|(name, _)| tree.packages.contains(*name));
     findings.extend(never.map(|(name, why)| Finding::error("Cargo.lock", 0, format!("{name} is in the build: {why}"))));
     findings
@@ -212,6 +222,18 @@ mod tests {
             member.externals.insert("rand".to_owned());
         }));
         assert!(found.len() == 1 && found[0].contains("must not be built on rand"), "{found:?}");
+    }
+
+    #[test]
+    fn a_feature_for_tests_alone_is_found() {
+        let testing = |member: &mut Member| _ = member.test_features.insert("tokio/test-util".to_owned());
+        let found = problems(&tree("gateway", testing));
+        assert!(found.len() == 1 && found[0].contains("tokio/test-util: programs would be built twice"), "{found:?}");
+        let both = |member: &mut Member| {
+            testing(member);
+            member.features.insert("tokio/test-util".to_owned());
+        };
+        assert_eq!(problems(&tree("gateway", both)), [""; 0]);
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub struct Member {
     pub siblings: BTreeSet<String>,
     /// Other crates that it names as normal dependencies.
     pub externals: BTreeSet<String>,
+    /// What it asks of other crates, as `crate/feature`.
+    pub features: BTreeSet<String>,
+    /// What only its tests ask of them.
+    pub test_features: BTreeSet<String>,
     /// Every crate that is linked into it, however deep, on this platform.
     pub reaches: BTreeSet<String>,
     /// Where its `clippy.toml` links to, if it is a link.
@@ -130,6 +134,10 @@ fn members(metadata: &Value, root: &Path) -> Result<(Vec<Member>, BTreeSet<Strin
         };
         for dependency in list(&package["dependencies"], "dependencies")? {
             let name = text(&dependency["name"]);
+            let asked = if dependency["kind"] == "dev" { &mut member.test_features } else { &mut member.features };
+            asked.extend(
+                list(&dependency["features"], "features")?.iter().map(|feature| format!("{name}/{}", text(feature))),
+            );
             if dependency["path"].is_string() {
                 member.siblings.insert(name);
             } else if dependency["kind"].is_null() {
