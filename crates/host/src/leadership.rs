@@ -19,10 +19,11 @@ impl Host {
             self.tell_again(node);
         }
         for &node in &changes.restarted {
+            let mut followed = false;
             for replica in self.shards.values_mut() {
-                replica.forget_leader(node);
+                followed |= replica.forget_leader(node);
             }
-            self.support.restarted(now.mono, node);
+            self.support.restarted(now.mono, node, followed);
             let shards = &self.shards;
             self.freshness.forget(node, |shard| shards.get(&shard).map_or(Slot::ZERO, Replica::applied));
         }

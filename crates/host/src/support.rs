@@ -9,8 +9,8 @@
 //! asker counts from when it *sent* the probe, and a little less than that: the clocks of two nodes are never compared, but each
 //! is trusted to run at most so much too fast or too slow ([`usable`]).
 //!
-//! News that the other node has started anew end the epoch too, at once: what was promised stands until it has run out, for all of
-//! its ballots, since nothing tells which of them its new life leads.
+//! News that the other node has started anew end the epoch too, at once: what was promised while any of its ballots was followed
+//! stands until it has run out, for all of them, since nothing tells which of them its new life leads.
 //!
 //! Who has started anew remembers nothing of this. Its epochs are new ones, and it leaves nobody before the longest promise
 //! that it may have given has run out.
@@ -96,11 +96,15 @@ impl Support {
 
     /// `node` has started anew, as far as is known here, and its ballots are followed no more. But news may come late, and one
     /// of them be of the life it lives: so the epoch ends for all of them, and none is left while a promise that was given
-    /// before stands.
-    pub fn restarted(&mut self, now: Mono, node: NodeId) {
+    /// before stands. Not so if none was `followed` since it was last found to have started anew: then nothing was
+    /// acknowledged under this epoch, and no lease rests on what was promised under it. (Otherwise a node that starts again
+    /// and again, and is never up for long enough to lead, would keep everybody waiting for it for ever.)
+    pub fn restarted(&mut self, now: Mono, node: NodeId, followed: bool) {
         let given = self.given(now, node);
         given.epoch = Epoch(given.epoch.0 + 1);
-        given.before = given.until;
+        if followed {
+            given.before = given.until;
+        }
     }
 
     fn given(&mut self, now: Mono, node: NodeId) -> &mut Given {
@@ -175,7 +179,7 @@ mod tests {
     fn a_restart_ends_the_epoch_and_what_was_promised_before_stands_for_what_is_followed_no_more() {
         let mut support = support();
         let (first, _) = support.give(Mono(10), N2);
-        support.restarted(Mono(400), N2);
+        support.restarted(Mono(400), N2, true);
         let (second, _) = support.give(Mono(500), N2);
         assert!(second > first);
         assert!(support.protects(Mono(1_009), N2, false), "promised under the first epoch");
@@ -185,8 +189,22 @@ mod tests {
         assert!(support.epoch(N2) > second);
         // What was acknowledged before the first promise must not count under it either.
         let (n3, named) = (NodeId(3), support.epoch(NodeId(3)));
-        support.restarted(Mono(0), n3);
+        support.restarted(Mono(0), n3, true);
         assert!(support.give(Mono(0), n3).0 > named && !support.protects(Mono(0), n3, false));
+    }
+
+    #[test]
+    fn who_starts_again_and_again_is_not_waited_for_longer_than_was_promised_while_it_was_followed() {
+        let mut support = support();
+        let (mut last, _) = support.give(Mono(10), N2);
+        support.restarted(Mono(400), N2, true);
+        for life in 1..10 {
+            let (epoch, _) = support.give(Mono(400 * life), N2);
+            assert!(epoch > last, "what was acknowledged before counts under no later promise");
+            last = epoch;
+            support.restarted(Mono(400 * life + 50), N2, false);
+        }
+        assert!(support.protects(Mono(1_009), N2, false) && !support.protects(Mono(1_010), N2, false));
     }
 
     #[test]

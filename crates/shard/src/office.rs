@@ -72,9 +72,9 @@ impl Replica {
         self.paxos.remind(node);
     }
 
-    /// `node` has started anew and leads nothing.
-    pub fn forget_leader(&mut self, node: NodeId) {
-        self.paxos.forget_leader(node);
+    /// `node` has started anew and leads nothing; says whether it was followed here.
+    pub fn forget_leader(&mut self, node: NodeId) -> bool {
+        self.paxos.forget_leader(node)
     }
 
     /// Answers everybody whose office is gone, or starts a new one.

@@ -36,6 +36,29 @@ fn the_first_that_is_placed_leads_and_when_it_is_gone_the_next() {
 }
 
 #[test]
+fn a_leader_that_starts_again_and_again_and_never_for_long_is_not_waited_for() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    let others: Vec<NodeId> = [N1, N2, N3].into_iter().filter(|node| *node != leader).collect();
+    let incarnation = nodes.host(leader).config.incarnation;
+    // It says a word to each at each of its starts, and nothing more.
+    nodes.cut_off = [leader].into();
+    let boot = nodes.host(leader).config.boot;
+    for life in 1..=8 {
+        for &other in &others {
+            let word = Word { number: 1, wall: nodes.now().wall, boot: boot + life, hears: vec![] };
+            let probe = Probe { seq: 1_000_000 * life, word, known: 0, released: vec![], you: None };
+            let frame = Frame { epoch: Epoch(0), incarnation, messages: vec![PeerMessage::Probe(probe)] };
+            let now = nodes.now();
+            nodes.host(other).handle_frame(now, leader, frame);
+        }
+        nodes.pass(SECOND / 2);
+    }
+    let next = others.iter().find(|other| nodes.hosts[other.0 as usize - 1].leads.contains(&SHARD));
+    assert!(next.is_some(), "both wait for {leader}");
+}
+
+#[test]
 fn who_steps_down_lets_the_next_lead_at_once() {
     let mut nodes = Nodes::serving(3, 8);
     let led: Vec<ShardId> = (1..=8).map(ShardId).filter(|shard| nodes.leader(*shard) == Some(N1)).collect();

@@ -90,11 +90,14 @@ impl Replica {
 
     /// `node` has started anew (its boot count changed): whatever it led, it leads no more. Nobody waits for it from here on;
     /// but the news may be late, and what is forgotten be led by its new life. So an embedder that makes leases of
-    /// acknowledgements voids those given so far, and goes on protecting ([`Liveness::protects`]) while any may be used.
-    pub fn forget_leader(&mut self, node: NodeId) {
-        if self.following.is_some_and(|following| following.ballot.node == node) {
+    /// acknowledgements voids those given so far, and goes on protecting ([`Liveness::protects`]) while any may be used. Says
+    /// whether anything of `node`'s was followed here: if not, nothing was acknowledged since it was forgotten last.
+    pub fn forget_leader(&mut self, node: NodeId) -> bool {
+        let followed = self.following.is_some_and(|following| following.ballot.node == node);
+        if followed {
             self.following = None;
         }
+        followed
     }
 
     pub(super) fn on_canvass(&mut self, from: NodeId, ballot: Ballot, liveness: &dyn Liveness) {

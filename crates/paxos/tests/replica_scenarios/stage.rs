@@ -310,7 +310,7 @@ impl Stage {
                     ["retry"] => replica.handle_retry(&|_| true),
                     ["flush"] => replica.flush_watermark(&|_| true),
                     ["resign"] => drop(replica.resign().expect("it leads")),
-                    ["forget", other] => replica.forget_leader(parse(other)),
+                    ["forget", other] => _ = replica.forget_leader(parse(other)),
                     ["propose", values @ ..] => {
                         for value in values {
                             let value = Value::Command(Bytes::copy_from_slice(value.as_bytes()));

@@ -261,7 +261,7 @@ impl Storm {
             }),
             Happening::Forget if up => {
                 let other = node(self.random.below(self.machines.len()));
-                self.with(index, |replica| replica.forget_leader(other))
+                self.with(index, |replica| _ = replica.forget_leader(other))
             }
             Happening::Stop if up => self.stop(index),
             Happening::Transfer if up => {
