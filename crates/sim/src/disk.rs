@@ -169,6 +169,11 @@ impl Disk {
         }
     }
 
+    /// When everything that it was given is done.
+    pub fn busy_until(&self) -> Time {
+        self.pages_free_at.max(self.next_sync_ends.unwrap_or(self.sync_ends))
+    }
+
     /// Takes a write; says when it is done.
     pub fn write(&mut self, now: Time, random: &mut Random, write: Write) -> Time {
         self.ledger.hand_in(&write.records);

@@ -1,6 +1,6 @@
 //! Faults strike, everything is mended, and at the end the observer compares what is left.
 
-use crate::clock::{Clock, MS, SECOND};
+use crate::clock::{Clock, MS, SECOND, Time};
 use crate::cluster::{Cluster, Event};
 use crate::fault::Fault;
 use crate::judge;
@@ -103,7 +103,7 @@ impl Cluster {
         self.wake_machine(node);
     }
 
-    /// Mends everything; from here on patience runs.
+    /// Mends everything; once the disks have done what they were about, patience runs.
     pub fn calm(&mut self) {
         self.network.heal();
         self.network.weather = Weather::default();
@@ -117,7 +117,9 @@ impl Cluster {
                 self.start(node);
             }
         }
-        self.calm_since = Some(self.now);
+        // What a slow disk had begun takes its time yet.
+        let busy = self.machines.iter().map(|machine| machine.disk.busy_until());
+        self.calm_since = Some(busy.fold(self.now, Time::max));
         self.call_operator();
         for shard in 0..self.auditions.len() {
             self.audition(shard);

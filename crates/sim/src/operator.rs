@@ -53,8 +53,11 @@ impl Cluster {
             let shard = info.shard;
             let Some(configuration) = self.judge.configuration(shard) else { return false };
             let (applied, since) = (self.judge.applied(shard), self.judge.configured(shard));
-            // A stop that may be chosen already would leave others to count on.
-            let settled = !self.machines.iter().any(|machine| machine.disk.ledger.has_stop_behind(shard, applied));
+            // A stop that may be chosen already would leave others to count on; so would one that is about to be written.
+            let settled = !self.machines.iter().any(|machine| {
+                let stops = |replica: &paxos::Replica| replica.is_leader() && !replica.accepts_proposals();
+                machine.disk.ledger.has_stop_behind(shard, applied) || self.paxos(machine.id, shard).is_some_and(stops)
+            });
             let others = |voter: &NodeId| *voter != node && self.machines[index(*voter)].is_genuine(&configuration);
             // Where nobody else knows of the stop, the voters before it are the ones to count on.
             let told = configuration

@@ -3,6 +3,7 @@
 use crate::support::*;
 use paxos::{Incarnation, NodeId};
 use sim::clock::{MS, SECOND};
+use sim::disk::Speed;
 use sim::network::index;
 use sim::plan::Plan;
 use wire::{Change, Level};
@@ -231,4 +232,40 @@ fn a_node_that_joins_hears_from_nodes_whose_disks_were_replaced_since_it_met_the
     let op = read(&mut cluster, 3, claimed, Level::Session, Some(n4));
     assert_eq!(owner(result(&mut cluster, 3, op, 5)), Some(whose));
     calm_and_check(&mut cluster);
+}
+
+#[test]
+fn no_disk_is_replaced_that_a_change_under_way_is_about_to_count_on() {
+    // A turn comes a little after what wakes it.
+    let mut cluster = cluster_of(Plan { players: 3, turn_delay: 300, ..Plan::quiet(7, 3, 3, 1) });
+    let claimed = field(&cluster, 0);
+    must_claim(&mut cluster, 0, claimed);
+    let leader = leader(&cluster).expect("claims are served");
+    let others: Vec<NodeId> = [N1, N2, N3].into_iter().filter(|node| *node != leader).collect();
+    assert!(cluster.may_lose(others[1]), "either can be spared so far");
+    cluster.ask_for(leader, SHARD, Change::Remove(others[0]));
+    // Nothing of it has been written or sent: the two voters that it leaves are to be spared all the same.
+    assert!(!cluster.wipe(others[1]), "with it, {leader} alone would be left of two voters");
+    assert!(cluster.run_until(5 * SECOND, |cluster| {
+        cluster.judge.configuration(SHARD).is_some_and(|configuration| !configuration.contains(others[0]))
+    }));
+    assert!(!cluster.wipe(others[1]), "now neither");
+    calm_and_check(&mut cluster);
+}
+
+#[test]
+fn patience_begins_when_slow_disks_have_done_what_they_were_about() {
+    let slow = Speed { sync: 10 * MS, jitter: 1, pages: 1_000 };
+    let mut cluster = cluster_of(Plan { disks: vec![slow; 3], checkpoint_bytes: 1, ..Plan::quiet(7, 3, 3, 1) });
+    let claimed = field(&cluster, 0);
+    must_claim(&mut cluster, 0, claimed);
+    let now = cluster.now;
+    cluster.calm();
+    let since = cluster.calm_since.expect("all is mended");
+    assert!(
+        since.since(now) > 5 * SECOND,
+        "a checkpoint of 10 s is being written, and {since} is not much after {now}"
+    );
+    cluster.play();
+    sound(&mut cluster);
 }
