@@ -107,7 +107,8 @@ fn weight(message: &PeerMessage) -> usize {
     let values = |values: &[Value]| values.iter().map(|value| value.len() + 8).sum();
     let PeerMessage::Paxos { message, .. } = message else { return BASE };
     BASE + match message {
-        Message::Accept { values: run, .. } | Message::Learn { values: run, .. } => values(run),
+        Message::Accept { values: run, .. } => values(run),
+        Message::Learn { values: run, .. } => values(run),
         Message::Promise { accepted, .. } => accepted.iter().map(|accepted| accepted.value.len() + 32).sum(),
         _ => 0,
     }
@@ -160,7 +161,7 @@ mod tests {
         let accepted = [5, 6].map(|bytes| paxos::Accepted { slot, ballot, value: value(bytes) });
         let promise = paxos(Message::Promise { ballot, chosen: slot, first: slot, accepted: accepted.into() });
         let weights =
-            [learn(vec![value(5), value(6)]), accept(vec![value(5)]), promise].map(|message| weight(&message));
+            [learn(vec![value(5), value(6)]), accept(vec![value(5)].into()), promise].map(|message| weight(&message));
         assert_eq!(weights, [64 + 13 + 14, 64 + 13, 64 + 37 + 38]);
         let half = || learn(vec![value(FRAME_BYTES / 2 - 72)]);
         let frames_of = |messages| frames(Epoch(7), Incarnation(8), messages).len();

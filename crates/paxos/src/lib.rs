@@ -29,7 +29,7 @@ pub mod synod;
 pub use ballot::{Ballot, NodeId, Slot};
 pub use configuration::{Configuration, Incarnation};
 pub use liveness::Liveness;
-pub use message::{Accepted, Message, Value};
+pub use message::{Accepted, Message, Run, Value};
 pub use quorum::QuorumSystem;
 pub use record::{Record, Recovered};
 pub use replica::{Effect, Replica, Token};

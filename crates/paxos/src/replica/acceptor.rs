@@ -1,7 +1,7 @@
 //! The acceptor's and the learner's half: promises, votes and watermarks.
 
 use super::{Entry, Following, Replica, Role};
-use crate::{Accepted, Ballot, Liveness, Message, NodeId, Record, Slot, Value};
+use crate::{Accepted, Ballot, Liveness, Message, NodeId, Record, Run, Slot, Value};
 
 /// What a leader says of the whole log.
 #[derive(Clone, Copy, Debug)]
@@ -42,15 +42,7 @@ impl Replica {
         self.send_after(from, promise);
     }
 
-    pub(super) fn on_accept(
-        &mut self,
-        from: NodeId,
-        ballot: Ballot,
-        start: Slot,
-        at: Slot,
-        values: Vec<Value>,
-        marks: Marks,
-    ) {
+    pub(super) fn on_accept(&mut self, from: NodeId, ballot: Ballot, start: Slot, at: Slot, values: Run, marks: Marks) {
         let Some(following) = self.follow(from, ballot, start) else { return };
         let gap = at > following.through.next();
         if !gap {

@@ -261,7 +261,8 @@ impl Replica {
             self.propose_all(open);
             self.note_stop();
         } else {
-            self.propose_all(open.into_iter().chain([Value::Noop]));
+            open.push(Value::Noop);
+            self.propose_all(open);
         }
         self.open_office();
     }

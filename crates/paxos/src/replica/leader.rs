@@ -1,7 +1,7 @@
 //! The leader's half: proposals, votes, watermarks, sending again, and reads confirmed by a quorum.
 
 use super::{Effect, Entry, NotLeader, ReadTicket, Replica, Role, Token};
-use crate::{Ballot, Message, NodeId, Record, Slot, Value};
+use crate::{Ballot, Message, NodeId, Record, Run, Slot, Value};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Sending again carries about this many bytes a message.
@@ -111,7 +111,7 @@ impl Replica {
         if !self.accepts_proposals() {
             return Err(NotLeader);
         }
-        let slot = self.propose_all([value]);
+        let slot = self.propose_all(Run::One([value]));
         self.check();
         Ok(slot)
     }
@@ -268,31 +268,26 @@ impl Replica {
     }
 
     /// Proposes one value per slot from the next on; returns the last slot.
-    pub(super) fn propose_all(&mut self, values: impl IntoIterator<Item = Value>) -> Slot {
+    pub(super) fn propose_all(&mut self, values: impl Into<Run>) -> Slot {
+        let values = values.into();
         let Role::Leader(office) = &self.role else { unreachable!("only a leader proposes") };
         let (ballot, start, at) = (office.ballot, office.start, office.next);
+        let (chosen, kept) = (self.chosen, self.kept);
         let mut slot = at;
-        let mut sent = Vec::new();
-        for value in values {
-            let chosen = self.chosen;
+        for value in values.iter() {
             let token = self.persist(Record::Accept { slot, ballot, value: value.clone(), chosen });
             self.tail.insert(slot, Entry { ballot, value: value.clone() });
             let Role::Leader(office) = &mut self.role else { unreachable!("nothing above changes the role") };
             office.unsynced.push_back((token, slot));
-            sent.push(value);
             slot = slot.next();
             office.next = slot;
         }
-        let (chosen, kept) = (self.chosen, self.kept);
-        let peers = self.peers();
-        if let Role::Leader(office) = &mut self.role {
-            for peer in office.peers.values_mut() {
-                peer.told = chosen;
-            }
-        }
-        for peer in peers {
-            let values = sent.clone();
-            self.send(peer, Message::Accept { ballot, start, at, values, chosen, kept });
+        let (configuration, effects) = (self.configuration.number, &mut self.effects);
+        let Role::Leader(office) = &mut self.role else { unreachable!("nothing above changes the role") };
+        for (&to, peer) in &mut office.peers {
+            peer.told = chosen;
+            let message = Message::Accept { ballot, start, at, values: values.clone(), chosen, kept };
+            effects.push_back(Effect::Send { to, configuration, message, after: None });
         }
         slot.prev()
     }
@@ -347,7 +342,7 @@ impl Replica {
         let at = through.max(self.chosen).next();
         let (chosen, kept) = (self.chosen, self.kept);
         let message = match self.tail.run(at, last, RESEND_BYTES) {
-            Some(values) => Message::Accept { ballot, start, at, values, chosen, kept },
+            Some(values) => Message::Accept { ballot, start, at, values: values.into(), chosen, kept },
             None => Message::Watermark { ballot, start, chosen, kept },
         };
         self.send(to, message);

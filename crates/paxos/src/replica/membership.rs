@@ -10,7 +10,7 @@
 //!   the stop is chosen is in its log before anything that it promises there.
 
 use super::{Replica, Role};
-use crate::{Ballot, Configuration, Message, NodeId, Slot, Value};
+use crate::{Ballot, Configuration, Message, NodeId, Run, Slot, Value};
 
 /// Why a stop was not proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ impl Replica {
             _ => return Err(StopError::NotLeader),
         }
         let next = Configuration { number: self.configuration.number + 1, ..next };
-        let slot = self.propose_all([Value::Stop(Box::new(next))]);
+        let slot = self.propose_all(Run::One([Value::Stop(Box::new(next))]));
         self.note_stop();
         self.check();
         Ok(slot)

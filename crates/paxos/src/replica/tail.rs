@@ -1,13 +1,15 @@
 //! The part of the log that is in memory: everything not yet delivered, and as much of the rest as fits a budget.
 
 use crate::{Ballot, Configuration, Slot, Value};
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 /// Delivered entries are kept up to about this many bytes, so that a peer that lags a little is served without the disk.
 const BUDGET: usize = 128 << 10;
 /// Beyond so many bytes no more is taken: whoever applies is behind, and what is not taken comes again. A multiple of what one
 /// leader has under way.
 const MOST: usize = 64 << 20;
+/// Room for so many entries is kept while there are none. A node has thousands of shards, most of them idle.
+const ROOM: usize = 64;
 /// What an entry costs beside its payload.
 const OVERHEAD: usize = 64;
 
@@ -18,18 +20,40 @@ pub(super) struct Entry {
     pub value: Value,
 }
 
+/// Sorted by slot, and mostly without a gap. (Gaps are possible: whoever lags votes on new slots while it fetches old ones.) In
+/// the steady state nothing is allocated: what leaves in front makes room for what comes behind.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    entries: BTreeMap<Slot, Entry>,
+    entries: VecDeque<(Slot, Entry)>,
     bytes: usize,
 }
 
 impl Tail {
     pub fn insert(&mut self, slot: Slot, entry: Entry) {
         self.bytes += entry.value.len() + OVERHEAD;
-        if let Some(old) = self.entries.insert(slot, entry) {
-            self.bytes -= old.value.len() + OVERHEAD;
+        match self.place(slot) {
+            Ok(place) => {
+                let old = std::mem::replace(&mut self.entries[place].1, entry);
+                self.bytes -= old.value.len() + OVERHEAD;
+            }
+            Err(place) => self.entries.insert(place, (slot, entry)),
         }
+    }
+
+    /// Where `slot` is, or would be.
+    fn place(&self, slot: Slot) -> Result<usize, usize> {
+        let first = self.entries.front().map_or(slot, |(first, _)| *first);
+        let guess = slot.0.checked_sub(first.0).and_then(|ahead| usize::try_from(ahead).ok());
+        match guess {
+            Some(guess) if self.entries.get(guess).is_some_and(|(at, _)| *at == slot) => Ok(guess),
+            _ => self.entries.binary_search_by_key(&slot, |(at, _)| *at),
+        }
+    }
+
+    /// Entries from `slot` on.
+    fn from(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Entry)> {
+        let (Ok(place) | Err(place)) = self.place(slot);
+        self.entries.range(place..).map(|(slot, entry)| (*slot, entry))
     }
 
     /// Whether it holds as much as it may.
@@ -40,33 +64,34 @@ impl Tail {
     /// Whether there is room for `slot`. Up to the last entry there always is: those are what must be chosen and delivered for
     /// anything to leave.
     pub fn has_room(&self, slot: Slot) -> bool {
-        !self.is_full() || self.entries.last_key_value().is_some_and(|(last, _)| slot <= *last)
+        !self.is_full() || self.entries.back().is_some_and(|(last, _)| slot <= *last)
     }
 
     pub fn get(&self, slot: Slot) -> Option<&Entry> {
-        self.entries.get(&slot)
+        self.place(slot).ok().map(|place| &self.entries[place].1)
     }
 
     /// The stop among these slots, if there is one: where it is, whether it was learned, and what it names. (At most one can
     /// be: nothing is proposed behind a stop.)
     pub fn stop_between(&self, after: Slot, through: Slot) -> Option<(Slot, bool, Box<Configuration>)> {
-        self.entries.range(after.next()..=through).find_map(|(slot, entry)| match &entry.value {
-            Value::Stop(next) => Some((*slot, entry.ballot == Ballot::ZERO, next.clone())),
+        let mut between = self.after(after).take_while(|(slot, _)| *slot <= through);
+        between.find_map(|(slot, entry)| match &entry.value {
+            Value::Stop(next) => Some((slot, entry.ballot == Ballot::ZERO, next.clone())),
             Value::Noop | Value::Command(_) => None,
         })
     }
 
     pub fn after(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Entry)> {
-        self.entries.range(slot.next()..).map(|(&slot, entry)| (slot, entry))
+        self.from(slot.next())
     }
 
     /// Values of consecutive slots from `from` through `to`, at most about `max_bytes` of them but at least one; `None`
     /// where `from` is no longer in memory.
     pub fn run(&self, from: Slot, to: Slot, max_bytes: usize) -> Option<Vec<Value>> {
-        self.entries.get(&from)?;
+        self.get(from)?;
         let mut values = Vec::new();
         let mut bytes = 0;
-        for (expected, (&slot, entry)) in (from.0..=to.0).zip(self.entries.range(from..=to)) {
+        for (expected, (slot, entry)) in (from.0..=to.0).zip(self.from(from)) {
             bytes += entry.value.len() + OVERHEAD;
             if slot.0 != expected || (bytes > max_bytes && !values.is_empty()) {
                 break;
@@ -79,35 +104,34 @@ impl Tail {
     /// Forgets what was accepted in a configuration before the one of this number, and is not chosen: it lies behind the stop
     /// that ended it, and never will be.
     pub fn forget_earlier(&mut self, configuration: u64, chosen: Slot) {
-        let stale: Vec<Slot> = self
-            .after(chosen)
-            .filter(|(_, entry)| entry.ballot.configuration() < configuration)
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in stale {
-            if let Some(entry) = self.entries.remove(&slot) {
-                self.bytes -= entry.value.len() + OVERHEAD;
+        let bytes = &mut self.bytes;
+        self.entries.retain(|(slot, entry)| {
+            let stays = *slot <= chosen || entry.ballot.configuration() >= configuration;
+            if !stays {
+                *bytes -= entry.value.len() + OVERHEAD;
             }
-        }
+            stays
+        });
     }
 
     /// Forgets everything up to `through`: a snapshot holds it.
     pub fn cut(&mut self, through: Slot) {
-        while let Some(first) = self.entries.first_entry()
-            && *first.key() <= through
-        {
-            self.bytes -= first.remove().value.len() + OVERHEAD;
-        }
+        self.forget_first(|slot, _| slot <= through);
     }
 
     /// Forgets delivered entries: all that every voter keeps, and the oldest of the others while over budget.
     pub fn forget(&mut self, delivered: Slot, kept: Slot) {
-        while let Some(first) = self.entries.first_entry() {
-            let slot = *first.key();
-            if slot > delivered || (slot > kept && self.bytes <= BUDGET) {
-                break;
-            }
-            self.bytes -= first.remove().value.len() + OVERHEAD;
+        self.forget_first(|slot, bytes| slot <= delivered && (slot <= kept || bytes > BUDGET));
+    }
+
+    /// Forgets the first entry, and the next, as long as this says so of its slot and of the bytes of all.
+    fn forget_first(&mut self, may_go: impl Fn(Slot, usize) -> bool) {
+        let bytes = &mut self.bytes;
+        while let Some((_, entry)) = self.entries.pop_front_if(|(slot, _)| may_go(*slot, *bytes)) {
+            *bytes -= entry.value.len() + OVERHEAD;
+        }
+        if self.entries.is_empty() && self.entries.capacity() > ROOM {
+            self.entries = VecDeque::new();
         }
     }
 }
@@ -136,7 +160,7 @@ mod tests {
     fn slots(tail: &Tail) -> Vec<u64> {
         assert_eq!(
             tail.bytes,
-            tail.entries.values().map(|entry| entry.value.len() + 64).sum::<usize>(),
+            tail.entries.iter().map(|(_, entry)| entry.value.len() + 64).sum::<usize>(),
             "counted wrong"
         );
         tail.after(Slot::ZERO).map(|(slot, _)| slot.0).collect()
@@ -158,6 +182,31 @@ mod tests {
         assert_eq!(slots(&tail), [3]);
         tail.forget(Slot(2), Slot(3));
         assert_eq!(slots(&tail), [3], "kept by all, and still to be delivered");
+    }
+
+    #[test]
+    fn gap_is_filled_in_any_order() {
+        let mut tail = tail([costing(100), costing(200)]);
+        tail.insert(Slot(1_000), accepted_in(0, costing(300)));
+        for slot in [500, 3, 999, 4] {
+            tail.insert(Slot(slot), accepted_in(0, Value::Noop));
+            assert!(tail.get(Slot(slot)).is_some());
+        }
+        assert_eq!(slots(&tail), [1, 2, 3, 4, 500, 999, 1_000]);
+        assert_eq!([5, 499, 501, 998, 1_001].map(|slot| tail.get(Slot(slot))), [None; 5]);
+        assert_eq!(tail.after(Slot(4)).map(|(slot, _)| slot.0).collect::<Vec<_>>(), [500, 999, 1_000]);
+    }
+
+    #[test]
+    fn room_that_is_not_needed_any_more_is_given_back() {
+        let mut tail = tail(std::iter::repeat_n(Value::Noop, 1_000));
+        tail.forget(Slot(999), Slot(999));
+        assert!(tail.entries.capacity() >= 1_000, "not empty: it may go on like this");
+        tail.forget(Slot(1_000), Slot(1_000));
+        assert_eq!(tail.entries.capacity(), 0);
+        tail.insert(Slot(1_001), accepted_in(0, Value::Noop));
+        tail.forget(Slot(1_001), Slot(1_001));
+        assert!(tail.entries.capacity() > 0, "a little is kept");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Ledger {
     /// `message` was sent.
     pub fn sent(&mut self, message: &Message) -> Result<(), Violation> {
         let Message::Accept { ballot, at, values, .. } = message else { return Ok(()) };
-        (at.0..).zip(values).try_for_each(|(slot, value)| self.proposal((Slot(slot), *ballot), value))
+        (at.0..).zip(values.iter()).try_for_each(|(slot, value)| self.proposal((Slot(slot), *ballot), value))
     }
 
     fn proposal(&mut self, key: (Slot, Ballot), value: &Value) -> Result<(), Violation> {

@@ -66,7 +66,7 @@ fn highest_ballot_reported_wins_slot_by_slot_and_gaps_become_no_ops() {
     tell(&mut replica, N3, promise(vec![report(1, 2, N3, "old"), report(2, 2, N3, "B"), report(3, 1, N1, "C")]));
     let effects = effects(&mut replica);
     let proposed = effects.iter().find_map(|effect| match effect {
-        Effect::Send { message: Message::Accept { at, values, .. }, .. } => Some((*at, values.clone())),
+        Effect::Send { message: Message::Accept { at, values, .. }, .. } => Some((*at, values.to_vec())),
         _ => None,
     });
     let expected = vec![command("A"), command("B"), command("C"), Value::Noop, command("E"), Value::Noop];

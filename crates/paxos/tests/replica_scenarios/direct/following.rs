@@ -2,7 +2,7 @@
 
 use super::{N1, N2, N3, accept, ballot, command, effects, fresh, majority_of_three, sent, tell};
 use bytes::Bytes;
-use paxos::{Ballot, Effect, Message, NodeId, Record, Recovered, Replica, Slot, Token, Value};
+use paxos::{Ballot, Effect, Message, NodeId, Record, Recovered, Replica, Run, Slot, Token, Value};
 
 #[test]
 fn ballots_sent_by_somebody_else_than_their_owner_are_refused() {
@@ -99,7 +99,7 @@ fn delivered_entries_over_the_budget_leave_memory_and_undelivered_ones_never() {
     let big = Value::Command(Bytes::from(vec![0; 100 << 10]));
     for slot in 1..=6 {
         let (at, chosen) = (Slot(slot), Slot(slot - 1));
-        let (values, kept) = (vec![big.clone()], Slot::ZERO);
+        let (values, kept) = (Run::One([big.clone()]), Slot::ZERO);
         tell(&mut replica, N2, Message::Accept { ballot: ballot(1, N2), start: Slot(1), at, values, chosen, kept });
     }
     assert_eq!(std::iter::from_fn(|| replica.poll_chosen()).count(), 5, "all that is chosen was still there");
@@ -279,7 +279,7 @@ fn value_accepted_again_and_again_takes_memory_once() {
     let mut replica = fresh(N1);
     let big = Value::Command(Bytes::from(vec![0; 60 << 10]));
     for round in 1..=5 {
-        let (at, values, chosen) = (Slot(1), vec![big.clone()], Slot(u64::from(round == 5)));
+        let (at, values, chosen) = (Slot(1), Run::One([big.clone()]), Slot(u64::from(round == 5)));
         let accept = Message::Accept { ballot: ballot(round, N2), start: at, at, values, chosen, kept: Slot(0) };
         tell(&mut replica, N2, accept);
     }
@@ -368,7 +368,7 @@ fn who_does_not_deliver_takes_no_more_and_goes_on_when_it_does() {
         ballot,
         start: Slot(1),
         at: Slot(at),
-        values: vec![mebibyte()],
+        values: Run::One([mebibyte()]),
         chosen: Slot(chosen),
         kept: Slot::ZERO,
     };
@@ -392,7 +392,7 @@ fn who_does_not_deliver_learns_no_more_and_a_new_leader_s_word_still_counts() {
     assert_eq!(replica.chosen(), Slot(held));
     // One entry far ahead, of a new leader, makes no room for all that lies before it.
     let mut replica = fresh(N1);
-    let (at, values) = (Slot(1_000), vec![mebibyte()]);
+    let (at, values) = (Slot(1_000), Run::One([mebibyte()]));
     let ahead = Message::Accept { ballot: ballot(1, N3), start: at, at, values, chosen: Slot(999), kept: Slot::ZERO };
     tell(&mut replica, N3, ahead);
     assert_eq!(taken(&effects(&mut replica)), 1);
@@ -408,9 +408,9 @@ fn who_does_not_deliver_learns_no_more_and_a_new_leader_s_word_still_counts() {
         chosen: Slot(chosen),
         kept: Slot::ZERO,
     };
-    let held = filled(&mut replica, |at| accept(ballot(1, N2), at, vec![mebibyte()], 0));
+    let held = filled(&mut replica, |at| accept(ballot(1, N2), at, Run::One([mebibyte()]), 0));
     for at in 1..=held {
-        tell(&mut replica, N3, accept(ballot(2, N3), at, vec![mebibyte()], at - 1));
+        tell(&mut replica, N3, accept(ballot(2, N3), at, Run::One([mebibyte()]), at - 1));
     }
     effects(&mut replica);
     assert_eq!(replica.chosen(), Slot(held - 1));
