@@ -1,5 +1,5 @@
-//! Watches: whoever watches land has been shown, at every slot it is answered from, exactly what the log says: no change is
-//! missed, none comes twice, none comes too early.
+//! Watches and views: whoever watches or views land has been shown, at every slot it is answered from, exactly what the log
+//! says: no change is missed, none comes twice, none comes too early.
 
 use paxos::Slot;
 use placement::ShardId;
@@ -18,7 +18,7 @@ pub enum Broken {
         found: Slot,
     },
     /// A field is not as the log has it there.
-    #[error("a watch is shown {shown:?} at slot {slot}; by the log it is {expected:?}")]
+    #[error("{shown:?} is shown at slot {slot}; by the log it is {expected:?}")]
     Wrong {
         /// Answered from here.
         slot: Slot,
@@ -28,7 +28,7 @@ pub enum Broken {
         expected: Option<Box<FieldView>>,
     },
     /// Neither what has changed, nor all there is.
-    #[error("a watch from slot {seen} to {slot} lacks {missed:?} and repeats {repeated:?}")]
+    #[error("what is shown from slot {seen} to {slot} lacks {missed:?} and repeats {repeated:?}")]
     Inexact {
         /// What was seen.
         seen: Slot,
@@ -72,37 +72,59 @@ impl Watches {
         if slot < since {
             return Err(Broken::Back { seen: since, found: slot });
         }
-        let (mut all, mut changed) = (BTreeSet::new(), BTreeSet::new());
-        let empty = BTreeMap::new();
-        let log = self.changes.get(&shard).unwrap_or(&empty);
-        let last = |versions: &Vec<(Slot, FieldView)>| versions.partition_point(|(at, _)| *at <= slot).checked_sub(1);
-        for (&field, versions) in log.iter().filter(|(field, _)| rect.contains(**field)) {
-            if let Some(at) = last(versions) {
-                all.insert(field);
-                if versions[at].0 > since {
-                    changed.insert(field);
-                }
-            }
-        }
-        for view in fields {
-            let versions = log.get(&view.field).filter(|_| rect.contains(view.field));
-            let expected = versions.and_then(|versions| Some(&versions[last(versions)?].1));
-            if expected != Some(view) {
-                let expected = expected.cloned().map(Box::new);
-                return Err(Broken::Wrong { slot, shown: Box::new(view.clone()), expected });
-            }
-        }
-        let shown: BTreeSet<FieldId> = fields.iter().map(|view| view.field).collect();
-        let exact = shown == all || (seen.is_some() && shown == changed);
-        if exact && shown.len() == fields.len() {
+        let log = self.as_of(shard, rect, slot);
+        let shown = as_logged(&log, slot, fields)?;
+        let changed: BTreeSet<FieldId> =
+            log.iter().filter(|(_, (at, _))| *at > since).map(|(field, _)| *field).collect();
+        let exact = shown.iter().eq(log.keys()) || (seen.is_some() && shown == changed);
+        if exact && shown.len() == fields.len() { Ok(()) } else { Err(inexact(since, slot, &changed, &shown)) }
+    }
+
+    /// A view of `rect` shows `fields` of `shard`, as of `slot`: all that somebody owns there, and no others.
+    pub fn viewed(&self, shard: ShardId, rect: Rect, slot: Slot, fields: &[FieldView]) -> Result<(), Broken> {
+        let mut log = self.as_of(shard, rect, slot);
+        log.retain(|_, (_, view)| view.owner.is_some());
+        let shown = as_logged(&log, slot, fields)?;
+        if shown.len() == log.len() && shown.len() == fields.len() {
             return Ok(());
         }
-        Err(Broken::Inexact {
-            seen: since,
-            slot,
-            missed: changed.difference(&shown).copied().collect(),
-            repeated: shown.difference(&changed).copied().collect(),
-        })
+        Err(inexact(Slot::ZERO, slot, &log.keys().copied().collect(), &shown))
+    }
+
+    /// What the log has of `rect` at `slot`, with the slot of its last change.
+    fn as_of(&self, shard: ShardId, rect: Rect, slot: Slot) -> Log<'_> {
+        let versions = self.changes.get(&shard).into_iter().flatten().filter(|(field, _)| rect.contains(**field));
+        let last = versions.filter_map(|(field, versions)| {
+            let last = versions.partition_point(|(at, _)| *at <= slot).checked_sub(1)?;
+            Some((*field, (versions[last].0, &versions[last].1)))
+        });
+        last.collect()
+    }
+}
+
+/// Fields as they are at some slot, with when each was changed last.
+type Log<'a> = BTreeMap<FieldId, (Slot, &'a FieldView)>;
+
+/// Which these are, if each is as the log has it.
+fn as_logged(log: &Log<'_>, slot: Slot, fields: &[FieldView]) -> Result<BTreeSet<FieldId>, Broken> {
+    let mut shown = BTreeSet::new();
+    for view in fields {
+        let expected = log.get(&view.field).map(|(_, expected)| *expected);
+        if expected != Some(view) {
+            let expected = expected.cloned().map(Box::new);
+            return Err(Broken::Wrong { slot, shown: Box::new(view.clone()), expected });
+        }
+        shown.insert(view.field);
+    }
+    Ok(shown)
+}
+
+fn inexact(seen: Slot, slot: Slot, expected: &BTreeSet<FieldId>, shown: &BTreeSet<FieldId>) -> Broken {
+    Broken::Inexact {
+        seen,
+        slot,
+        missed: expected.difference(shown).copied().collect(),
+        repeated: shown.difference(expected).copied().collect(),
     }
 }
 
@@ -150,6 +172,27 @@ mod tests {
         assert_eq!(answered(Some(3), 5, &[view(2, 1)]), Ok(()));
         assert_eq!(answered(Some(3), 5, &[view(1, 1), view(2, 1)]), Ok(()), "it did not remember");
         assert_eq!(answered(Some(6), 8, &[]), Ok(()), "what changed is elsewhere");
+    }
+
+    #[test]
+    fn a_view_shows_what_is_owned_as_it_was_at_its_slot_and_nothing_else() {
+        let mut watches = watches();
+        let owned = |x, version| FieldView { owner: Some("scrat".parse().unwrap()), ..view(x, version) };
+        watches.changed(SHARD, Slot(9), owned(1, 4));
+        watches.changed(SHARD, Slot(10), owned(2, 2));
+        watches.changed(SHARD, Slot(11), view(2, 3));
+        let rect = Rect::new(field(0), 10, 10).unwrap();
+        let viewed = |slot, fields: &[FieldView]| watches.viewed(SHARD, rect, Slot(slot), fields);
+        assert_eq!(viewed(8, &[]), Ok(()), "nobody owns anything yet");
+        assert_eq!(viewed(10, &[owned(1, 4), owned(2, 2)]), Ok(()));
+        assert_eq!(viewed(11, &[owned(1, 4)]), Ok(()), "2 is free again");
+        for (slot, shown) in [(11, owned(2, 2)), (11, view(2, 3)), (8, owned(1, 4))] {
+            assert!(matches!(viewed(slot, &[shown]), Err(Broken::Wrong { .. })), "{slot}");
+        }
+        let twice = viewed(11, &[owned(1, 4), owned(1, 4)]);
+        for (shown, missing) in [(viewed(11, &[]), vec![field(1)]), (twice, vec![])] {
+            assert!(matches!(shown, Err(Broken::Inexact { missed, .. }) if missed == missing));
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@ use crate::bunch::is_bunch;
 use crate::op::{Applied, Failure, Reason, Success, wants_leader};
 use crate::proto::{Body, ClientProto, Parts, Place, State};
 use crate::slab::Key;
-use crate::split;
+use crate::split::{self, Told};
 use crate::timers::Now;
 use paxos::NodeId;
-use wire::{Answer, AnswerBody, Query, Receipt, Refusal, Reply};
+use wire::{Answer, AnswerBody, Query, Receipt, Refusal};
 
 /// Hints followed without a pause: enough to find a leader through an old one, too few for a loop to do harm.
 const MAX_HOPS: u32 = 3;
@@ -56,15 +56,16 @@ impl ClientProto {
                 }
                 self.finish(op, Ok(Success::Command { outcome, receipt }));
             }
-            AnswerBody::Read { reply, receipt } if matches!(&part.body, Body::Read { query, .. } if split::fits(query, &reply)) =>
-            {
+            AnswerBody::Read { reply, receipt } => {
+                let told = if let Body::Read { query, .. } = &part.body { split::told(query, reply) } else { None };
+                let Some(told) = told else { return self.nonsense(key, node, is_current) };
                 self.session.saw(receipt.shard, receipt.slot);
                 match sent {
                     Some(_) if learns => self.leads(key, receipt.node),
                     Some(sent) if waits_for_nothing => self.nodes.measured(node, self.now.since(sent)),
                     _ => {}
                 }
-                self.gather(key, reply, receipt);
+                self.gather(key, told, receipt);
             }
             AnswerBody::Changed if matches!(part.body, Body::Change(_)) => {
                 let op = part.op;
@@ -80,28 +81,31 @@ impl ClientProto {
             }
             AnswerBody::Refused(refusal) if is_current => self.refused(key, node, refusal),
             AnswerBody::Refused(refusal) => self.refused_late(key, &refusal),
-            // Not an answer to what was asked: a node that says so may have done anything.
-            _ => {
-                part.past.lost = true;
-                part.past.avoid = Some(node);
-                if is_current {
-                    self.stumble(key, Reason::Timeout, 0);
-                }
-            }
+            _ => self.nonsense(key, node, is_current),
         }
     }
 
-    fn gather(&mut self, key: Key, reply: Reply, receipt: Receipt) {
+    /// Not an answer to what was asked: a node that says so may have done anything.
+    fn nonsense(&mut self, key: Key, node: NodeId, is_current: bool) {
+        let part = self.parts.get_mut(key).expect("the caller has seen it");
+        part.past.lost = true;
+        part.past.avoid = Some(node);
+        if is_current {
+            self.stumble(key, Reason::Timeout, 0);
+        }
+    }
+
+    fn gather(&mut self, key: Key, told: Told, receipt: Receipt) {
         let op_key = self.parts.get(key).expect("the caller has seen it").op;
         let op = self.ops.get_mut(op_key).expect("its operation outlives a part");
         let Parts::Many(gathering) = &mut op.parts else {
-            if let Some(success) = split::single(reply, receipt) {
+            if let Some(success) = split::single(told, receipt) {
                 self.finish(op_key, Ok(success));
             }
             return;
         };
         self.parts.remove(key);
-        if let Some(success) = gathering.add(reply, receipt) {
+        if let Some(success) = gathering.add(told, receipt) {
             self.finish(op_key, Ok(success));
         }
     }
@@ -121,6 +125,7 @@ impl ClientProto {
             Refusal::Overloaded { retry_after_ms } => {
                 part.past.retry_after_ms = retry_after_ms.min(self.options.request_timeout_ms());
                 let at_least = part.past.retry_after_ms;
+                self.overloads += 1;
                 self.stumble(key, Reason::Overloaded, at_least);
             }
             Refusal::NoQuorum { missing } => {

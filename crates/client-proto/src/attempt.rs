@@ -10,7 +10,7 @@ use paxos::{NodeId, Slot};
 use placement::ShardId;
 use rand_core::Rng;
 use std::time::Duration;
-use wire::{Envelope, Level, Request, RequestBody};
+use wire::{Envelope, Level, Query, Request, RequestBody};
 
 /// An attempt's label is its count, shifted, and the index of its part.
 const INDEX_BITS: u32 = 24;
@@ -51,9 +51,10 @@ impl ClientProto {
         let (parts, ops) = (&self.parts, &self.ops);
         let flying = |label| is_flying(parts, label);
         let attempts = self.timers.attempts.iter_mut().filter_map(|queue| queue.next(flying)).min();
+        let look = self.timers.looks.next(flying);
         let total = self.timers.totals.next(|key| is_under_way(ops, key));
         let pause = self.timers.next_backoff(|when, key| is_pausing(parts, when, key));
-        [attempts, total, pause].into_iter().flatten().min()
+        [attempts, look, total, pause].into_iter().flatten().min()
     }
 
     /// Time has passed.
@@ -62,6 +63,11 @@ impl ClientProto {
         while let Some(op) = self.timers.totals.pop_due(self.now) {
             if is_under_way(&self.ops, op) {
                 self.ran_out(op);
+            }
+        }
+        while let Some(label) = self.timers.looks.pop_due(self.now) {
+            if is_flying(&self.parts, label) {
+                self.look_timed_out(label);
             }
         }
         for level in 0..=Timers::TOP {
@@ -154,6 +160,19 @@ impl ClientProto {
         } else {
             self.pause(key, 0, true);
         }
+    }
+
+    /// One replica did not show something at once: another may. This says little of the node, which may just be busy, but
+    /// others are nearer for now.
+    fn look_timed_out(&mut self, label: u64) {
+        let Some((key, part)) = self.parts.at(index_of(label)) else { return };
+        let State::Flying { node, .. } = part.state else { return };
+        self.nodes.measured(node, self.options.look_timeout);
+        let past = &mut self.parts.get_mut(key).expect("seen just now").past;
+        past.looked = true;
+        past.open.push((label, node));
+        past.avoid = Some(node);
+        self.make_ready(key);
     }
 
     /// An attempt had its time. It may yet be answered, so it stays open while the next one goes elsewhere.
@@ -269,8 +288,14 @@ impl ClientProto {
         let label = self.attempts << INDEX_BITS | u64::from(key.index);
         let part = self.parts.get_mut(key).expect("the caller has seen it");
         part.state = State::Flying { label, node, sent: self.now };
+        let (first_look, parts) = (part.is_first_look(), &self.parts);
+        let part = parts.get(key).expect("seen just now");
+        if first_look {
+            let when = self.now.plus(self.options.look_timeout);
+            self.timers.looks.push(when, label, |label| is_flying(parts, label));
+            return label;
+        }
         let level = if part.is_report() { 1 } else { part.past.timeouts.min(Timers::TOP) };
-        let parts = &self.parts;
         let when = self.now.plus(self.options.attempt_timeout * (1 << level));
         self.timers.attempts[level].push(when, label, |label| is_flying(parts, label));
         label
@@ -319,6 +344,11 @@ fn weight(reason: Reason) -> u32 {
     }
 }
 
+/// Whether an answer may be long in coming where all is well.
+fn waits(query: &Query) -> bool {
+    matches!(query, Query::Changes { .. })
+}
+
 fn is_flying(parts: &Slab<Part>, label: u64) -> bool {
     let state = parts.at(index_of(label)).map(|(_, part)| part.state);
     matches!(state, Some(State::Flying { label: now, .. }) if now == label)
@@ -336,6 +366,12 @@ impl Part {
     /// Asked for once, of one node.
     pub(crate) fn is_report(&self) -> bool {
         matches!(self.body, Body::Node | Body::Shards)
+    }
+
+    /// Any replica may answer it, at once, and none has been given up yet. (A watcher's question waits for an answer.)
+    fn is_first_look(&self) -> bool {
+        let at_once = matches!(&self.body, Body::Read { query, level } if !wants_leader(*level) && !waits(query));
+        at_once && self.only.is_none() && !self.past.looked && self.past.timeouts == 0
     }
 
     /// Why it has no answer yet. That there is no quorum, or no space, explains what follows from it.

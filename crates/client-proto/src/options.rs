@@ -10,6 +10,10 @@ pub struct Options {
     pub request_timeout: Duration,
     /// After this the first attempt is given up and another voter asked; doubles with every attempt of the same request.
     pub attempt_timeout: Duration,
+    /// A read that any replica may answer, and that one has not answered after this, is asked of another as well: looking
+    /// must not be slow because a node has just died. (At most `attempt_timeout`. Somewhat more than the way to the nearest
+    /// replica and back.)
+    pub look_timeout: Duration,
     /// The first pause after a refusal; doubles up to `max_backoff`. Each pause is drawn from its upper half.
     pub min_backoff: Duration,
     /// The longest pause after a refusal (a node may ask for a longer one).
@@ -40,6 +44,7 @@ impl Options {
         const TICK: Duration = Duration::from_millis(1);
         self.request_timeout = self.request_timeout.clamp(TICK, Self::MAX_REQUEST_TIMEOUT);
         self.attempt_timeout = self.attempt_timeout.clamp(TICK, Self::MAX_REQUEST_TIMEOUT);
+        self.look_timeout = self.look_timeout.clamp(TICK, self.attempt_timeout);
         self.min_backoff = self.min_backoff.clamp(TICK, Self::MAX_REQUEST_TIMEOUT);
         self.max_backoff = self.max_backoff.clamp(self.min_backoff, Self::MAX_REQUEST_TIMEOUT);
         self.max_in_flight = self.max_in_flight.clamp(1, 1 << 20);
@@ -53,6 +58,7 @@ impl Default for Options {
         Self {
             request_timeout: Duration::from_secs(10),
             attempt_timeout: Duration::from_secs(1),
+            look_timeout: Duration::from_millis(100),
             min_backoff: Duration::from_millis(20),
             max_backoff: Duration::from_millis(300),
             max_in_flight: 8_192,

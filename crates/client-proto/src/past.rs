@@ -17,6 +17,8 @@ pub(crate) struct Misadventures {
     pub lost: bool,
     /// Attempts that timed out.
     pub timeouts: usize,
+    /// The first replica did not show it at once, and so another was asked.
+    pub looked: bool,
     /// Pauses so far; each makes the next longer.
     pub pauses: u32,
     /// Hints followed since the last pause.
@@ -35,6 +37,7 @@ static NONE: Misadventures = Misadventures {
     open: Vec::new(),
     lost: false,
     timeouts: 0,
+    looked: false,
     pauses: 0,
     hops: 0,
     hint: None,

@@ -45,6 +45,8 @@ pub struct ClientProto {
     outcomes: VecDeque<(Key, Result<Success, Failure>)>,
     /// Counts attempts.
     pub(crate) attempts: u64,
+    /// Counts those refused because a queue was full.
+    pub(crate) overloads: u64,
 }
 
 #[derive(Debug)]
@@ -135,6 +137,7 @@ impl ClientProto {
             ready: VecDeque::new(),
             outcomes: VecDeque::new(),
             attempts: 0,
+            overloads: 0,
         }
     }
 
@@ -260,6 +263,11 @@ impl ClientProto {
     /// Goes on with what another client, or an earlier life of this one, has seen and written.
     pub fn resume(&mut self, session: &Session) {
         self.session.merge(session);
+    }
+
+    /// How many attempts were refused because a queue was full. Each was repeated, unless its operation's time was up.
+    pub fn overloads(&self) -> u64 {
+        self.overloads
     }
 
     /// How many operations are under way.

@@ -82,27 +82,35 @@ pub(crate) fn parts(routes: &Routes, read: Read) -> usize {
     }
 }
 
-/// Whether `reply` is one to `query` at all.
-pub(crate) fn fits(query: &Query, reply: &Reply) -> bool {
-    if let (Query::Field(asked), Reply::Field(view)) = (query, reply) {
-        return *asked == view.field;
+/// What a reply says, unpacked.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Field(FieldView),
+    Fields(Vec<FieldView>),
+    Player(Option<PlayerView>),
+    Holdings(Holdings),
+}
+
+/// What `reply` says to `query`; `None` if it is none to it at all, or cannot be read.
+pub(crate) fn told(query: &Query, reply: Reply) -> Option<Told> {
+    match (query, reply) {
+        (Query::Field(asked), Reply::Field(view)) if *asked == view.field => Some(Told::Field(view)),
+        (Query::View(_), Reply::View(rows)) | (Query::Changes { .. }, Reply::Changes(rows)) => {
+            Vec::try_from(&rows).ok().map(Told::Fields)
+        }
+        (Query::Player(_), Reply::Player(player)) => Some(Told::Player(player)),
+        (Query::Holdings(_), Reply::Holdings(here)) => Some(Told::Holdings(here)),
+        _ => None,
     }
-    matches!(
-        (query, reply),
-        (Query::View(_), Reply::View(_))
-            | (Query::Changes { .. }, Reply::Changes(_))
-            | (Query::Player(_), Reply::Player(_))
-            | (Query::Holdings(_), Reply::Holdings(_))
-    )
 }
 
 /// The answer to a read of one part.
-pub(crate) fn single(reply: Reply, receipt: Receipt) -> Option<Success> {
-    match reply {
-        Reply::Field(field) => Some(Success::Field { field, receipt }),
-        Reply::Player(player) => Some(Success::Wallet { player, receipt }),
-        Reply::Changes(fields) => Some(Success::View { fields, receipts: vec![receipt] }),
-        Reply::View(_) | Reply::Fields(_) | Reply::Holdings(_) => None,
+pub(crate) fn single(told: Told, receipt: Receipt) -> Option<Success> {
+    match told {
+        Told::Field(field) => Some(Success::Field { field, receipt }),
+        Told::Player(player) => Some(Success::Wallet { player, receipt }),
+        Told::Fields(fields) => Some(Success::View { fields, receipts: vec![receipt] }),
+        Told::Holdings(_) => None,
     }
 }
 
@@ -123,18 +131,19 @@ impl Gathering {
     }
 
     /// One part is answered. With the last, there is an answer to the read.
-    pub fn add(&mut self, reply: Reply, receipt: Receipt) -> Option<Success> {
+    pub fn add(&mut self, told: Told, receipt: Receipt) -> Option<Success> {
         self.receipts.push(receipt);
-        match reply {
-            Reply::View(fields) | Reply::Changes(fields) => self.fields.extend(fields),
-            Reply::Player(player) => self.player = player,
-            Reply::Holdings(here) => {
+        match told {
+            Told::Fields(fields) if self.fields.is_empty() => self.fields = fields,
+            Told::Fields(fields) => self.fields.extend(fields),
+            Told::Player(player) => self.player = player,
+            Told::Holdings(here) => {
                 let Holdings { fields, pending } = &mut self.holdings;
                 *fields = fields.saturating_add(here.fields);
                 pending.0 = pending.0.saturating_add(here.pending.0);
             }
             // (Nothing that is asked for in parts is answered so.)
-            Reply::Field(_) | Reply::Fields(_) => {}
+            Told::Field(_) => {}
         }
         self.left -= 1;
         (self.left == 0).then(|| self.finish())

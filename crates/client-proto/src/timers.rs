@@ -75,6 +75,8 @@ const LEVELS: usize = 7;
 pub(crate) struct Timers {
     /// By how often the time-out has doubled; of attempts, by label.
     pub attempts: [Queue<u64>; LEVELS],
+    /// Of reads that another replica could answer as well; by label.
+    pub looks: Queue<u64>,
     /// Of operations.
     pub totals: Queue<Key>,
     /// Of parts that wait.
@@ -86,7 +88,12 @@ impl Timers {
     pub const TOP: usize = LEVELS - 1;
 
     pub fn new() -> Self {
-        Self { attempts: std::array::from_fn(|_| Queue::new()), totals: Queue::new(), backoffs: BinaryHeap::new() }
+        Self {
+            attempts: std::array::from_fn(|_| Queue::new()),
+            looks: Queue::new(),
+            totals: Queue::new(),
+            backoffs: BinaryHeap::new(),
+        }
     }
 
     pub fn push_backoff(&mut self, when: Now, part: Key) {

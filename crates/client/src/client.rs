@@ -11,6 +11,7 @@ use crate::watch::Watch;
 use client_proto::{ClientProto, Read, Success};
 use paxos::NodeId;
 use placement::ShardId;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -247,6 +248,12 @@ impl Client {
     pub fn time(&self) -> Millis {
         let (time, at) = *self.inner.shared.time.lock().unwrap_or_else(PoisonError::into_inner);
         time.plus(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// How many attempts of this client's were refused, since it exists, because a node was overloaded. Each was repeated a
+    /// little later, unless its request's time was up.
+    pub fn overloads(&self) -> u64 {
+        self.inner.shared.overloads.load(Ordering::Relaxed)
     }
 
     /// Changes who takes part in a shard, as an operator. Done once the change is chosen; asked for again, it does nothing

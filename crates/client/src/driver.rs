@@ -13,6 +13,7 @@ use client_proto::{ClientProto, Failure, Now, OpId, Read, StartError, Success};
 use paxos::NodeId;
 use placement::ShardId;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     pub trouble: Mutex<Vec<Option<String>>>,
     /// The links that have been up, or tried in vain, at least once.
     pub tried: watch::Sender<BTreeSet<usize>>,
+    /// Attempts refused because a queue was full.
+    pub overloads: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -144,6 +147,7 @@ impl Driver {
                                 time: Mutex::new((welcome.time, Instant::now())),
                                 trouble: Mutex::new(trouble),
                                 tried: watch::Sender::new(known),
+                                overloads: AtomicU64::new(0),
                             });
                             self.senders[link] = Some(sender);
                             self.shared = Some(shared.clone());
@@ -338,6 +342,9 @@ impl Driver {
             None => {}
         });
         batch.hand_over();
+        if let Some(shared) = &self.shared {
+            shared.overloads.store(self.proto.overloads(), Ordering::Relaxed);
+        }
     }
 
     fn send(&mut self, now: Now) {

@@ -87,6 +87,7 @@ impl Replica {
         self.held = None;
         self.loading.clear();
         self.watching.restart(stored.slot);
+        self.views.clear();
         let first = || Configuration::first(self.paxos.quorum().clone());
         let configuration = self.state.configuration().cloned().unwrap_or_else(first);
         self.paxos.install(from, stored.slot, configuration, self.state.since());
@@ -109,14 +110,16 @@ impl Replica {
         self.paxos.trim(self.checkpoint.released);
     }
 
-    /// What its chunks in memory weigh, in bytes.
+    /// What its chunks in memory weigh, and views of them that are ready, in bytes.
     pub fn chunk_bytes(&self) -> usize {
-        self.state.land().map_or(0, Land::chunk_bytes)
+        self.state.land().map_or(0, Land::chunk_bytes) + self.views.bytes()
     }
 
     /// Drops chunks that nobody has used lately, until about so many bytes are free; says how many have left. None while a
-    /// cut is being written: what was changed is not durable yet.
+    /// cut is being written: what was changed is not durable yet. Views go first: they are soon packed again.
     pub fn cool(&mut self, bytes: usize) -> usize {
+        let bytes = bytes.saturating_sub(self.views.bytes());
+        self.views.clear();
         if self.checkpoint.is_changing() { 0 } else { self.state.cool(bytes) }
     }
 }

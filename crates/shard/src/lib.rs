@@ -15,6 +15,7 @@
 //! | `changing` | changing who takes part |
 //! | `office` | standing for election, leading, handing over |
 //! | `reads` | when a question may be answered, and with what |
+//! | `views` | land that many look at, packed |
 //! | `watching` | what has changed of late, and who waits to hear of it |
 //! | [`vantage`] | what a replica may say of itself at one moment |
 //! | `paying` | payments between shards |
@@ -38,6 +39,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod vantage;
+mod views;
 mod watching;
 
 pub use batch::{Batch, Genesis, Item};

@@ -26,6 +26,8 @@ use world::{Bucket, ChunkId, FieldId};
 const READS: usize = 16_384;
 /// How long a bounded or a session read waits for what it needs, in microseconds.
 pub const PATIENCE: u64 = 250_000;
+/// Copying so many fields takes as long as packing one.
+const COPIED: usize = 32;
 /// How long a watcher waits for a change at most, in milliseconds, whatever it asks for.
 const WATCH_MS: u64 = 10_000;
 
@@ -139,7 +141,8 @@ impl Replica {
                     continue;
                 }
             };
-            let missing = self.missing_for(&read.query);
+            let ready = if let Query::View(rect) = read.query { self.views.get(rect) } else { None };
+            let missing = if ready.is_some() { BTreeSet::new() } else { self.missing_for(&read.query) };
             if !missing.is_empty() {
                 for chunk in missing {
                     self.load(chunk);
@@ -147,9 +150,10 @@ impl Replica {
                 waiting.push_back(read);
                 continue;
             }
-            match self.reply(&read.query) {
+            let is_ready = ready.is_some();
+            match ready.map(Reply::View).or_else(|| self.reply(&read.query)) {
                 Some(reply) => {
-                    *room = room.saturating_sub(work(&read.query, &reply));
+                    *room = room.saturating_sub(work(&read.query, &reply, is_ready));
                     let receipt = self.receipt(read.level, bound);
                     self.answer_until(read.origin, AnswerBody::Read { reply, receipt }, until);
                 }
@@ -250,19 +254,21 @@ impl Replica {
         }
     }
 
-    fn reply(&self, query: &Query) -> Option<Reply> {
+    fn reply(&mut self, query: &Query) -> Option<Reply> {
         let land = self.state.land()?;
-        let seed = self.genesis.seed;
+        let here = |chunk| self.state.holds(Bucket::of_chunk(self.genesis.seed, chunk));
         Some(match query {
             Query::Field(field) => Reply::Field(land.field(*field)),
             Query::Fields(fields) => Reply::Fields(land.fields(fields).collect()),
             Query::View(rect) => {
-                Reply::View(land.fields_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))))
+                let rows = land.fields_in(*rect, here).into_iter().collect();
+                self.views.packed(*rect, &rows);
+                Reply::View(rows)
             }
             Query::Changes { rect, seen, .. } => {
                 Reply::Changes(match seen.and_then(|seen| self.watching.since(*rect, seen)) {
                     Some(fields) => fields.into_iter().map(|field| land.field(field)).collect(),
-                    None => land.touched_in(*rect, |chunk| self.state.holds(Bucket::of_chunk(seed, chunk))),
+                    None => land.touched_in(*rect, here).into_iter().collect(),
                 })
             }
             Query::Player(player) => Reply::Player(land.player(player)),
@@ -274,8 +280,11 @@ impl Replica {
     }
 }
 
-/// What a reply costs: its fields, and the chunks that were looked at for them.
-fn work(query: &Query, reply: &Reply) -> usize {
+/// What a reply costs: its fields, and the chunks that were looked at for them. One that was ready is only copied.
+fn work(query: &Query, reply: &Reply, is_ready: bool) -> usize {
+    if is_ready {
+        return 1 + reply.fields() / COPIED;
+    }
     let chunks = match query {
         Query::View(rect) | Query::Changes { rect, .. } => rect.chunks().count(),
         Query::Field(_) | Query::Fields(_) | Query::Player(_) | Query::Holdings(_) => 0,

@@ -8,6 +8,7 @@ use crate::reads::WaitingRead;
 use crate::requests::Verdict;
 use crate::state::{Effected, RestoreError, State, Stored};
 use crate::vantage::{Mono, Vantage};
+use crate::views::Views;
 use crate::watching::Watching;
 use bytes::Bytes;
 use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Recovered, Slot, Token, Value};
@@ -53,6 +54,7 @@ pub struct Replica {
     pub(crate) proposed: BTreeMap<Slot, (Bytes, Vec<Waiting>)>,
     pub(crate) reads: VecDeque<WaitingRead>,
     pub(crate) watching: Watching,
+    pub(crate) views: Views,
     pub(crate) confirmed: u64,
     /// Whether a batch was chosen that this version cannot read: nothing is applied any more.
     unreadable: bool,
@@ -98,6 +100,7 @@ impl Replica {
             proposed: BTreeMap::new(),
             reads: VecDeque::new(),
             watching: Watching::new(applied),
+            views: Views::default(),
             confirmed: 0,
             cut_short: false,
             unreadable: false,
@@ -365,6 +368,7 @@ impl Replica {
             for effected in &effected {
                 if let Effected::Outcome(Outcome::Done { field, .. }) = effected {
                     self.watching.changed(slot, field.field);
+                    self.views.changed(field.field);
                 }
             }
             match self.proposed.remove(&slot) {

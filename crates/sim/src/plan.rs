@@ -154,6 +154,7 @@ impl Plan {
         plan.act_every = random.between(380, 560) * MS;
         plan.options.request_timeout = Duration::from_millis(random.between(1_500, 8_000));
         plan.options.attempt_timeout = Duration::from_millis(*random.pick(&[300, 600, 1_000, 1_000]));
+        plan.options.look_timeout = Duration::from_millis(*random.pick(&[20, 100, 100, 1_000]));
         plan.watchers = random.index(3);
         plan.encode = seed % ENCODE_EVERY == ENCODE_EVERY - 1;
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();

@@ -29,6 +29,8 @@ pub enum Sabotage {
     VagueReceipts,
     /// Who watches is told of all changes but one.
     LostChanges,
+    /// Views lack the last field.
+    ShortViews,
     /// Leaders seem to say that less is chosen than is.
     LowCovers,
     /// Requests lose on their way what their sender has seen already.
@@ -99,7 +101,11 @@ impl Sabotage {
             (Self::ChangedRepeats, AnswerBody::Applied { outcome: Outcome::Done { field, .. }, .. }) if repeated => {
                 *field = FieldView { version: field.version + 1, ..field.clone() };
             }
-            (Self::LostChanges, AnswerBody::Read { reply: Reply::Changes(fields), .. }) => _ = fields.pop(),
+            (Self::LostChanges, AnswerBody::Read { reply: Reply::Changes(rows), .. })
+            | (Self::ShortViews, AnswerBody::Read { reply: Reply::View(rows), .. }) => {
+                let all = rows.unpack().flatten();
+                *rows = all.take(rows.len().saturating_sub(1)).collect();
+            }
             (Self::VagueReceipts, AnswerBody::Read { receipt, .. }) => receipt.bound_ms = Some(7),
             _ => {}
         }

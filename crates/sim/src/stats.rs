@@ -117,6 +117,8 @@ counters! {
     session_reads = "reads checked",
     /// Questions about several fields at once.
     bunches = "fields read together",
+    /// Views answered.
+    viewed = "views answered",
     /// Answers to those who watch.
     watched = "watches answered",
     /// Changes of fields that these were told of.

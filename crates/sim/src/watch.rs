@@ -1,8 +1,8 @@
-//! Players who watch land change, as the SDK's watch does: one question after the other to each shard, each naming the slot
+//! Players who view land, and watch it change, as the SDK's watch does: one question after the other to each shard, each naming the slot
 //! up to which everything was seen.
 
 use crate::cluster::Cluster;
-use crate::judge::PlayerNo;
+use crate::judge::{PlayerNo, Sight};
 use crate::player::Intent;
 use client_proto::{Read, Success};
 use paxos::Slot;
@@ -15,6 +15,8 @@ use world::{FieldId, Rect};
 const SIZE: (u32, u32) = (60, 24);
 /// How often a watcher turns elsewhere when it might, in a million.
 const RESTLESS: u32 = 30_000;
+/// How often it views what it watches besides, in a million.
+const CURIOUS: u32 = 400_000;
 
 /// What one player watches.
 #[derive(Clone, Debug)]
@@ -38,6 +40,12 @@ impl Cluster {
             let level = *self.random.pick(&[Level::Eventual, Level::Eventual, Level::Session, Level::Bounded(1_000)]);
             self.players[number].watch = Watch::near(near, level);
         }
+        if let Some(Watch { rect, .. }) = self.players[number].watch
+            && self.random.chance(CURIOUS)
+        {
+            let level = *self.random.pick(&[Level::Eventual, Level::Eventual, Level::Strong, Level::Session]);
+            self.enqueue_op(number, Intent::Ask(Read::View(rect), level, None), None);
+        }
         self.ask_on(number);
     }
 
@@ -56,6 +64,11 @@ impl Cluster {
     /// A question was answered, or will not be.
     pub(crate) fn watched(&mut self, number: PlayerNo, read: Read, answer: Option<&Success>) {
         let (rect, shard, seen) = match read {
+            Read::View(rect) => {
+                let Some(Success::View { fields, receipts }) = answer else { return };
+                self.stats.viewed += 1;
+                return self.judge.saw_land(self.now, rect, Sight::View, fields, receipts);
+            }
             Read::Watch(rect) => (rect, None, None),
             Read::Changes { rect, shard, seen } => (rect, Some(shard), Some(seen)),
             _ => return,
@@ -65,7 +78,7 @@ impl Cluster {
         let Some(Success::View { fields, receipts }) = answer else { return };
         self.stats.watched += 1;
         self.stats.changes_watched += if seen.is_some() { fields.len() as u64 } else { 0 };
-        self.judge.saw_watched(self.now, rect, seen, fields, receipts);
+        self.judge.saw_land(self.now, rect, Sight::Watch(seen), fields, receipts);
         if let Some(watch) = self.players[number].watch.as_mut().filter(|_| still) {
             watch.seen.extend(receipts.iter().map(|receipt| (receipt.shard, receipt.slot)));
             if self.is_playing() {

@@ -121,13 +121,13 @@ pub enum Reply {
     /// The fields, in the order of the question.
     Fields(Rows),
     /// The owned fields, by packed id.
-    View(#[serde(with = "rows")] Vec<FieldView>),
+    View(Rows),
     /// The player, if it ever registered.
     Player(Option<PlayerView>),
     /// What it has here.
     Holdings(Holdings),
     /// Fields that have changed, or all that ever have, where the replica remembers no better. By packed id.
-    Changes(#[serde(with = "rows")] Vec<FieldView>),
+    Changes(Rows),
 }
 
 impl Reply {
@@ -135,8 +135,7 @@ impl Reply {
     pub fn fields(&self) -> usize {
         match self {
             Self::Field(_) => 1,
-            Self::Fields(rows) => rows.len(),
-            Self::View(fields) | Self::Changes(fields) => fields.len(),
+            Self::Fields(rows) | Self::View(rows) | Self::Changes(rows) => rows.len(),
             Self::Player(_) | Self::Holdings(_) => 0,
         }
     }

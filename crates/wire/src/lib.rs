@@ -18,4 +18,5 @@ pub use client::{
 };
 pub use consistency::Receipt;
 pub use placement::{Level, NotALevel};
+pub use rows::{RowError, Rows};
 pub use session::{NotASession, Session};

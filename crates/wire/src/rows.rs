@@ -20,6 +20,7 @@
 //! A list of bare ids ([`ids`]) is the second column alone. [`Rows`] that are to be looked at one by one stay packed until
 //! then.
 
+use bytes::Bytes;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,9 @@ const LIVED_IN: u8 = 1 << 4;
 const SOWN: u8 = 1 << 5;
 const FOR_SALE: u8 = 1 << 6;
 const BUILT: u8 = 1 << 7;
-/// What a row takes, about.
+/// What a row takes, about, and at least.
 const USUAL: usize = 10;
+const LEAST: usize = 3;
 
 /// Why bytes are no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +65,7 @@ pub enum RowError {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     len: usize,
-    #[serde(with = "serde_bytes")]
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Rows {
@@ -76,6 +77,11 @@ impl Rows {
     /// Whether these are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// What they take, packed. Clones share it.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The fields, in the order in which they were packed. Nothing follows an error.
@@ -93,6 +99,20 @@ impl Rows {
     }
 }
 
+/// All of them, or what is wrong with the first that cannot be read.
+impl TryFrom<&Rows> for Vec<FieldView> {
+    type Error = RowError;
+
+    fn try_from(rows: &Rows) -> Result<Self, RowError> {
+        // (Not room for as many as somebody else says.)
+        let mut fields = Self::with_capacity(rows.len.min(rows.bytes.len() / LEAST));
+        for field in rows.unpack() {
+            fields.push(field?);
+        }
+        Ok(fields)
+    }
+}
+
 impl FromIterator<FieldView> for Rows {
     fn from_iter<I: IntoIterator<Item = FieldView>>(fields: I) -> Self {
         let fields = fields.into_iter();
@@ -103,24 +123,8 @@ impl FromIterator<FieldView> for Rows {
             len += 1;
             writer.row(&view);
         });
-        Self { len, bytes: writer.bytes }
+        Self { len, bytes: Bytes::from(writer.bytes) }
     }
-}
-
-pub(crate) fn serialize<S: Serializer>(fields: &[FieldView], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut writer = Writer::for_rows(fields.len());
-    for view in fields {
-        writer.row(view);
-    }
-    serializer.serialize_bytes(&writer.bytes)
-}
-
-#[expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "the method itself is of one lifetime, the closure of any"
-)]
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FieldView>, D::Error> {
-    deserializer.deserialize_bytes(All(|reader| reader.row()))
 }
 
 /// Lists of fields of which only the id is told.
@@ -377,9 +381,10 @@ mod tests {
     }
 
     fn there_and_back(fields: Vec<FieldView>) -> usize {
-        let reply = Reply::View(fields);
+        let reply = Reply::View(fields.iter().cloned().collect());
         let bytes = encode(&reply);
-        assert_eq!(decode::<Reply>("reply", &bytes).expect("our own"), reply);
+        let Ok(Reply::View(rows)) = decode("reply", &bytes) else { panic!("our own") };
+        assert_eq!(Vec::try_from(&rows), Ok(fields));
         bytes.len()
     }
 
@@ -404,11 +409,12 @@ mod tests {
         let rows = decode::<Rows>("rows", &encode(&rows)).expect("our own");
         assert_eq!((rows.len(), rows.is_empty(), Rows::default().is_empty()), (3, false, true));
         assert_eq!(rows.unpack().collect::<Result<Vec<_>, _>>().expect("our own"), fields);
-        let cut = Rows { bytes: rows.bytes[..rows.bytes.len() - 1].to_vec(), ..rows };
+        let cut = Rows { bytes: rows.bytes.slice(..rows.bytes.len() - 1), ..rows };
         let unpacked: Vec<_> = cut.unpack().collect();
         assert_eq!(unpacked[..2], fields[..2].iter().cloned().map(Ok).collect::<Vec<_>>());
         assert_eq!(unpacked[2..], [Err(RowError::Short)]);
-        let twice = Rows { bytes: [[6, 0, 0], [3, 0, 0]].concat(), len: 2 };
+        let twice = Rows { bytes: [[6, 0, 0], [3, 0, 0]].concat().into(), len: 2 };
+        assert_eq!(Vec::try_from(&twice), Err(RowError::Terrain(6)));
         assert_eq!(twice.unpack().collect::<Vec<_>>(), [Err(RowError::Terrain(6))], "nothing follows an error");
     }
 
@@ -427,16 +433,16 @@ mod tests {
         assert!(bytes <= 6 * 1_024, "{bytes} bytes");
     }
 
-    fn reply(rows: &[u8]) -> Result<Reply, String> {
-        let head = [&[0x81, 0xA4][..], b"View", &[0xC4, u8::try_from(rows.len()).expect("short")]];
-        decode("reply", &[&head.concat(), rows].concat()).map_err(|error| error.to_string())
+    fn unpacked(bytes: &[u8]) -> Result<Vec<FieldView>, String> {
+        let rows = Rows { len: usize::MAX, bytes: bytes.to_vec().into() };
+        Vec::try_from(&rows).map_err(|error| error.to_string())
     }
 
     #[test]
     fn rows_that_nobody_could_mean_are_refused_with_what_is_wrong() {
-        assert_eq!(reply(&[3, 0, 0]), Ok(Reply::View(vec![FieldView { ..untouched(0, 0) }])));
+        assert_eq!(unpacked(&[3, 0, 0]), Ok(vec![untouched(0, 0)]));
         let refused = |rows: &[u8], what: &str| {
-            let error = reply(rows).expect_err("nobody means this");
+            let error = unpacked(rows).expect_err("nobody means this");
             assert!(error.contains(what), "{rows:?}: {error}");
         };
         refused(&[6, 0, 0], "no terrain 6");
@@ -452,23 +458,17 @@ mod tests {
     #[test]
     fn rows_cut_off_anywhere_are_refused_or_shorter_and_flipped_bits_never_panic() {
         let fields = vec![untouched(5, 5), full()];
-        let whole = encode(&Reply::View(fields));
-        let rows = &whole[whole.len() - (whole[7] as usize)..];
-        assert_eq!(
-            reply(rows).map(|reply| encode(&reply)),
-            Ok(whole.clone()),
-            "the rows are where they are looked for"
-        );
-        let first = reply(&rows[..rows.len() - 1]).expect_err("cut off");
+        let rows: Rows = fields.iter().cloned().collect();
+        let first = unpacked(&rows.bytes[..rows.bytes() - 1]).expect_err("cut off");
         assert!(first.contains("end within"), "{first}");
-        for end in 0..rows.len() {
-            let Ok(Reply::View(fields)) = reply(&rows[..end]) else { continue };
+        for end in 0..rows.bytes() {
+            let Ok(fields) = unpacked(&rows.bytes[..end]) else { continue };
             assert!(fields.len() < 2, "cut at {end}");
         }
-        for bit in 0..rows.len() * 8 {
-            let mut flipped = rows.to_vec();
+        for bit in 0..rows.bytes() * 8 {
+            let mut flipped = rows.bytes.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let _ = reply(&flipped);
+            let _ = unpacked(&flipped);
         }
     }
 }

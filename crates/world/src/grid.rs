@@ -201,7 +201,7 @@ impl fmt::Debug for ChunkId {
 }
 
 /// A rectangle of fields, by its north-west corner; never empty, never off the grid, at most [`Rect::MAX_FIELDS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "(FieldId, u32, u32)", into = "(FieldId, u32, u32)")]
 pub struct Rect {
     corner: FieldId,

@@ -1,6 +1,7 @@
 use crate::play::*;
 use client_proto::{Applied, Failure, Read, Reason, Success};
 use std::collections::BTreeSet;
+use wire::Rows;
 use wire::{AnswerBody, Holdings, Level, NodeFigures, NodeReport, Query, Refusal, Reply, RequestBody};
 use world::{Acorns, FieldId, PlayerView, Rect};
 
@@ -39,7 +40,7 @@ fn a_view_asks_every_shard_under_it_once_and_merges_in_order() {
         let mut chunks = wide().chunks();
         let field = chunks.find_map(|chunk| chunk.field(9).filter(|f| play.shard_of(*f) == shard)).unwrap();
         fields.push(field);
-        reply(&mut play, sent, Reply::View(vec![field_view(field, 1)]));
+        reply(&mut play, sent, Reply::View([field_view(field, 1)].into_iter().collect()));
     }
     fields.sort_unstable();
     let (ended, result) = play.outcome().unwrap();
@@ -56,7 +57,7 @@ fn a_field_shown_by_two_shards_appears_once_in_its_newer_version() {
     let field = wide().corner();
     for (nth, sent) in play.sent().iter().enumerate() {
         let version = if nth == 1 { 7 } else { 3 };
-        reply(&mut play, sent, Reply::View(vec![field_view(field, version)]));
+        reply(&mut play, sent, Reply::View([field_view(field, version)].into_iter().collect()));
     }
     let Ok(Success::View { fields, .. }) = play.outcome().unwrap().1 else { panic!("a view") };
     assert_eq!(fields, [field_view(field, 7)]);
@@ -68,7 +69,7 @@ fn a_view_with_one_shard_missing_fails_as_a_whole_and_says_who_is_silent() {
     play.proto.start_read(play.now, Read::View(wide()), Some(Level::Strong), None).unwrap();
     let sent = play.sent();
     for sent in &sent[1..] {
-        reply(&mut play, sent, Reply::View(vec![]));
+        reply(&mut play, sent, Reply::View(Rows::default()));
     }
     assert_eq!(play.outcome(), None);
     let Failure::Unavailable { applied, reason, missing, .. } = play.run_out() else { panic!("unavailable") };
@@ -116,11 +117,42 @@ fn a_strong_read_finds_its_leader_and_an_answer_of_another_kind_is_not_taken() {
     play.refuse(&sent, not_leader(Some(N2)));
     let sent = play.one_sent();
     assert_eq!(sent.0, N2);
-    reply(&mut play, &sent, Reply::View(vec![]));
+    reply(&mut play, &sent, Reply::View(Rows::default()));
     assert_eq!(play.outcome(), None);
     let sent = play.next_sent();
     reply(&mut play, &sent, Reply::Field(field_view(field, 2)));
     assert!(matches!(play.outcome().unwrap().1, Ok(Success::Field { field, .. }) if field.version == 2));
+}
+
+#[test]
+fn a_look_that_takes_long_is_asked_of_another_replica_and_whoever_answers_first_is_believed() {
+    let mut play = Play::new(1);
+    let field = FieldId::new(640, 640).unwrap();
+    let look = u64::try_from(client_proto::Options::default().look_timeout.as_millis()).unwrap();
+    for late in [true, false] {
+        let op = play.proto.start_read(play.now, Read::Field(field), Some(Level::Eventual), None).unwrap();
+        let first = play.sent().pop().unwrap();
+        play.pass(look - 1);
+        assert_eq!(play.sent().len(), 0);
+        play.pass(1);
+        let second = play.sent().pop().unwrap();
+        assert_ne!(second.0, first.0);
+        reply(&mut play, if late { &first } else { &second }, Reply::Field(field_view(field, 1)));
+        assert_eq!(play.outcome().map(|(ended, result)| (ended, result.is_ok())), Some((op, true)));
+    }
+    // The leader's word, and one node's, can only be had from them; and whoever watches waits.
+    let rect = Rect::new(field, 1, 1).unwrap();
+    let (shard, seen) = (play.shard_of(field), paxos::Slot(1));
+    for (read, level, from) in [
+        (Read::Field(field), Level::Strong, None),
+        (Read::Field(field), Level::Eventual, Some(paxos::NodeId(2))),
+        (Read::Changes { shard, rect, seen }, Level::Eventual, None),
+    ] {
+        play.proto.start_read(play.now, read, Some(level), from).unwrap();
+        assert_eq!(play.sent().len(), 1);
+        play.pass(look * 2);
+        assert_eq!(play.sent().len(), 0, "{read:?}");
+    }
 }
 
 #[test]
@@ -228,7 +260,7 @@ fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() 
     let shards: Vec<_> = asked(&sent).iter().map(|(shard, ..)| *shard).collect();
     assert!(shards.len() > 3, "a test that spans shards");
     for sent in &sent {
-        reply(&mut play, sent, Reply::Changes(vec![]));
+        reply(&mut play, sent, Reply::Changes(Rows::default()));
     }
     let Some((_, Ok(Success::View { receipts, .. }))) = play.outcome() else { panic!("it has begun") };
     assert_eq!(receipts.iter().map(|receipt| receipt.shard).collect::<BTreeSet<_>>(), shards.iter().copied().collect());
@@ -240,7 +272,7 @@ fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() 
     assert_eq!(asked(std::slice::from_ref(&sent)), [(shard, Level::Eventual, goes_on)]);
     let again = play.next_sent();
     assert_ne!(again.0, sent.0, "a node that says nothing for twice as long as it was to wait is given up");
-    reply(&mut play, &again, Reply::Changes(vec![field_view(rect.corner(), 4)]));
+    reply(&mut play, &again, Reply::Changes([field_view(rect.corner(), 4)].into_iter().collect()));
     let result = play.outcome().unwrap().1;
     assert!(matches!(&result, Ok(Success::View { fields, receipts }) if fields[0].version == 4 && receipts.len() == 1));
 

@@ -158,7 +158,10 @@ fn a_new_map_moves_commands_and_splits_reads_anew() {
     play.proto.handle_welcome(play.now, N1, &welcome).unwrap();
     let new = play.sent();
     assert_eq!(new.len(), 5 + 1);
-    let stale = wire::AnswerBody::Read { reply: wire::Reply::View(vec![]), receipt: receipt(&old[3].1, old[3].0) };
+    let stale = wire::AnswerBody::Read {
+        reply: wire::Reply::View(wire::Rows::default()),
+        receipt: receipt(&old[3].1, old[3].0),
+    };
     play.answer(&old[3], stale);
     assert_eq!(play.outcome(), None, "the old parts count no more");
     for sent in new {
@@ -166,8 +169,8 @@ fn a_new_map_moves_commands_and_splits_reads_anew() {
         let reply = match query {
             wire::Query::Player(_) => wire::Reply::Player(None),
             wire::Query::Holdings(_) => wire::Reply::Holdings(wire::Holdings { fields: 1, ..Default::default() }),
-            wire::Query::View(_) => wire::Reply::View(vec![]),
-            wire::Query::Changes { .. } => wire::Reply::Changes(vec![]),
+            wire::Query::View(_) => wire::Reply::View(wire::Rows::default()),
+            wire::Query::Changes { .. } => wire::Reply::Changes(wire::Rows::default()),
             wire::Query::Field(_) | wire::Query::Fields(_) => panic!("{sent:?}"),
         };
         let receipt = receipt(&sent.1, sent.0);

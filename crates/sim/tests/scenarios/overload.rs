@@ -98,11 +98,18 @@ fn three_nodes_more_land_is_asked_for_than_a_turn_shows_and_all_of_it_is_shown_i
     let mut cluster = busy_cluster(3, 4);
     let field = field(&cluster, 0);
     must_claim(&mut cluster, 0, field);
-    // One row of the map, so that it lies in a thousand chunks.
-    let corner = FieldId::new(0, field.y()).expect("on the grid");
-    let row =
-        Intent::Ask(Read::View(Rect::new(corner, 65_536, 1).expect("no more than may be")), Level::Eventual, Some(N1));
-    let ops = cluster.begin_all(0, std::iter::repeat_n(row, 300));
+    // One row of the map, so that it lies in a thousand chunks; each a little further, so that none is ready.
+    let ops = cluster.begin_all(
+        0,
+        (0..300).map(|x| {
+            let corner = FieldId::new(x, field.y()).expect("on the grid");
+            Intent::Ask(
+                Read::View(Rect::new(corner, 65_536, 1).expect("no more than may be")),
+                Level::Eventual,
+                Some(N1),
+            )
+        }),
+    );
     let shown = results(&mut cluster, 0, &ops);
     let whole = |shown: &Result<Success, Failure>| matches!(shown, Ok(Success::View { fields, .. }) if fields.iter().any(|shown| shown.field == field));
     assert!(shown.iter().all(whole), "{:?}", shown.iter().find(|shown| !whole(shown)));

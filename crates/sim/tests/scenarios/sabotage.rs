@@ -125,6 +125,12 @@ fn a_change_that_watchers_are_not_told_of_is_seen() {
 }
 
 #[test]
+fn a_field_that_a_view_lacks_is_seen() {
+    let failure = first_failure(20, Sabotage::ShortViews, |_| ());
+    is_one_of(&failure, &["views"]);
+}
+
+#[test]
 fn a_bound_that_rests_on_less_than_was_chosen_is_seen() {
     let failure = first_failure(20, Sabotage::LowCovers, |_| ());
     is_one_of(&failure, &["receipts"]);
