@@ -1,15 +1,20 @@
 //! What may be typed.
 
+use crate::profile::{MAX_PLAYERS, Period, Rate};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Measure a cluster of Ice Age Farmland on this machine.
+/// Measure a cluster of Ice Age Farmland: let players loose on it, or time one thing.
 #[derive(Debug, Parser)]
 #[command(
     name = "icefarm-load",
     version,
     after_help = "\
 Examples:
+  icefarm-load run load/profiles/village.toml               an ordinary day, on a cluster of its own
+  icefarm-load run load/profiles/contest.toml --cluster icefarm-data/client.toml --duration 30s
+  icefarm-load run load/profiles/village.toml --find-knee 20    the highest rate with p99 under 20 ms
+  icefarm-load compare before after                         two reports side by side
   icefarm-load bench-claims                                 everything, about two minutes
   icefarm-load bench-claims --in-flight 4096 --json         one depth, one object on stdout
   icefarm-load fill --fields 1000000                        memory of a million fields
@@ -18,8 +23,10 @@ Examples:
   icefarm-load bench-failover --shards 4096                 a dead node's shards, each timed
   icefarm-load soak                                         twelve million commands
   icefarm-load idle                                         what a cluster costs that does nothing
+  icefarm-load partitions                                   how hash, range and round-robin spread a city
 
-Exit status: 0 done; 1 wrong answers; 2 wrong usage; 4 the cluster does not answer; 6 this machine."
+Exit status: 0 done; 1 wrong answers; 2 wrong usage; 3 less than the profile asks for;
+4 the cluster does not answer; 6 this machine."
 )]
 pub struct Cli {
     /// What to do.
@@ -30,6 +37,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Let the players of a profile loose on a cluster; write report.json and report.html
+    Run(RunArgs),
+    /// Two reports side by side
+    Compare(CompareArgs),
     /// Durable claims per second, beside what the machine could do at best
     BenchClaims(BenchArgs),
     /// What one slow disk, of a node that leads nothing, costs everybody
@@ -48,6 +59,8 @@ pub enum Verb {
     Fill(FillArgs),
     /// Memory and CPU of a cluster that does nothing
     Idle(IdleArgs),
+    /// Hash, range and round-robin under the same cities: balance, fan-out, and moves when a node joins
+    Partitions(PartitionsArgs),
 }
 
 /// For every verb.
@@ -59,6 +72,75 @@ pub struct Common {
     /// Where the cluster's data goes; must not exist [default: a directory that is deleted afterwards]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to do: a TOML file; load/profiles has commented ones
+    pub profile: PathBuf,
+    /// So many players, whatever the profile says
+    #[arg(long, value_name = "N")]
+    pub players: Option<u32>,
+    /// Measure for so long: 30s, 5m
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<Period>,
+    /// Warm up for so long before
+    #[arg(long, value_name = "TIME")]
+    pub warm_up: Option<Period>,
+    /// Actions in flight, of a closed loop
+    #[arg(long, value_name = "N")]
+    pub in_flight: Option<usize>,
+    /// Actions a second, of an open loop; its ramps keep their proportions
+    #[arg(long, value_name = "N")]
+    pub rate: Option<Rate>,
+    /// Look for the highest rate at which p99 stays under so many milliseconds
+    #[arg(long, value_name = "MS")]
+    pub find_knee: Option<Rate>,
+    /// Where the reports go [default: icefarm-report/PROFILE]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The cluster's client profile [default: ./icefarm-data/client.toml if it is there; otherwise a cluster is started]
+    #[arg(long, value_name = "FILE", env = "ICEFARM_CLUSTER")]
+    pub cluster: Option<PathBuf>,
+    /// Start a cluster, as the profile says, even if one is at ./icefarm-data
+    #[arg(long, conflicts_with = "cluster")]
+    pub own_cluster: bool,
+    /// Where the data of a cluster that is started goes; must not exist [default: a directory that is deleted afterwards]
+    #[arg(long, value_name = "DIR", conflicts_with = "cluster")]
+    pub data: Option<PathBuf>,
+    /// What chance depends on, and who the players are [default: another each time]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Which of several generators that share a run this is, as 2/3; all need the same --seed
+    #[arg(long, value_name = "NTH/OF", value_parser = part, default_value = "1/1")]
+    pub part: (u32, u32),
+    /// Print lines, though this is a terminal
+    #[arg(long)]
+    pub plain: bool,
+    /// Print the report as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn part(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once('/').and_then(|(nth, of)| Some((nth.parse().ok()?, of.parse().ok()?)));
+    match numbers {
+        Some((nth, of)) if (1..=of).contains(&nth) && of <= 1_000 => Ok((nth, of)),
+        _ => Err(format!("'{text}' is no part: write 1/2 and 2/2, for instance")),
+    }
+}
+
+/// `compare`
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// One report: its folder, or its report.json
+    pub a: PathBuf,
+    /// The other
+    pub b: PathBuf,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `bench-claims`
@@ -188,4 +270,36 @@ pub struct SoakArgs {
     /// Times that each is claimed, planted, harvested and abandoned
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..))]
     pub rounds: u32,
+}
+
+/// `partitions`
+#[derive(Debug, Args)]
+pub struct PartitionsArgs {
+    /// Players, who live in the cities of the day profile
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PLAYERS)))]
+    pub players: u32,
+    /// Shards, a power of two
+    #[arg(long, default_value_t = 1_024)]
+    pub shards: u32,
+    /// Nodes, to which the shards are dealt
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub nodes: u32,
+    /// Fields of a screen
+    #[arg(long, default_value = "240x135", value_name = "WxH", value_parser = size)]
+    pub view: (u32, u32),
+    /// Who lives where
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the picture goes
+    #[arg(long, default_value = "partitions.svg", value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let fits = |(w, h): &(u32, u32)| (1..=4_096).contains(w) && (1..=4_096).contains(h);
+    numbers.filter(fits).ok_or_else(|| format!("'{text}' is no size: write 240x135, at most 4096x4096"))
 }

@@ -3,12 +3,15 @@
 use crate::{Failure, NoAnswer, process};
 use client::{Client, NodeState, Profile, ShardStatus};
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::VecDeque;
+use std::fmt;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use wire::NodeFigures;
 
@@ -18,6 +21,7 @@ pub struct Cluster {
     up: Child,
     /// Kept open: it goes on printing after `ready`. (A few lines; they fit the pipe.)
     stdout: BufReader<ChildStdout>,
+    said: Said,
     data: PathBuf,
     delete: bool,
     /// Nodes that were started again. `up` stops them with the others.
@@ -76,8 +80,8 @@ impl Cluster {
         let delete = data.is_none();
         let own = || format!("icefarm-load-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let data = data.unwrap_or_else(|| std::env::temp_dir().join(own()));
-        let (up, stdout) = start_up(&data, &shape)?;
-        let mut cluster = Self { up, stdout, data, delete, restarted: Vec::new(), shape };
+        let (up, stdout, said) = start_up(&data, &shape)?;
+        let mut cluster = Self { up, stdout, said, data, delete, restarted: Vec::new(), shape };
         cluster.wait_ready()?;
         Ok(cluster)
     }
@@ -90,7 +94,9 @@ impl Cluster {
             }
             line.clear();
         }
-        Err(NoAnswer("`icefarm up` ended before it was ready".to_owned()).into())
+        // What it said last has been heard when it has ended.
+        self.up.wait()?;
+        Err(NoAnswer(format!("`icefarm up` ended before it was ready:{}", self.said)).into())
     }
 
     /// Stops all nodes cleanly; they can be started again.
@@ -124,7 +130,7 @@ impl Cluster {
     /// Starts what was stopped or killed; says how long it took until claims were served.
     pub fn up_again(&mut self) -> Result<Duration, Failure> {
         let begin = Instant::now();
-        (self.up, self.stdout) = start_up(&self.data, &self.shape)?;
+        (self.up, self.stdout, self.said) = start_up(&self.data, &self.shape)?;
         self.wait_ready()?;
         Ok(begin.elapsed())
     }
@@ -173,9 +179,14 @@ impl Cluster {
         Ok(bytes)
     }
 
+    /// Its client profile.
+    pub fn profile(&self) -> PathBuf {
+        self.data.join("client.toml")
+    }
+
     /// A client of it.
     pub async fn connect(&self) -> Result<Client, Failure> {
-        let profile = Profile::load(&self.data.join("client.toml"))?;
+        let profile = Profile::load(&self.profile())?;
         Ok(Client::connect(profile, client::Options::default()).await?)
     }
 
@@ -282,7 +293,7 @@ impl Drop for Cluster {
 }
 
 /// Runs `icefarm up`.
-fn start_up(data: &Path, shape: &Shape) -> Result<(Child, BufReader<ChildStdout>), Failure> {
+fn start_up(data: &Path, shape: &Shape) -> Result<(Child, BufReader<ChildStdout>, Said), Failure> {
     let program = beside("icefarm")?;
     let mut command = Command::new(&program);
     command.arg("up").arg("--data").arg(data).args(["--http", "127.0.0.1:0"]);
@@ -291,10 +302,43 @@ fn start_up(data: &Path, shape: &Shape) -> Result<(Child, BufReader<ChildStdout>
     if let Some(world) = &shape.world {
         command.arg("--world").arg(world);
     }
-    let up = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let up = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut up = up.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
     let stdout = up.stdout.take().expect("it was asked for just now");
-    Ok((up, BufReader::new(stdout)))
+    let said = Said::default();
+    if let Some(stderr) = up.stderr.take() {
+        said.listen(stderr);
+    }
+    Ok((up, BufReader::new(stdout), said))
+}
+
+/// The last lines that `icefarm up` has said. They are told if it fails; what it says of nodes that we kill is no news.
+#[derive(Clone, Debug, Default)]
+struct Said(Arc<Mutex<VecDeque<String>>>);
+
+impl Said {
+    /// Lines that are kept.
+    const LINES: usize = 20;
+
+    fn listen(&self, from: impl Read + Send + 'static) {
+        let Self(lines) = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.push_back(line);
+                if lines.len() > Self::LINES {
+                    lines.pop_front();
+                }
+            }
+        });
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
 }
 
 /// Changes one setting of a configuration.
@@ -319,7 +363,7 @@ pub fn edited_world((before, after): (&str, &str)) -> Result<PathBuf, Failure> {
 }
 
 /// A program of ours in the same directory as this one.
-fn beside(name: &str) -> Result<PathBuf, Failure> {
+pub fn beside(name: &str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let path = own.parent().unwrap_or(Path::new(".")).join(name);
     if path.exists() {

@@ -1,39 +1,35 @@
 //! `icefarm-load`: what the system does, measured from outside.
 //!
-//! It starts a cluster of real node processes on this machine, claims land through the SDK as fast as a closed loop of a
-//! given depth allows, checks every answer, and puts beside the result what nothing can beat here: an echo over the same
-//! transport, and the same bytes appended and synced.
-
+//! `run` lets the players of a profile loose on a cluster and says what came of it; `bench-...` measure one thing each. All of
+//! them go through the SDK like any other program, and check every answer.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `cli` | what may be typed |
-//! | `cluster` | the node processes |
-//! | `claims`, `bulk` | closed loops: of fresh claims, of anything |
-//! | `floors` | what nothing can beat here |
-//! | `reads`, `failover`, `restart`, `rebuild`, `slow_disk`, `soak` | one measurement each |
-//! | `process`, `report` | what the kernel says; tables and objects |
+//! | `profile` | what a run does, as people write it down |
+//! | `crowd` | the players: where they live, what they do next, what they know (pure) |
+//! | `truth` | what answers are held against (pure) |
+//! | `run` | players, time and a cluster brought together |
+//! | `show`, `report` | while it runs, and afterwards |
+//! | `bench` | one measurement each |
+//! | `cluster`, `process`, `bulk` | node processes, what the kernel says of them, closed loops of anything |
 
+mod bench;
 mod bulk;
-mod claims;
 mod cli;
 mod cluster;
-mod failover;
-mod floors;
+mod crowd;
+mod play;
 mod process;
-mod reads;
-mod rebuild;
+mod profile;
 mod report;
-mod restart;
-mod slow_disk;
-mod soak;
+mod run;
+mod show;
+mod truth;
 
 use clap::Parser;
-use cli::{BenchArgs, Cli, FillArgs, IdleArgs, Verb};
-use cluster::{Cluster, Shape};
-use report::{ClaimsReport, Run};
+use cli::{Cli, Verb};
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// What went wrong, in a sentence.
 pub type Failure = Box<dyn std::error::Error>;
@@ -48,10 +44,22 @@ pub struct WrongAnswer(pub String);
 #[error("{0}")]
 pub struct NoAnswer(pub String);
 
-/// A cluster has come to rest so long after its start.
-const SETTLE: Duration = Duration::from_secs(5);
+/// What was asked for makes no sense, whatever the cluster's state.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Everything was true, and not good enough: less than the profile asks for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Missed(pub String);
+
 /// Exit status of [`WrongAnswer`].
 const WRONG: u8 = 1;
+/// Exit status of [`Usage`].
+const USAGE: u8 = 2;
+/// Exit status of [`Missed`].
+const MISSED: u8 = 3;
 /// Exit status where the cluster is not available.
 const UNAVAILABLE: u8 = 4;
 /// Exit status for everything that this machine is the cause of.
@@ -75,6 +83,8 @@ fn failed(failure: &Failure) -> ExitCode {
     let unavailable = failure.is::<NoAnswer>() || failure.is::<client::Error>() || failure.is::<client::ConnectError>();
     let status = match failure {
         failure if failure.is::<WrongAnswer>() => WRONG,
+        failure if failure.is::<Usage>() => USAGE,
+        failure if failure.is::<Missed>() => MISSED,
         _ if unavailable => UNAVAILABLE,
         _ => MACHINE,
     };
@@ -83,86 +93,17 @@ fn failed(failure: &Failure) -> ExitCode {
 
 async fn run(verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::BenchClaims(args) => bench(&args).await,
-        Verb::BenchSlowDisk(args) => slow_disk::bench(&args).await,
-        Verb::BenchReads(args) => reads::bench(&args).await,
-        Verb::BenchFailover(args) => failover::bench(&args).await,
-        Verb::BenchRestart(args) => restart::bench(&args).await,
-        Verb::BenchRebuild(args) => rebuild::bench(&args).await,
-        Verb::Soak(args) => soak::run(&args).await,
-        Verb::Fill(args) => fill(&args).await,
-        Verb::Idle(args) => idle(&args).await,
+        Verb::Run(args) => play::run(&args).await,
+        Verb::Compare(args) => report::compare::run(&args),
+        Verb::BenchClaims(args) => bench::claims::bench(&args).await,
+        Verb::BenchSlowDisk(args) => bench::slow_disk::bench(&args).await,
+        Verb::BenchReads(args) => bench::reads::bench(&args).await,
+        Verb::BenchFailover(args) => bench::failover::bench(&args).await,
+        Verb::BenchRestart(args) => bench::restart::bench(&args).await,
+        Verb::BenchRebuild(args) => bench::rebuild::bench(&args).await,
+        Verb::Soak(args) => bench::soak::run(&args).await,
+        Verb::Fill(args) => bench::memory::fill(&args).await,
+        Verb::Idle(args) => bench::memory::idle(&args).await,
+        Verb::Partitions(args) => bench::partitions::run(&args),
     }
-}
-
-async fn bench(args: &BenchArgs) -> Result<(), Failure> {
-    let cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
-    let client = cluster.connect().await?;
-    let mut land = claims::Land::new(&client);
-    let first = cluster.snapshot(&client).await?;
-    let (first_busy, first_total) = process::machine_seconds()?;
-    let mut runs = Vec::new();
-    for &per_chunk in &args.per_chunk {
-        for &depth in &args.in_flight {
-            eprintln!("claims: {depth} in flight, {per_chunk} a chunk");
-            let before = cluster.snapshot(&client).await?;
-            let time = Duration::from_secs(args.seconds);
-            let outcome =
-                claims::closed_loop(&client, &mut land, per_chunk, depth.max(1), claims::Until::Time(time)).await?;
-            let after = cluster.snapshot(&client).await?;
-            runs.push(Run::new(depth, per_chunk, &outcome, &before, &after));
-        }
-    }
-    let wire_bytes = claims::wire_bytes();
-    let last = cluster.snapshot(&client).await?;
-    client.close().await;
-    let beside = cluster.beside();
-    cluster.stop()?;
-    eprintln!("floors: echo, append and sync");
-    let mut echoes = Vec::new();
-    let mut syncs = Vec::new();
-    for &depth in &args.in_flight {
-        echoes.push(floors::echo(depth.max(1)).await?);
-        syncs.push(floors::append_sync(&beside, depth.max(1))?);
-    }
-    let (busy, total) = process::machine_seconds()?;
-    let own_cpu = process::cpu_seconds(std::process::id())? - first.client_cpu;
-    let others = busy - first_busy - own_cpu - (last.server_cpu() - first.server_cpu());
-    let others = (others / (total - first_total).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-    let report = ClaimsReport::new(runs, echoes, syncs, wire_bytes, others);
-    if args.common.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
-}
-
-async fn fill(args: &FillArgs) -> Result<(), Failure> {
-    let cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
-    let client = cluster.connect().await?;
-    let mut land = claims::Land::new(&client);
-    let until = claims::Until::Count(args.fields);
-    let outcome = claims::closed_loop(&client, &mut land, args.per_chunk, 4_096, until).await?;
-    let usage = cluster.snapshot(&client).await?;
-    report::print_memory(args.common.json, &format!("{} fields claimed", outcome.claims), &usage, None)?;
-    client.close().await;
-    cluster.stop()
-}
-
-async fn idle(args: &IdleArgs) -> Result<(), Failure> {
-    let shape = Shape { shards: args.shards, ..Shape::default() };
-    let cluster = Cluster::start(args.common.data.clone(), shape)?;
-    let client = cluster.connect().await?;
-    // What a start leaves to do is no idling.
-    tokio::time::sleep(SETTLE).await;
-    let (before, frames) = (cluster.snapshot(&client).await?, cluster.peer_frames(&client).await?);
-    tokio::time::sleep(Duration::from_secs(args.seconds)).await;
-    let (after, frames) = (cluster.snapshot(&client).await?, cluster.peer_frames(&client).await? - frames);
-    let frames = report::figure(frames) / Duration::from_secs(args.seconds).as_secs_f64();
-    let what =
-        format!("{} idle shards, {} s: {frames:.1} frames a second between all nodes", args.shards, args.seconds);
-    report::print_memory(args.common.json, &what, &after, Some(&before))?;
-    client.close().await;
-    cluster.stop()
 }

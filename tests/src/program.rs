@@ -14,12 +14,20 @@ use std::time::Duration;
 /// # Panics
 /// If it is not there.
 pub fn icefarm() -> PathBuf {
+    built("icefarm")
+}
+
+/// A program of ours that was built beside the tests.
+///
+/// # Panics
+/// If it is not there.
+pub fn built(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("this program has a file");
     let folder = tests.ancestors().nth(2).expect("test programs are in a folder of the build's");
-    let program = folder.join("icefarm");
+    let program = folder.join(name);
     assert!(
         program.exists(),
-        "{} is not there: run `cargo build --release -p icefarm` first (`cargo xtask test` does so by itself)",
+        "{} is not there: run `cargo build --release --workspace` first (`cargo xtask test` does so by itself)",
         program.display()
     );
     program

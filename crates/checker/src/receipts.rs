@@ -48,6 +48,22 @@ impl Acknowledged {
             _ => Ok(()),
         }
     }
+
+    /// When the first of what an answer lacks had been acknowledged, if that was before a moment: since then it was stale.
+    pub fn missed(&self, shard: ShardId, shown: Slot, before: At) -> Option<At> {
+        let known = self.shards.get(&shard)?;
+        let (at, _) = known.get(known.partition_point(|(_, slot)| *slot <= shown))?;
+        (*at < before).then_some(*at)
+    }
+
+    /// What was acknowledged before a moment counts as acknowledged in one piece, long ago: answers that are held against
+    /// moments from then on are judged as before.
+    pub fn forget_before(&mut self, moment: At) {
+        for known in self.shards.values_mut() {
+            let old = known.partition_point(|(at, _)| *at < moment);
+            known.drain(..old.saturating_sub(1));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +84,22 @@ mod tests {
         assert!(acknowledged.check(SHARD, Slot(2), At(11)).is_err());
         assert_eq!(acknowledged.check(SHARD, Slot(0), At(10)), Ok(()));
         assert_eq!(acknowledged.check(ShardId(9), Slot(0), At(99)), Ok(()));
+    }
+
+    #[test]
+    fn an_answer_has_been_stale_since_the_first_that_it_lacks_and_what_is_long_ago_is_forgotten() {
+        let mut acknowledged = Acknowledged::default();
+        for (at, slot) in [(10, 3), (20, 5), (30, 6)] {
+            acknowledged.note(SHARD, Slot(slot), At(at));
+        }
+        let missed = |acknowledged: &Acknowledged, shown| acknowledged.missed(SHARD, Slot(shown), At(25));
+        assert_eq!(missed(&acknowledged, 2), Some(At(10)));
+        assert_eq!(missed(&acknowledged, 4), Some(At(20)));
+        assert_eq!(missed(&acknowledged, 5), None, "6 was acknowledged later");
+        assert_eq!(acknowledged.missed(ShardId(9), Slot(0), At(25)), None);
+        acknowledged.forget_before(At(25));
+        assert_eq!(missed(&acknowledged, 2), Some(At(20)));
+        assert!(acknowledged.check(SHARD, Slot(4), At(26)).is_err(), "what was forgotten is not forgiven");
+        assert_eq!(acknowledged.check(SHARD, Slot(5), At(26)), Ok(()));
     }
 }

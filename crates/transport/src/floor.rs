@@ -9,6 +9,7 @@ use crate::{
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use paxos::NodeId;
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -73,16 +74,21 @@ pub enum FloorError {
 /// Echoes messages of [`MESSAGE`] bytes for a while, `in_flight` (at least one) at a time. Call it inside a tokio
 /// runtime.
 pub async fn echo_floor(in_flight: usize, time: Duration) -> Result<EchoReport, FloorError> {
+    answer_floor(in_flight, MESSAGE, time).await
+}
+
+/// The same with answers of so many bytes, which are ready: what nothing that is looked up can beat.
+pub async fn answer_floor(in_flight: usize, bytes: usize, time: Duration) -> Result<EchoReport, FloorError> {
     let node = NodeId(1);
     let ca = ClusterCa::create(ClusterId(0xEC40))?;
-    let (addr, stop) = start_node(ca.issue_node(node)?).await?;
+    let (addr, stop) = start_node(ca.issue_node(node)?, bytes).await?;
     let report = measure(ca.cert(), addr, node, in_flight.max(1), time).await;
     drop(stop);
     report
 }
 
 /// Starts the echoing node; it ends when the sender is dropped.
-async fn start_node(identity: NodeIdentity) -> Result<(SocketAddr, oneshot::Sender<()>), FloorError> {
+async fn start_node(identity: NodeIdentity, bytes: usize) -> Result<(SocketAddr, oneshot::Sender<()>), FloorError> {
     let (stop, stopped) = oneshot::channel();
     let (started, start) = oneshot::channel();
     std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
@@ -100,7 +106,7 @@ async fn start_node(identity: NodeIdentity) -> Result<(SocketAddr, oneshot::Send
                 if started.send(Ok(addr)).is_ok() {
                     runtime.block_on(async {
                         tokio::select! {
-                            () = echo(&transport, events) => {}
+                            () = echo(&transport, events, bytes) => {}
                             _ = stopped => {}
                         }
                     });
@@ -114,13 +120,14 @@ async fn start_node(identity: NodeIdentity) -> Result<(SocketAddr, oneshot::Send
     Ok((addr, stop))
 }
 
-async fn echo(transport: &Transport, mut events: EventReceiver) {
+async fn echo(transport: &Transport, mut events: EventReceiver, bytes: usize) {
     let mut turn = Vec::new();
+    let ready = (bytes != MESSAGE).then(|| Bytes::from(vec![0x5a; bytes]));
     while events.recv_many(&mut turn, 4_096).await > 0 {
         for event in turn.drain(..) {
             if let Event::ClientFrame { conn, frame } = event {
                 // A client that has gone in between does not miss its echo.
-                let _ = transport.send_client(conn, frame);
+                let _ = transport.send_client(conn, ready.clone().unwrap_or(frame));
             }
         }
     }
@@ -145,28 +152,29 @@ async fn ping(connection: ClientConnection, in_flight: usize, time: Duration) ->
     let counted_from = begin + time.mul_f64(WARM_UP);
     let end = begin + time;
     let mut latencies = Latencies::new();
+    // When those under way were sent: they come back in order.
+    let mut stamps = VecDeque::with_capacity(in_flight);
     let mut buffer = BytesMut::new();
     let mut frames: Vec<Bytes> = Vec::new();
     let mut to_send = in_flight;
     let mut now = begin;
     while now < end {
-        let stamp = nanos(now - begin);
         buffer.reserve(to_send * MESSAGE);
         for _ in 0..to_send {
-            buffer.put_u64_le(stamp);
-            buffer.put_bytes(0x5a, MESSAGE - size_of::<u64>());
+            stamps.push_back(now);
+            buffer.put_bytes(0x5a, MESSAGE);
             if sender.send(buffer.split().freeze()).is_err() {
                 return Err(FloorError::Closed(Closed::because("the queue did not take a message")));
             }
         }
         to_send = receiver.recv_many(&mut frames).await?;
         now = Instant::now();
-        for frame in frames.drain(..) {
-            let stamp = frame.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        for sent in stamps.drain(..to_send) {
             if now >= counted_from {
-                latencies.add(nanos(now - begin).saturating_sub(stamp.unwrap_or(0)));
+                latencies.add(nanos(now - sent));
             }
         }
+        frames.clear();
     }
     let counted = now.saturating_duration_since(counted_from).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a count of seconds' work is far below 2^52")]
@@ -242,5 +250,7 @@ mod tests {
     async fn an_echo_comes_back() {
         let report = echo_floor(16, Duration::from_millis(300)).await.unwrap();
         assert!(report.messages > 100 && report.p50 > Duration::ZERO && report.p50 <= report.p99, "{report}");
+        let longer = answer_floor(16, 20_000, Duration::from_millis(300)).await.unwrap();
+        assert!(longer.messages > 100 && longer.per_second < report.per_second, "{longer}, and {report}");
     }
 }

@@ -35,6 +35,10 @@ Ice Age Farmland: set up, run, test.
   cargo xtask bench WHAT [--json] [ARGS]
                                     measured on this machine: claims, reads, failover, slow-disk, rebuild, restart,
                                     soak, idle; `bench WHAT --help` says what each does
+  cargo xtask load PROFILE [ARGS]   let the players of a profile loose on a cluster; see load/profiles: village, claims,
+                                    contest, day. `load village --help` says what else it takes
+  cargo xtask race [ARGS]           beside etcd, ZooKeeper, Redis and PostgreSQL, and consensus beside other libraries':
+                                    half an hour; `race --rounds 1 --seconds 1` for a first look, `race --help` for more
   cargo xtask mutants [PACKAGE ...]
                                     mistakes made in paxos, shard and host one by one, to see which no test notices;
                                     interrupted, the next run goes on. CARGO_MUTANTS_JOBS says how many at once (2)
@@ -44,7 +48,7 @@ Ice Age Farmland: set up, run, test.
 New here? `cargo xtask up` in one terminal, then do what it says in another.
 README.md has a tour of five minutes, ARCHITECTURE.md the map of the code.
 
-Exit status: 0 done, 1 failed, 2 wrong usage; `up`, `sim` and `bench` end as the program they start.
+Exit status: 0 done, 1 failed, 2 wrong usage; `up`, `sim`, `bench`, `load` and `race` end as the program they start.
 ";
 
 fn main() -> ExitCode {
@@ -76,6 +80,8 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
         "up" => run::up(rest),
         "sim" => run::sim(rest),
         "bench" => run::bench(rest),
+        "load" => run::load(rest),
+        "race" => run::race(rest),
         "test" => check::run(rest),
         "mutants" => mutants::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),

@@ -42,6 +42,35 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
     become_program(&["icefarm", "icefarm-load"], "icefarm-load", verb, rest)
 }
 
+/// `load PROFILE [ARGS]`: the profile is a file, or the name of one in `load/profiles`.
+pub fn load(arguments: &[String]) -> Result<(), Failure> {
+    let Some((profile, rest)) = arguments.split_first() else {
+        return Err(Failure::Usage("load what? `cargo xtask load village`, or a file".to_owned()));
+    };
+    let ours = Workspace::find()?.root.join("load/profiles").join(profile).with_extension("toml");
+    let profile = if ours.exists() { ours.display().to_string() } else { profile.clone() };
+    setup::programs()?;
+    let arguments: Vec<String> = std::iter::once(profile).chain(rest.iter().cloned()).collect();
+    become_program(&["icefarm", "icefarm-load"], "icefarm-load", "run", &arguments)
+}
+
+/// `race [ARGS]`, or `race show FILE`.
+pub fn race(arguments: &[String]) -> Result<(), Failure> {
+    setup::race_programs()?;
+    let workspace = Workspace::find()?;
+    succeed(&mut workspace.cargo(&["build", "--release", "--workspace", "--bin", "icefarm"]))?;
+    // A workspace of its own: nobody who builds the game builds its peers.
+    let target = workspace.target.join("race");
+    let mut build = workspace.cargo(&["build", "--release", "--manifest-path", "load/peers/Cargo.toml"]);
+    succeed(build.arg("--target-dir").arg(&target))?;
+    let mut race = Command::new(target.join("release/race"));
+    match arguments {
+        [show, ..] if show == "show" => {}
+        _ => drop(race.args(["run", "--icefarm"]).arg(workspace.program("icefarm"))),
+    }
+    Err(Failure::Start { program: "race".to_owned(), source: race.args(arguments).exec() })
+}
+
 /// Builds `programs` (progress on stderr, so that stdout stays the program's), then turns this process into
 /// `program FIRST ARGUMENTS`. Returns only on failure.
 fn become_program<'a>(

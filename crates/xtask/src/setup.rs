@@ -20,6 +20,21 @@ const NEEDED: [Needed; 1] = [Needed {
 const FOR_ROOT: [Needed; 1] =
     [Needed { program: "ip", why: "tests make networks of their own with it", packages: &["iproute2"] }];
 
+/// Those beside whom `race` measures, and what their clients are built with.
+const FOR_THE_RACE: [Needed; 7] = [
+    Needed { program: "etcd", why: "a peer of the race", packages: &["etcd-server"] },
+    Needed { program: "java", why: "ZooKeeper runs in it", packages: &["default-jre-headless"] },
+    Needed { program: "/usr/share/java/zookeeper.jar", why: "a peer of the race", packages: &["zookeeper"] },
+    Needed { program: "redis-server", why: "a peer of the race", packages: &["redis-server"] },
+    Needed { program: "/usr/lib/postgresql/15/bin/postgres", why: "a peer of the race", packages: &["postgresql-15"] },
+    Needed { program: "protoc", why: "etcd's client is built with it", packages: &["protobuf-compiler"] },
+    Needed {
+        program: "/usr/include/google/protobuf/descriptor.proto",
+        why: "etcd's client is built with it",
+        packages: &["libprotobuf-dev"],
+    },
+];
+
 /// Parts of the Rust toolchain that only checking needs.
 const COMPONENTS: [(&str, &str); 2] = [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")];
 
@@ -33,8 +48,14 @@ pub fn test_programs() -> Result<(), Failure> {
     if is_root() { install(&FOR_ROOT) } else { Ok(()) }
 }
 
+/// The same for what only the race needs.
+pub fn race_programs() -> Result<(), Failure> {
+    install(&NEEDED)?;
+    install(&FOR_THE_RACE)
+}
+
 fn install(needed: &[Needed]) -> Result<(), Failure> {
-    let missing: Vec<_> = needed.iter().filter(|needed| !on_path(needed.program)).collect();
+    let missing: Vec<_> = needed.iter().filter(|needed| !is_here(needed.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -48,8 +69,9 @@ fn install(needed: &[Needed]) -> Result<(), Failure> {
         )));
     }
     eprintln!("xtask: installing {}", packages.join(" "));
-    let apt =
-        |arguments: &[&str]| succeed(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments));
+    // (At this run level packages of servers do not start them.)
+    let environment = [("DEBIAN_FRONTEND", "noninteractive"), ("RUNLEVEL", "1")];
+    let apt = |arguments: &[&str]| succeed(Command::new("apt-get").envs(environment).args(arguments));
     apt(&["update", "--quiet"])?;
     apt(&[&["install", "--yes", "--quiet", "--no-install-recommends"][..], &packages[..]].concat())
 }
@@ -66,6 +88,11 @@ pub fn components() -> Result<(), Failure> {
         succeed(Command::new("rustup").args(["component", "add", component]))?;
     }
     Ok(())
+}
+
+/// A program by its name, or any file by its path.
+fn is_here(program: &str) -> bool {
+    if program.starts_with('/') { Path::new(program).exists() } else { on_path(program) }
 }
 
 fn on_path(program: &str) -> bool {
@@ -93,5 +120,6 @@ mod tests {
         assert!(!on_path("no-such-program-anywhere"));
         assert!(!is_program(Path::new("/etc/passwd")), "a file that is no program");
         assert!(!is_program(Path::new("/")), "a folder");
+        assert!(is_here("sh") && is_here("/etc/passwd") && !is_here("/etc/no-such-file"));
     }
 }

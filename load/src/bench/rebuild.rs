@@ -1,10 +1,11 @@
 //! A large replica moves to another node, while claims go on at half the rate they could.
 
+use crate::bench::claims::{self, Until};
+use crate::bench::report::figure;
 use crate::bulk;
-use crate::claims::{self, Land, Until};
 use crate::cli::RebuildArgs;
 use crate::cluster::{Cluster, Shape};
-use crate::report::figure;
+use crate::crowd::fresh::FreshLand;
 use crate::{Failure, NoAnswer, WrongAnswer};
 use client::{Client, Job, Success};
 use paxos::NodeId;
@@ -35,7 +36,7 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
     let shape = Shape { nodes: 4, voters: 3, shards: 1, ..Shape::default() };
     let cluster = Cluster::start(args.common.data.clone(), shape)?;
     let client = cluster.connect().await?;
-    let mut land = Land::new(&client);
+    let mut land = FreshLand::new(*client.terrain(), 0);
     settle(&client, &mut land, args.fields).await?;
     let highest = claims::closed_loop(&client, &mut land, 64, 4_096, Until::Time(TIME)).await?;
     let highest = figure(highest.claims) / highest.time.as_secs_f64();
@@ -86,7 +87,7 @@ pub async fn bench(args: &RebuildArgs) -> Result<(), Failure> {
 }
 
 /// Claims so many fields, those of a chunk for several players: land that is lived in.
-async fn settle(client: &Client, land: &mut Land, fields: u64) -> Result<(), Failure> {
+async fn settle(client: &Client, land: &mut FreshLand, fields: u64) -> Result<(), Failure> {
     eprintln!("claiming {fields} fields");
     // As long as names get, so that a field has its full size.
     let names: Vec<PlayerName> =
@@ -116,7 +117,7 @@ async fn settle(client: &Client, land: &mut Land, fields: u64) -> Result<(), Fai
 /// Claims at `rate` a second until `enough`; says how many a second were done.
 async fn paced(
     client: &Client,
-    land: &mut Land,
+    land: &mut FreshLand,
     rate: f64,
     enough: impl AsyncFn(Instant) -> bool,
 ) -> Result<f64, Failure> {

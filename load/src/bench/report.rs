@@ -3,9 +3,9 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 use crate::Failure;
-use crate::claims::Outcomes;
+use crate::bench::claims::Outcomes;
+use crate::bench::floors::Floor;
 use crate::cluster::Usage;
-use crate::floors::Floor;
 use serde::Serialize;
 use std::fmt;
 

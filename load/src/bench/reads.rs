@@ -1,11 +1,13 @@
 //! Reads: under a lease, confirmed by a quorum, and eventual, beside an echo over the same transport.
 
+use crate::bench::claims::{self, Until};
+use crate::bench::floors;
+use crate::bench::report::{figure, median, ratio};
 use crate::bulk;
-use crate::claims::{self, Land, Until};
 use crate::cli::ReadsArgs;
 use crate::cluster::{Cluster, Shape};
-use crate::report::{figure, median, ratio};
-use crate::{Failure, WrongAnswer, floors};
+use crate::crowd::fresh::FreshLand;
+use crate::{Failure, WrongAnswer};
 use client::{Client, Job, Read, ReadOptions, Success};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -55,9 +57,9 @@ impl Subject {
             cluster.up_again()?;
         }
         let client = cluster.connect().await?;
-        let mut land = Land::new(&client);
+        let mut land = FreshLand::new(*client.terrain(), 0);
         let fields = land.take(usize::try_from(FIELDS)?);
-        let mut land = Land::new(&client);
+        let mut land = FreshLand::new(*client.terrain(), 0);
         claims::closed_loop(&client, &mut land, 32, 256, Until::Count(FIELDS)).await?;
         Ok(Self { cluster, client, fields })
     }

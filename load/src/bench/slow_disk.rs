@@ -2,10 +2,11 @@
 //! longer, in turns.
 
 use crate::Failure;
-use crate::claims::{self, Land, Until};
+use crate::bench::claims::{self, Until};
+use crate::bench::report::median;
 use crate::cli::SlowDiskArgs;
 use crate::cluster::{Cluster, Shape};
-use crate::report::median;
+use crate::crowd::fresh::FreshLand;
 use client::Client;
 use serde::Serialize;
 use std::time::Duration;
@@ -35,7 +36,7 @@ struct Report {
 pub async fn bench(args: &SlowDiskArgs) -> Result<(), Failure> {
     let mut cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
     let client = cluster.connect().await?;
-    let mut land = Land::new(&client);
+    let mut land = FreshLand::new(*client.terrain(), 0);
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
         // A node that has just started leads nothing; both runs begin like that.
@@ -60,7 +61,7 @@ pub async fn bench(args: &SlowDiskArgs) -> Result<(), Failure> {
 async fn run(
     cluster: &mut Cluster,
     client: &Client,
-    land: &mut Land,
+    land: &mut FreshLand,
     delay_ms: u64,
     args: &SlowDiskArgs,
 ) -> Result<(f64, f64), Failure> {

@@ -1,10 +1,10 @@
 //! The same land over and over: claimed, planted, harvested, abandoned. What is on disk and in memory must level off.
 
+use crate::bench::report::figure;
 use crate::bulk;
-use crate::claims::Land;
 use crate::cli::SoakArgs;
 use crate::cluster::{Cluster, Shape};
-use crate::report::figure;
+use crate::crowd::fresh::FreshLand;
 use crate::{Failure, WrongAnswer};
 use client::{Client, Job, Success};
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub async fn run(args: &SoakArgs) -> Result<(), Failure> {
     let client = cluster.connect().await?;
     let player: PlayerName = PLAYER.parse()?;
     client.player(PLAYER)?.register().await?;
-    let fields = Land::new(&client).take(usize::try_from(args.fields)?);
+    let fields = FreshLand::new(*client.terrain(), 0).take(usize::try_from(args.fields)?);
     let mut looks: Vec<Look> = Vec::new();
     let deeds: [(&str, Deed, ToField); 4] = [
         ("claim", Deed::Claimed, |field| Command::Claim { field, character: CharacterId(0) }),

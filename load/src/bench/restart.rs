@@ -1,9 +1,10 @@
 //! How soon a full world serves again.
 
 use crate::Failure;
-use crate::claims::{self, Land, Until};
+use crate::bench::claims::{self, Until};
 use crate::cli::RestartArgs;
 use crate::cluster::{Cluster, Shape};
+use crate::crowd::fresh::FreshLand;
 
 /// Claims made after the clean stop, so that there is something to replay after the other one.
 const MORE: u64 = 100_000;
@@ -12,7 +13,7 @@ const MORE: u64 = 100_000;
 pub async fn bench(args: &RestartArgs) -> Result<(), Failure> {
     let mut cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
     let client = cluster.connect().await?;
-    let mut land = Land::new(&client);
+    let mut land = FreshLand::new(*client.terrain(), 0);
     eprintln!("claiming {} fields", args.fields);
     claims::closed_loop(&client, &mut land, 32, 4_096, Until::Count(args.fields)).await?;
     client.close().await;

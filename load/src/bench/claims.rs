@@ -1,21 +1,23 @@
 //! A closed loop of distinct claims: so many in flight, the next one when an answer has come.
 
-use crate::{Failure, WrongAnswer, bulk};
+use crate::bench::floors;
+use crate::bench::report::{ClaimsReport, Run};
+use crate::cli::BenchArgs;
+use crate::cluster::{Cluster, Shape};
+use crate::crowd::fresh::FreshLand;
+use crate::{Failure, WrongAnswer, bulk, process};
 use bytes::Bytes;
 use client::{Client, Job, Success};
 use hdrhistogram::Histogram;
 use placement::ShardId;
 use std::time::{Duration, Instant};
 use wire::{ClientId, Envelope, Request, RequestBody, RequestNo};
-use world::grid::{CHUNK, CHUNKS};
-use world::{CharacterId, ChunkId, Command, Deed, FieldId, Millis, Outcome, PlayerName, TerrainMap};
+use world::{CharacterId, Command, Deed, FieldId, Millis, Outcome, PlayerName};
 
 /// As long as names get, so that a claim has its full size.
 const PLAYER: &str = "a-player-whose-name-has-32-bytes";
 /// Not counted, while connections and batches find their size.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Steps from one chunk to the next; coprime to the number of chunks, so that none comes twice.
-const STRIDE: u64 = 7_919;
 
 /// When a loop ends.
 #[derive(Clone, Copy, Debug)]
@@ -39,53 +41,16 @@ pub struct Outcomes {
     pub latency: Histogram<u64>,
 }
 
-/// Where fresh fields come from: every chunk is visited once.
-#[derive(Debug)]
-pub struct Land {
-    terrain: TerrainMap,
-    chunk: u64,
-    fields: Vec<FieldId>,
-}
-
-impl Land {
-    /// All of the world's.
-    pub fn new(client: &Client) -> Self {
-        Self { terrain: *client.terrain(), chunk: 0, fields: Vec::new() }
-    }
-
-    /// So many fields, 32 of each chunk.
-    pub fn take(&mut self, count: usize) -> Vec<FieldId> {
-        std::iter::repeat_with(|| self.next(32)).take(count).collect()
-    }
-
-    /// A field that nobody has had, of which there are so many in each chunk.
-    pub fn next(&mut self, per_chunk: u32) -> FieldId {
-        loop {
-            if let Some(field) = self.fields.pop() {
-                return field;
-            }
-            self.chunk = (self.chunk + STRIDE) % (u64::from(CHUNKS) * u64::from(CHUNKS));
-            let (cx, cy) = (self.chunk % u64::from(CHUNKS), self.chunk / u64::from(CHUNKS));
-            let chunk = u32::try_from(cx).and_then(|cx| Ok((cx, u32::try_from(cy)?)));
-            let Ok(Ok(chunk)) = chunk.map(|(cx, cy)| ChunkId::new(cx, cy)) else { continue };
-            let offsets = 0..u16::try_from(CHUNK * CHUNK).unwrap_or(u16::MAX);
-            let fields = offsets.filter_map(|offset| chunk.field(offset));
-            let claimable = fields.filter(|field| self.terrain.at(*field).claimable());
-            self.fields = claimable.take(per_chunk as usize).collect();
-        }
-    }
-}
-
 /// Claims with `depth` in flight. Every answer must say that the field is the claimant's: anything else ends the run.
 pub async fn closed_loop(
     client: &Client,
-    land: &mut Land,
+    land: &mut FreshLand,
     per_chunk: u32,
     depth: usize,
     until: Until,
 ) -> Result<Outcomes, Failure> {
     // A new round begins with chunks of its own.
-    land.fields.clear();
+    land.leave_chunk();
     let player: PlayerName = PLAYER.parse()?;
     let begun = Instant::now();
     let (warm, end, count) = match until {
@@ -133,4 +98,47 @@ pub fn wire_bytes() -> usize {
     let request = Request { id: 1 << 20, body: RequestBody::Command { shard: ShardId(64), envelope } };
     let encoded: Bytes = wire::codec::encode(&request);
     encoded.len()
+}
+
+/// The verb: closed loops of every depth, and the floors.
+pub async fn bench(args: &BenchArgs) -> Result<(), Failure> {
+    let cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
+    let client = cluster.connect().await?;
+    let mut land = FreshLand::new(*client.terrain(), 0);
+    let first = cluster.snapshot(&client).await?;
+    let (first_busy, first_total) = process::machine_seconds()?;
+    let mut runs = Vec::new();
+    for &per_chunk in &args.per_chunk {
+        for &depth in &args.in_flight {
+            eprintln!("claims: {depth} in flight, {per_chunk} a chunk");
+            let before = cluster.snapshot(&client).await?;
+            let time = Duration::from_secs(args.seconds);
+            let outcome = closed_loop(&client, &mut land, per_chunk, depth.max(1), Until::Time(time)).await?;
+            let after = cluster.snapshot(&client).await?;
+            runs.push(Run::new(depth, per_chunk, &outcome, &before, &after));
+        }
+    }
+    let wire_bytes = wire_bytes();
+    let last = cluster.snapshot(&client).await?;
+    client.close().await;
+    let beside = cluster.beside();
+    cluster.stop()?;
+    eprintln!("floors: echo, append and sync");
+    let mut echoes = Vec::new();
+    let mut syncs = Vec::new();
+    for &depth in &args.in_flight {
+        echoes.push(floors::echo(depth.max(1)).await?);
+        syncs.push(floors::append_sync(&beside, depth.max(1))?);
+    }
+    let (busy, total) = process::machine_seconds()?;
+    let own_cpu = process::cpu_seconds(std::process::id())? - first.client_cpu;
+    let others = busy - first_busy - own_cpu - (last.server_cpu() - first.server_cpu());
+    let others = (others / (total - first_total).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    let report = ClaimsReport::new(runs, echoes, syncs, wire_bytes, others);
+    if args.common.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }

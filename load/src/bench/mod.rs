@@ -1,0 +1,23 @@
+//! One measurement each, of one thing, beside what could be had at best: claims and reads against an echo and a sync, and what
+//! failures, rebuilds and years cost.
+//!
+//! | module | what it measures |
+//! |---|---|
+//! | `claims` | durable claims, a closed loop |
+//! | `reads` | with and without a lease |
+//! | `failover`, `restart`, `rebuild`, `slow_disk` | what a fault costs, and how soon it is mended |
+//! | `soak`, `memory` | whether disk and memory level off, and where |
+//! | `partitions` | three ways to lay chunks over shards (nothing is started) |
+//! | `floors` | what nothing can beat here |
+
+pub mod claims;
+pub mod failover;
+pub mod floors;
+pub mod memory;
+pub mod partitions;
+pub mod reads;
+pub mod rebuild;
+pub mod report;
+pub mod restart;
+pub mod slow_disk;
+pub mod soak;
