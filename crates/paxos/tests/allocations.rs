@@ -16,7 +16,7 @@ struct Three {
 impl Three {
     fn new() -> Self {
         let nodes = [N1, NodeId(2), NodeId(3)];
-        let quorum = QuorumSystem::majority(nodes).unwrap();
+        let quorum = QuorumSystem::majority(nodes).expect("majorities of three meet");
         let replica = |node| Replica::new(node, Configuration::first(quorum.clone()), Recovered::fresh());
         let mut three = Self { replicas: nodes.map(replica), letters: VecDeque::new() };
         three.replicas[0].campaign(&mut nobody);
@@ -57,7 +57,7 @@ impl Three {
         let mut delivered = [0; 3];
         for _ in 0..times {
             for _ in 0..in_flight {
-                self.replicas[0].propose(value.clone()).unwrap();
+                self.replicas[0].propose(value.clone()).expect("it leads");
             }
             for (all, now) in delivered.iter_mut().zip(self.settle()) {
                 *all += now;

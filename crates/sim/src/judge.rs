@@ -1,9 +1,10 @@
 //! Watches a run from outside, sees everything at once, and says what was broken first.
 
+mod shown;
+
 use crate::clock::Time;
 use crate::machine::Machine;
 use crate::network::index;
-use crate::sites::SEED;
 use checker::sessions::Reached;
 use checker::{Acknowledged, Agreement, At, FieldModel, FieldOp, FieldRet, History, Ownership, Sessions, Watches};
 use host::Mono;
@@ -11,11 +12,13 @@ use paxos::{Configuration, NodeId, QuorumSystem, Slot, Value};
 use placement::{ShardId, ShardMap};
 use shard::state::{Effected, State};
 use shard::{Batch, Item};
+use shown::Shown;
+pub use shown::Sight;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use wire::{Answer, AnswerBody, ClientId, Level, Receipt, RequestNo};
 use world::land::Totals;
-use world::{Bucket, Deed, FieldId, FieldView, Millis, Outcome, Rect};
+use world::{Deed, FieldId, Millis, Outcome};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,25 +63,6 @@ pub struct Harvests {
     pub answered: u128,
     /// Harvests of which nobody knows.
     pub unknown: u128,
-}
-
-/// How land is looked at.
-#[derive(Clone, Copy, Debug)]
-pub enum Sight {
-    /// What is owned there now.
-    View,
-    /// What has changed behind a slot, or ever.
-    Watch(Option<Slot>),
-}
-
-/// What somebody was shown of one shard.
-#[derive(Debug)]
-struct Shown {
-    shard: ShardId,
-    rect: Rect,
-    sight: Sight,
-    slot: Slot,
-    fields: Vec<FieldView>,
 }
 
 /// The observer.
@@ -370,33 +354,6 @@ impl Judge {
         let bound = if matches!(asked, Level::Strong | Level::Session) { reached } else { &Reached::default() };
         if let Err(broken) = self.sessions.read(player as u64, bound, receipt.shard, receipt.slot) {
             self.object(time, "sessions", broken);
-        }
-    }
-
-    /// Somebody who watches or views `rect` is shown something.
-    pub fn saw_land(&mut self, time: Time, rect: Rect, sight: Sight, fields: &[FieldView], receipts: &[Receipt]) {
-        for receipt in receipts {
-            let here = |view: &&FieldView| {
-                self.map.shard_of(Bucket::of_chunk(SEED, view.field.chunk())).shard == receipt.shard
-            };
-            let (shard, slot, fields) = (receipt.shard, receipt.slot, fields.iter().filter(here).cloned().collect());
-            self.early.push(Shown { shard, rect, sight, slot, fields });
-        }
-        self.check_shown(time);
-    }
-
-    /// Holds against the log what was shown of the land, as far as the log is known.
-    fn check_shown(&mut self, time: Time) {
-        let known = |shown: &mut Shown| self.applied.get(&shown.shard).copied().unwrap_or_default() >= shown.slot;
-        let shown: Vec<Shown> = self.early.extract_if(.., known).collect();
-        for Shown { shard, rect, sight, slot, fields } in shown {
-            let (checker, checked) = match sight {
-                Sight::View => ("views", self.watches.viewed(shard, rect, slot, &fields)),
-                Sight::Watch(seen) => ("watches", self.watches.answered(shard, rect, seen, slot, &fields)),
-            };
-            if let Err(broken) = checked {
-                self.object(time, checker, broken);
-            }
         }
     }
 

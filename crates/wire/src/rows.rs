@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn rows_cut_off_anywhere_are_refused_or_shorter_and_flipped_bits_never_panic() {
-        let fields = vec![untouched(5, 5), full()];
+        let fields = [untouched(5, 5), full()];
         let rows: Rows = fields.iter().cloned().collect();
         let first = unpacked(&rows.bytes[..rows.bytes() - 1]).expect_err("cut off");
         assert!(first.contains("end within"), "{first}");

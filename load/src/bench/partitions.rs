@@ -166,7 +166,9 @@ fn max_to_mean<'a>(nodes: impl Iterator<Item = &'a Vec<u64>>) -> f64 {
 fn join(mut nodes: Vec<Vec<u64>>) -> Joining {
     let all: u64 = nodes.iter().flatten().sum();
     let share = figure(all) / figure(nodes.len() as u64 + 1);
-    nodes.iter_mut().for_each(|shards| shards.sort_unstable());
+    for shards in &mut nodes {
+        shards.sort_unstable();
+    }
     let (mut taken, mut new): (Vec<u64>, u64) = (Vec::new(), 0);
     while figure(new) < ENOUGH * share {
         let Some(fullest) = nodes.iter_mut().max_by_key(|shards| shards.iter().sum::<u64>()) else { break };

@@ -107,8 +107,11 @@ fn machine_paths(file: &File, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Lints come from the workspace, and so do the versions of dependencies.
+/// Lints come from the workspace, and so do the versions of dependencies. (A workspace of its own is its own root.)
 fn manifest(file: &File, findings: &mut Vec<Finding>) {
+    if file.text.lines().any(|line| line == "[workspace]") {
+        return;
+    }
     let mut section = "";
     let mut lints = false;
     for (at, line) in file.text.lines().enumerate() {
@@ -239,6 +242,7 @@ mod tests {
         assert_found("crates/a/Cargo.toml", manifest, 0, "lints");
         assert_found("crates/a/Cargo.toml", &format!("{manifest}workspace = true\n[lints]\n"), 0, "lints");
         assert_fine("crates/a/Cargo.toml", &format!("{manifest}[lints]\nworkspace = true\n"));
+        assert_fine("load/peers/Cargo.toml", &format!("[workspace]\n{manifest}[dependencies]\nd = \"1\"\n"));
     }
 
     #[test]
