@@ -263,7 +263,12 @@ impl ClientProto {
             if lot.is_multiple_of(EXPLORE) && Some(picked) != part.past.avoid && self.nodes.is_well(self.now, picked) {
                 return Some(picked);
             }
-            return self.nodes.nearest(self.now, &row.voters, part.past.avoid);
+            // The first voter mostly leads: what need not be fresh is asked of the others, what should be of it.
+            let (voters, avoid) = (row.voters.iter().copied(), part.past.avoid);
+            return match part.body {
+                Body::Read { level: Level::Eventual, .. } => self.nodes.nearest(self.now, &voters.rev(), avoid),
+                _ => self.nodes.nearest(self.now, &voters, avoid),
+            };
         }
         let well = |node: &NodeId| self.nodes.is_well(self.now, *node) && Some(*node) != part.past.avoid;
         if let Some(leader) = row.leader.filter(well) {

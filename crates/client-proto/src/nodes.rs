@@ -35,6 +35,8 @@ pub enum WelcomeError {
 
 /// A node that let an attempt time out and said nothing at all meanwhile is avoided this long, unless it speaks.
 const SILENCE: Duration = Duration::from_secs(5);
+/// A node that answers so many microseconds later than the nearest, or half as late again, is as near.
+const NEAR: u64 = 250;
 /// A clock further ahead of the others than this does not set the deadlines.
 const MAX_SKEW_MS: u64 = 5_000;
 
@@ -104,11 +106,22 @@ impl Nodes {
         }
     }
 
-    /// The fastest of `candidates` that is well, one never measured first; `avoid` only if there is no other.
-    pub fn nearest(&self, now: Now, candidates: &[NodeId], avoid: Option<NodeId>) -> Option<NodeId> {
-        let well = candidates.iter().copied().filter(|node| self.is_well(now, *node));
-        well.min_by_key(|node| (Some(*node) == avoid, self.nodes.get(node).and_then(|node| node.latency)))
-            .or_else(|| candidates.iter().copied().find(|node| self.is_connected(*node)))
+    /// One of `candidates` that is well and near, the earlier in their order the better; one never measured first; `avoid` only
+    /// if there is no other. Those hardly farther than the nearest are near too: who asks about many shards then spreads the work.
+    pub fn nearest(
+        &self,
+        now: Now,
+        candidates: &(impl Iterator<Item = NodeId> + Clone),
+        avoid: Option<NodeId>,
+    ) -> Option<NodeId> {
+        let latency = |node: NodeId| self.nodes.get(&node).and_then(|node| node.latency);
+        let well = || candidates.clone().filter(|node| self.is_well(now, *node) && Some(*node) != avoid);
+        let best = well().map(latency).min();
+        let near = |took: Option<u64>| took <= best.flatten().map(|best| best + (best / 2).max(NEAR));
+        well()
+            .find(|node| near(latency(*node)))
+            .or_else(|| candidates.clone().find(|node| self.is_well(now, *node)))
+            .or_else(|| candidates.clone().find(|node| self.is_connected(*node)))
     }
 
     /// The cluster's time now. Deadlines are judged by the log's clock, which follows the leaders' wall clocks.
@@ -137,6 +150,31 @@ impl Nodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn among_those_that_are_near_the_order_decides_and_whoever_was_never_asked_comes_first() {
+        let all = [NodeId(1), NodeId(2), NodeId(3)];
+        let mut nodes = Nodes::default();
+        for node in all {
+            nodes.welcomed(Now(0), node, Millis(0));
+        }
+        let nearest = |nodes: &Nodes, avoid| nodes.nearest(Now(0), &all.into_iter(), avoid);
+        let back = |nodes: &Nodes| nodes.nearest(Now(0), &all.into_iter().rev(), None);
+        let micros = Duration::from_micros;
+        nodes.measured(NodeId(2), micros(300));
+        nodes.measured(NodeId(1), micros(550));
+        assert_eq!(nearest(&nodes, None), Some(NodeId(3)), "nobody knows how far it is");
+        nodes.measured(NodeId(3), micros(551));
+        assert_eq!((nearest(&nodes, None), back(&nodes)), (Some(NodeId(1)), Some(NodeId(2))), "3 is a little too far");
+        assert_eq!(nearest(&nodes, Some(NodeId(1))), Some(NodeId(2)));
+        // Far away, near is what is less than half as far again.
+        let mut nodes = Nodes::default();
+        for (node, took) in [(1, 61), (2, 40), (3, 60)] {
+            nodes.welcomed(Now(0), NodeId(node), Millis(0));
+            nodes.measured(NodeId(node), Duration::from_millis(took));
+        }
+        assert_eq!((nearest(&nodes, None), back(&nodes)), (Some(NodeId(2)), Some(NodeId(3))));
+    }
 
     #[test]
     fn one_clock_far_ahead_does_not_set_the_deadlines() {
