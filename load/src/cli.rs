@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use crate::bench::paths::Path;
 use crate::profile::{MAX_PLAYERS, Period, Rate};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ pub enum Verb {
     Compare(CompareArgs),
     /// Durable claims per second, beside what the machine could do at best
     BenchClaims(BenchArgs),
+    /// What a claim costs with more shards, more voters and more land that is owned
+    BenchScale(ScaleArgs),
     /// What one slow disk, of a node that leads nothing, costs everybody
     BenchSlowDisk(SlowDiskArgs),
     /// Strong reads under lease beside confirmed and eventual ones, and an echo
@@ -59,6 +62,8 @@ pub enum Verb {
     Fill(FillArgs),
     /// Memory and CPU of a cluster that does nothing
     Idle(IdleArgs),
+    /// The hot pure paths alone: nanoseconds, and instructions held against committed ones
+    Paths(PathsArgs),
     /// Hash, range and round-robin under the same cities: balance, fan-out, and moves when a node joins
     Partitions(PartitionsArgs),
 }
@@ -156,6 +161,32 @@ pub struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_values_t = [32, 1], value_parser = clap::value_parser!(u32).range(1..=64))]
     pub per_chunk: Vec<u32>,
     /// Seconds measured in each run, after one of warm-up
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
+}
+
+/// `bench-scale`
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// For every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// Shards, all of them active
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256, 1_024, 4_096])]
+    pub shards: Vec<u32>,
+    /// Voters of each shard, on as many nodes
+    #[arg(long, value_delimiter = ',', default_values_t = [3, 5])]
+    pub voters: Vec<u32>,
+    /// Fields that are owned already
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 10_000_000])]
+    pub fields: Vec<u64>,
+    /// Claims in flight
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
+    pub in_flight: u32,
+    /// Fields claimed in each chunk visited
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub per_chunk: u32,
+    /// Seconds measured each time, after one of warm-up
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
 }
@@ -270,6 +301,26 @@ pub struct SoakArgs {
     /// Times that each is claimed, planted, harvested and abandoned
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..))]
     pub rounds: u32,
+}
+
+/// `paths`
+#[derive(Debug, Args)]
+pub struct PathsArgs {
+    /// Only this one
+    #[arg(long, value_enum)]
+    pub path: Option<Path>,
+    /// Just do it so many times, for a profiler to watch
+    #[arg(long, value_name = "N", requires = "path")]
+    pub times: Option<u64>,
+    /// Count instructions with valgrind, and compare with this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["times", "json"])]
+    pub check: Option<PathBuf>,
+    /// Count instructions with valgrind, and write this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["times", "json", "check", "path"])]
+    pub write: Option<PathBuf>,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `partitions`

@@ -96,6 +96,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Run(args) => play::run(&args).await,
         Verb::Compare(args) => report::compare::run(&args),
         Verb::BenchClaims(args) => bench::claims::bench(&args).await,
+        Verb::BenchScale(args) => bench::scale::bench(&args).await,
         Verb::BenchSlowDisk(args) => bench::slow_disk::bench(&args).await,
         Verb::BenchReads(args) => bench::reads::bench(&args).await,
         Verb::BenchFailover(args) => bench::failover::bench(&args).await,
@@ -104,6 +105,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Soak(args) => bench::soak::run(&args).await,
         Verb::Fill(args) => bench::memory::fill(&args).await,
         Verb::Idle(args) => bench::memory::idle(&args).await,
+        Verb::Paths(args) => bench::paths::run(&args),
         Verb::Partitions(args) => bench::partitions::run(&args),
     }
 }

@@ -20,7 +20,7 @@ struct Step {
     work: Work,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "setup", about: "what must be on this machine", work: set_up },
     Step { name: "fmt", about: "formatting", work: |workspace| cargo(workspace, &["fmt", "--all", "--check"]) },
     Step { name: "tidy", about: "house rules", work: |_| tidy::run() },
@@ -28,6 +28,7 @@ const STEPS: [Step; 8] = [
     Step { name: "doc", about: "documentation, warnings are errors", work: doc },
     Step { name: "build", about: "all programs and examples", work: build },
     Step { name: "test", about: "unit, golden and cluster tests", work: test },
+    Step { name: "paths", about: "instructions of the hot paths, against the committed ones", work: paths },
     Step { name: "sim", about: "1,000 simulated clusters under faults", work: sim },
 ];
 
@@ -88,6 +89,12 @@ fn build(workspace: &Workspace) -> Result<(), Failure> {
 
 fn test(workspace: &Workspace) -> Result<(), Failure> {
     cargo(workspace, &["test", "--release", "--workspace"])
+}
+
+fn paths(workspace: &Workspace) -> Result<(), Failure> {
+    cargo(workspace, &["build", "--release", "--workspace", "--bin", "icefarm-load"])?;
+    let committed = workspace.root.join("load/instructions.toml");
+    succeed(Command::new(workspace.program("icefarm-load")).args(["paths", "--check"]).arg(committed))
 }
 
 fn sim(workspace: &Workspace) -> Result<(), Failure> {

@@ -28,13 +28,13 @@ Ice Age Farmland: set up, run, test.
   cargo xtask up [-- ARGS]          build everything, start a local cluster, say where to look
                                     ARGS go to `icefarm up`: try `cargo xtask up -- --help`
   cargo xtask test [STEP ...]       everything CI runs; with steps, only those:
-                                    setup fmt tidy clippy doc build test sim
+                                    setup fmt tidy clippy doc build test paths sim
   cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners
   cargo xtask sim --seeds N [--from S] [--trace]
                                     play N clusters under faults; ends with the line `digest ...`
   cargo xtask bench WHAT [--json] [ARGS]
-                                    measured on this machine: claims, reads, failover, slow-disk, rebuild, restart,
-                                    soak, idle; `bench WHAT --help` says what each does
+                                    measured on this machine: claims, scale, reads, failover, slow-disk, rebuild, restart,
+                                    soak, idle, paths; `bench WHAT --help` says what each does
   cargo xtask load PROFILE [ARGS]   let the players of a profile loose on a cluster; see load/profiles: village, claims,
                                     contest, day. `load village --help` says what else it takes
   cargo xtask race [ARGS]           beside etcd, ZooKeeper, Redis and PostgreSQL, and consensus beside other libraries':

@@ -29,6 +29,7 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
     };
     let verb = match what.as_str() {
         "claims" => "bench-claims",
+        "scale" => "bench-scale",
         "slow-disk" => "bench-slow-disk",
         "reads" => "bench-reads",
         "failover" => "bench-failover",
@@ -36,6 +37,7 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
         "rebuild" => "bench-rebuild",
         "soak" => "soak",
         "idle" => "idle",
+        "paths" => "paths",
         other => return Err(Failure::Usage(format!("there is no benchmark '{other}'"))),
     };
     setup::programs()?;

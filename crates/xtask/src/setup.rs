@@ -20,6 +20,10 @@ const NEEDED: [Needed; 1] = [Needed {
 const FOR_ROOT: [Needed; 1] =
     [Needed { program: "ip", why: "tests make networks of their own with it", packages: &["iproute2"] }];
 
+/// What CI counts with.
+const FOR_COUNTING: [Needed; 1] =
+    [Needed { program: "valgrind", why: "CI counts instructions with it", packages: &["valgrind"] }];
+
 /// Those beside whom `race` measures, and what their clients are built with.
 const FOR_THE_RACE: [Needed; 7] = [
     Needed { program: "etcd", why: "a peer of the race", packages: &["etcd-server"] },
@@ -45,6 +49,7 @@ pub fn programs() -> Result<(), Failure> {
 
 /// The same for what only tests need.
 pub fn test_programs() -> Result<(), Failure> {
+    install(&FOR_COUNTING)?;
     if is_root() { install(&FOR_ROOT) } else { Ok(()) }
 }
 

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// A client that takes longer than its seconds and this has lost its servers.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Claims in flight, and seconds, before anything is measured of a peer that has just been started.
+const WARM_UP: (usize, u64) = (256, 6);
+
 /// Runs everything, and writes and prints what came of it.
 pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let icefarm = std::path::absolute(&args.icefarm)?;
@@ -24,7 +27,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     let data = args.data.clone().unwrap_or_else(std::env::temp_dir);
-    let mut rounds = Rounds { args, icefarm, data, samples: Vec::new(), begun: Instant::now(), done: 0 };
+    let mut rounds = Rounds { args, icefarm, data, samples: Vec::new(), missing: Vec::new(), begun: Instant::now() };
     let ended = tokio::select! {
         // Servers are children of ours and end when dropped.
         ended = rounds.all() => ended,
@@ -33,7 +36,21 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     // What was measured before somebody had enough, or before something broke, is worth a look.
     let race = Race::new(args, rounds.samples);
     report::write(&race, &args.out)?;
-    ended
+    ended?;
+    match rounds.missing.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} could not be measured: {}", rounds.missing.join("; ")).into()),
+    }
+}
+
+/// What a client is to do.
+#[derive(Clone, Copy, Debug)]
+struct Drive {
+    peer: Peer,
+    work: Work,
+    in_flight: usize,
+    seconds: u64,
+    nth: u64,
 }
 
 struct Rounds<'a> {
@@ -41,8 +58,9 @@ struct Rounds<'a> {
     icefarm: PathBuf,
     data: PathBuf,
     samples: Vec<Sample>,
+    /// What could not be measured, and why.
+    missing: Vec<String>,
     begun: Instant,
-    done: usize,
 }
 
 impl Rounds<'_> {
@@ -71,48 +89,53 @@ impl Rounds<'_> {
             return Ok(());
         }
         let mut servers = Servers::start(peer, &self.data, &self.icefarm)?;
-        let mut nth = 0;
+        // Not counted: compilers that work while a program runs, caches and logs find their level.
+        let warm_up = Drive { peer, work: Work::Claims, in_flight: WARM_UP.0, seconds: WARM_UP.1, nth: 1 };
+        self.drive(&mut servers, warm_up).await?;
+        let mut nth = 1;
         for work in works {
-            for in_flight in self.depths(work.depths()) {
+            let depths = self.depths(work.depths()).into_iter().filter(|depth| *depth <= peer.most_in_flight());
+            for in_flight in depths {
                 nth += 1;
-                let servers_pids: Vec<String> = servers.pids().iter().map(ToString::to_string).collect();
-                let (peer_word, work_word, depth, nth) =
-                    (word(peer), word(work), in_flight.to_string(), nth.to_string());
-                let seconds = self.args.seconds.to_string();
-                let arguments = [
-                    "drive",
-                    "--peer",
-                    &peer_word,
-                    "--work",
-                    &work_word,
-                    "--in-flight",
-                    &depth,
-                    "--seconds",
-                    &seconds,
-                    "--at",
-                    &servers.address,
-                    "--servers",
-                    &servers_pids.join(","),
-                    "--nth",
-                    &nth,
-                ];
-                let measured = self.child(&arguments).await;
-                servers.check()?;
-                let measured: Measured = serde_json::from_value(measured?)?;
-                self.add(round, Runner::Peer(peer), Subject::Work(work), in_flight, measured);
+                let drive = Drive { peer, work, in_flight, seconds: self.args.seconds, nth };
+                match self.drive(&mut servers, drive).await {
+                    Ok(measured) => self.add(round, Runner::Peer(peer), Subject::Work(work), in_flight, measured),
+                    // One figure that is missing is no reason to lose the others: it is told in the end.
+                    Err(failure) => self.missing.push(format!("round {round}: {failure}")),
+                }
             }
         }
         Ok(())
     }
 
+    /// Has a client do something with these servers.
+    async fn drive(&self, servers: &mut Servers, drive: Drive) -> Result<Measured, Failure> {
+        let Drive { peer, work, in_flight, seconds, nth } = drive;
+        let pids: Vec<String> = servers.pids().iter().map(ToString::to_string).collect();
+        let said = [
+            ("--peer", word(peer)),
+            ("--work", word(work)),
+            ("--in-flight", in_flight.to_string()),
+            ("--seconds", seconds.to_string()),
+            ("--at", servers.address.clone()),
+            ("--servers", pids.join(",")),
+            ("--nth", nth.to_string()),
+        ];
+        let measured = self.child("drive", &said).await;
+        servers.check()?;
+        Ok(serde_json::from_value(measured?)?)
+    }
+
     async fn floors(&mut self, round: u32) -> Result<(), Failure> {
         for (floor, depths) in Floor::ALL {
             for in_flight in self.depths(depths) {
-                let (floor_word, depth, seconds) = (word(floor), in_flight.to_string(), self.args.seconds.to_string());
-                let data = self.data.display().to_string();
-                let arguments =
-                    ["floor", "--floor", &floor_word, "--in-flight", &depth, "--seconds", &seconds, "--data", &data];
-                let measured: Measured = serde_json::from_value(self.child(&arguments).await?)?;
+                let said = [
+                    ("--floor", word(floor)),
+                    ("--in-flight", in_flight.to_string()),
+                    ("--seconds", self.args.seconds.to_string()),
+                    ("--data", self.data.display().to_string()),
+                ];
+                let measured: Measured = serde_json::from_value(self.child("floor", &said).await?)?;
                 self.add(round, Runner::Floor(floor), Subject::Floor, in_flight, measured);
             }
         }
@@ -122,11 +145,13 @@ impl Rounds<'_> {
     async fn cores(&mut self, round: u32) -> Result<(), Failure> {
         for in_flight in self.depths(&Library::DEPTHS) {
             for library in Library::ALL {
-                let (library_word, depth) = (word(library), in_flight.to_string());
-                let seconds = self.args.seconds.to_string();
-                let arguments = ["core", "--library", &library_word, "--in-flight", &depth, "--seconds", &seconds];
-                let said = self.child(&arguments).await?;
-                let per_s = said["per_s"].as_f64().ok_or("a core says how many it decided")?;
+                let said = [
+                    ("--library", word(library)),
+                    ("--in-flight", in_flight.to_string()),
+                    ("--seconds", self.args.seconds.to_string()),
+                ];
+                let per_s = self.child("core", &said).await?["per_s"].as_f64();
+                let per_s = per_s.ok_or("a core says how many it decided")?;
                 self.add(round, Runner::Core(library), Subject::Core, in_flight, Measured::rate(per_s));
             }
         }
@@ -140,7 +165,6 @@ impl Rounds<'_> {
     }
 
     fn add(&mut self, round: u32, runner: Runner, subject: Subject, in_flight: usize, measured: Measured) {
-        self.done += 1;
         let (minutes, rounds) = (self.begun.elapsed().as_secs() / 60, self.args.rounds);
         let (who, what) = (runner.title(), subject.title());
         eprintln!(
@@ -151,15 +175,16 @@ impl Rounds<'_> {
     }
 
     /// A process of our own that prints one object. (What it says of errors goes where ours goes.)
-    async fn child(&self, arguments: &[&str]) -> Result<Value, Failure> {
-        let program = std::env::current_exe()?;
-        let mut command = tokio::process::Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    async fn child(&self, verb: &str, said: &[(&str, String)]) -> Result<Value, Failure> {
+        let mut command = tokio::process::Command::new(std::env::current_exe()?);
+        command.arg(verb).args(said.iter().flat_map(|(flag, value)| [*flag, value]));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let shown = || said.iter().map(|(flag, value)| format!("{flag} {value}")).collect::<Vec<_>>().join(" ");
         let patience = PATIENCE + Duration::from_secs(self.args.seconds);
         let output = tokio::time::timeout(patience, command.spawn()?.wait_with_output()).await;
-        let output = output.map_err(|_| format!("`race {}` does not end", arguments.join(" ")))??;
+        let output = output.map_err(|_| format!("`race {verb} {}` does not end", shown()))??;
         if !output.status.success() {
-            return Err(format!("`race {}` failed", arguments.join(" ")).into());
+            return Err(format!("`race {verb} {}` failed", shown()).into());
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     }

@@ -42,7 +42,8 @@ impl Peer {
             Self::Ours => "`icefarm up`, nothing set: 3 voters, 64 shards, QUIC with TLS 1.3 to nodes and clients",
             Self::Etcd => {
                 "--backend-batch-interval=5ms --backend-batch-limit=100 (several times its usual rate with small keys), \
-                 --quota-backend-bytes=8G, a client on up to 8 connections to all members; no TLS"
+                 --quota-backend-bytes=8G, a client on up to 8 connections to all members; not at 8,192, since it refuses more \
+                 than 5,000; no TLS"
             }
             Self::Zookeeper => {
                 "forceSync (its default), globalOutstandingLimit=100000, maxClientCnxns=0, 1 GB of heap, \
@@ -56,6 +57,15 @@ impl Peer {
                 "synchronous_commit=on, shared_buffers=1GB, max_wal_size=8GB, a Unix socket, prepared statements, up to 64 \
                  connections (more in flight: pipelined)"
             }
+        }
+    }
+
+    /// The most operations in flight that it takes.
+    pub fn most_in_flight(self) -> usize {
+        match self {
+            // Beyond 5,000 that are not applied it answers "too many requests" (maxGapBetweenApplyAndCommitIndex).
+            Self::Etcd => 4_096,
+            Self::Ours | Self::Zookeeper | Self::Redis | Self::Postgres => usize::MAX,
         }
     }
 
