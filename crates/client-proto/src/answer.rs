@@ -62,7 +62,10 @@ impl ClientProto {
                 self.session.saw(receipt.shard, receipt.slot);
                 match sent {
                     Some(_) if learns => self.leads(key, receipt.node),
-                    Some(sent) if waits_for_nothing => self.nodes.measured(node, self.now.since(sent)),
+                    Some(sent) if waits_for_nothing => {
+                        self.nodes.measured(node, self.now.since(sent));
+                        self.second_looks.earn();
+                    }
                     _ => {}
                 }
                 self.gather(key, told, receipt);

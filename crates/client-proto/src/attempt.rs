@@ -16,7 +16,7 @@ use wire::{Envelope, Level, Query, Request, RequestBody};
 const INDEX_BITS: u32 = 24;
 /// Attempts of one part that are remembered for the sake of a late answer.
 const MAX_OPEN: usize = 64;
-/// One read in so many goes to a replica by lot, so that measured latencies do not grow old.
+/// One read in so many goes to a replica by lot if that has not been asked for a while: measured latencies must not grow old.
 const EXPLORE: u64 = 64;
 /// What a failure says where no node asked for a pause.
 const RETRY_AFTER_MS: u64 = 500;
@@ -166,10 +166,18 @@ impl ClientProto {
     /// others are nearer for now.
     fn look_timed_out(&mut self, label: u64) {
         let Some((key, part)) = self.parts.at(index_of(label)) else { return };
-        let State::Flying { node, .. } = part.state else { return };
+        let (State::Flying { node, .. }, Place::Bucket(bucket)) = (&part.state, part.place) else { return };
+        let node = *node;
         self.nodes.measured(node, self.options.look_timeout);
+        let mut voters = self.routes.row(bucket).voters.iter();
+        let again =
+            voters.any(|other| *other != node && self.nodes.is_well(self.now, *other)) && self.second_looks.spend();
         let past = &mut self.parts.get_mut(key).expect("seen just now").past;
         past.looked = true;
+        if !again {
+            let (when, parts) = (self.now.plus(self.options.attempt_timeout), &self.parts);
+            return self.timers.attempts[0].push(when, label, |label| is_flying(parts, label));
+        }
         past.open.push((label, node));
         past.avoid = Some(node);
         self.make_ready(key);
@@ -260,11 +268,11 @@ impl ClientProto {
         if any_replica {
             let lot = self.rng.next_u64();
             let picked = row.voters[usize::try_from(lot >> 32).expect("32 bits") % row.voters.len()];
-            if lot.is_multiple_of(EXPLORE) && Some(picked) != part.past.avoid && self.nodes.is_well(self.now, picked) {
+            if lot.is_multiple_of(EXPLORE) && Some(picked) != part.past.avoid && self.nodes.explores(self.now, picked) {
                 return Some(picked);
             }
-            // The first voter mostly leads: what need not be fresh is asked of the others, what should be of it.
             let (voters, avoid) = (row.voters.iter().copied(), part.past.avoid);
+            // The first voter mostly leads: what need not be fresh is asked of the others, what should be of it.
             return match part.body {
                 Body::Read { level: Level::Eventual, .. } => self.nodes.nearest(self.now, &voters.rev(), avoid),
                 _ => self.nodes.nearest(self.now, &voters, avoid),

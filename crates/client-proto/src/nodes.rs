@@ -37,6 +37,8 @@ pub enum WelcomeError {
 const SILENCE: Duration = Duration::from_secs(5);
 /// A node that answers so many microseconds later than the nearest, or half as late again, is as near.
 const NEAR: u64 = 250;
+/// So old may a latency become before a read by lot goes to measure it anew.
+const FRESH: Duration = Duration::from_millis(100);
 /// A clock further ahead of the others than this does not set the deadlines.
 const MAX_SKEW_MS: u64 = 5_000;
 
@@ -47,6 +49,8 @@ struct Node {
     silent_until: Now,
     /// Smoothed, of reads that any replica answers, in microseconds.
     latency: Option<u64>,
+    /// When it was last asked to see how near it is.
+    explored: Option<Now>,
     /// Its wall clock, and when it told.
     clock: Option<(Millis, Now)>,
 }
@@ -104,6 +108,19 @@ impl Nodes {
             let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             entry.latency = Some(entry.latency.map_or(took, |so_far| so_far - so_far / 8 + took / 8));
         }
+    }
+
+    /// Whether it is time to see how near `node` is; then it is asked, so not again soon. However many reads there are, few of
+    /// them take this way: those that go another way than the others travel alone.
+    pub fn explores(&mut self, now: Now, node: NodeId) -> bool {
+        let Some(entry) = self.nodes.get_mut(&node).filter(|node| node.connected && node.silent_until <= now) else {
+            return false;
+        };
+        let due = entry.explored.is_none_or(|last| now.since(last) >= FRESH);
+        if due {
+            entry.explored = Some(now);
+        }
+        due
     }
 
     /// One of `candidates` that is well and near, the earlier in their order the better; one never measured first; `avoid` only
@@ -174,6 +191,19 @@ mod tests {
             nodes.measured(NodeId(node), Duration::from_millis(took));
         }
         assert_eq!((nearest(&nodes, None), back(&nodes)), (Some(NodeId(2)), Some(NodeId(3))));
+    }
+
+    #[test]
+    fn however_many_reads_there_are_a_node_is_seldom_asked_to_see_how_near_it_is() {
+        let (mut nodes, node) = (Nodes::default(), NodeId(1));
+        assert!(!nodes.explores(Now(0), node), "not connected");
+        nodes.welcomed(Now(0), node, Millis(0));
+        assert!(nodes.explores(Now(0), node));
+        let soon = Now(0).plus(FRESH / 2);
+        assert!(!nodes.explores(soon, node));
+        assert!(nodes.explores(Now(0).plus(FRESH), node));
+        nodes.timed_out(Now(0).plus(FRESH), node, soon);
+        assert!(!nodes.explores(Now(0).plus(FRESH * 3), node), "it says nothing");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Operations as the embedder sees them.
 
+use crate::shown::Shown;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
 use std::fmt;
@@ -80,8 +81,8 @@ pub enum Success {
     },
     /// To [`Read::View`], [`Read::Watch`] and [`Read::Changes`].
     View {
-        /// The fields, by packed id.
-        fields: Vec<FieldView>,
+        /// The fields.
+        fields: Shown,
         /// One per shard, by shard.
         receipts: Vec<Receipt>,
     },

@@ -12,7 +12,8 @@ pub struct Options {
     pub attempt_timeout: Duration,
     /// A read that any replica may answer, and that one has not answered after this, is asked of another as well: looking
     /// must not be slow because a node has just died. (At most `attempt_timeout`. Somewhat more than the way to the nearest
-    /// replica and back.)
+    /// replica and back.) No more than `max_in_flight` at once and one for each sixteen answered are asked twice: where all
+    /// nodes have too much to do, that would give them more.
     pub look_timeout: Duration,
     /// The first pause after a refusal; doubles up to `max_backoff`. Each pause is drawn from its upper half.
     pub min_backoff: Duration,

@@ -8,6 +8,7 @@ use crate::op::{Applied, Failure, OpId, Read, StartError, Success};
 use crate::options::Options;
 use crate::past::Past;
 use crate::routes::Routes;
+use crate::second::SecondLooks;
 use crate::slab::{Key, Slab};
 use crate::split::{self, Gathering, Split};
 use crate::timers::{Now, Timers};
@@ -40,6 +41,7 @@ pub struct ClientProto {
     pub(crate) session: Session,
     pub(crate) timers: Timers,
     pub(crate) bunches: Bunches,
+    pub(crate) second_looks: SecondLooks,
     /// Parts to be sent.
     pub(crate) ready: VecDeque<Key>,
     outcomes: VecDeque<(Key, Result<Success, Failure>)>,
@@ -120,9 +122,11 @@ impl Part {
 impl ClientProto {
     /// A client that has asked nothing yet. `client` must never have been used before: numbers start at 1.
     pub fn new(client: ClientId, rng_seed: u64, options: Options) -> Self {
+        let options = options.in_range();
         Self {
             client,
-            options: options.in_range(),
+            second_looks: SecondLooks::new(options.max_in_flight),
+            options,
             rng: Xoshiro256PlusPlus::seed_from_u64(rng_seed),
             now: Now(0),
             seed: None,

@@ -3,11 +3,12 @@
 use crate::op::{Read, Success};
 use crate::proto::{Body, Place};
 use crate::routes::Routes;
+use crate::shown::Shown;
 use crate::slab::Key;
 use paxos::NodeId;
 use placement::ShardId;
 use std::time::Duration;
-use wire::{Holdings, Level, Query, Receipt, Reply};
+use wire::{Holdings, Level, Query, Receipt, Reply, Rows};
 use world::{Bucket, FieldView, PlayerView, WorldSeed};
 
 /// A read whose answer comes in parts, and what they have brought so far.
@@ -19,7 +20,7 @@ pub(crate) struct Gathering {
     parts: Vec<Key>,
     /// Parts that are not answered.
     left: usize,
-    fields: Vec<FieldView>,
+    fields: Vec<Rows>,
     player: Option<PlayerView>,
     holdings: Holdings,
     receipts: Vec<Receipt>,
@@ -86,7 +87,7 @@ pub(crate) fn parts(routes: &Routes, read: Read) -> usize {
 #[derive(Debug)]
 pub(crate) enum Told {
     Field(FieldView),
-    Fields(Vec<FieldView>),
+    Fields(Rows),
     Player(Option<PlayerView>),
     Holdings(Holdings),
 }
@@ -96,7 +97,7 @@ pub(crate) fn told(query: &Query, reply: Reply) -> Option<Told> {
     match (query, reply) {
         (Query::Field(asked), Reply::Field(view)) if *asked == view.field => Some(Told::Field(view)),
         (Query::View(_), Reply::View(rows)) | (Query::Changes { .. }, Reply::Changes(rows)) => {
-            Vec::try_from(&rows).ok().map(Told::Fields)
+            rows.checked().ok().map(Told::Fields)
         }
         (Query::Player(_), Reply::Player(player)) => Some(Told::Player(player)),
         (Query::Holdings(_), Reply::Holdings(here)) => Some(Told::Holdings(here)),
@@ -109,7 +110,7 @@ pub(crate) fn single(told: Told, receipt: Receipt) -> Option<Success> {
     match told {
         Told::Field(field) => Some(Success::Field { field, receipt }),
         Told::Player(player) => Some(Success::Wallet { player, receipt }),
-        Told::Fields(fields) => Some(Success::View { fields, receipts: vec![receipt] }),
+        Told::Fields(rows) => Some(Success::View { fields: Shown::of(vec![rows]), receipts: vec![receipt] }),
         Told::Holdings(_) => None,
     }
 }
@@ -134,8 +135,7 @@ impl Gathering {
     pub fn add(&mut self, told: Told, receipt: Receipt) -> Option<Success> {
         self.receipts.push(receipt);
         match told {
-            Told::Fields(fields) if self.fields.is_empty() => self.fields = fields,
-            Told::Fields(fields) => self.fields.extend(fields),
+            Told::Fields(rows) => self.fields.push(rows),
             Told::Player(player) => self.player = player,
             Told::Holdings(here) => {
                 let Holdings { fields, pending } = &mut self.holdings;
@@ -158,10 +158,7 @@ impl Gathering {
                 Success::Player { player: self.player.take(), holdings: self.holdings, receipts }
             }
             Read::View(_) | Read::Watch(_) | Read::Changes { .. } | Read::Field(_) => {
-                // Two shards show one field only while it moves from one to the other; the newer version is the truth.
-                let mut fields = std::mem::take(&mut self.fields);
-                fields.sort_by(|a, b| a.field.cmp(&b.field).then(b.version.cmp(&a.version)));
-                fields.dedup_by_key(|field| field.field);
+                let fields = Shown::of(std::mem::take(&mut self.fields));
                 Success::View { fields, receipts }
             }
         }

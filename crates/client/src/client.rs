@@ -216,7 +216,7 @@ impl Client {
 
     pub(crate) async fn view_of(&self, read: Read, options: ReadOptions) -> Result<ViewRead, Error> {
         match self.read(read, options).await? {
-            Success::View { fields, receipts } => Ok(ViewRead { fields, receipts }),
+            Success::View { fields, receipts } => Ok(ViewRead { fields: fields.unpack(), receipts }),
             _ => Err(nonsense()),
         }
     }

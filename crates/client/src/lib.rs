@@ -41,7 +41,7 @@ mod report;
 mod watch;
 
 pub use client::{Client, FieldRead, Options, PlayerRead, ReadOptions, ViewRead};
-pub use client_proto::{Applied, Failure, Options as RequestOptions, Read, Reason, Success};
+pub use client_proto::{Applied, Failure, Options as RequestOptions, Read, Reason, Shown, Success};
 pub use error::{ConnectError, Error, Tried, WhyNot};
 pub use pipeline::{Completion, Completions, Job, Submitter};
 pub use player::{Done, Player, Registered};

@@ -67,7 +67,7 @@ impl Cluster {
             Read::View(rect) => {
                 let Some(Success::View { fields, receipts }) = answer else { return };
                 self.stats.viewed += 1;
-                return self.judge.saw_land(self.now, rect, Sight::View, fields, receipts);
+                return self.judge.saw_land(self.now, rect, Sight::View, &fields.unpack(), receipts);
             }
             Read::Watch(rect) => (rect, None, None),
             Read::Changes { rect, shard, seen } => (rect, Some(shard), Some(seen)),
@@ -78,7 +78,7 @@ impl Cluster {
         let Some(Success::View { fields, receipts }) = answer else { return };
         self.stats.watched += 1;
         self.stats.changes_watched += if seen.is_some() { fields.len() as u64 } else { 0 };
-        self.judge.saw_land(self.now, rect, Sight::Watch(seen), fields, receipts);
+        self.judge.saw_land(self.now, rect, Sight::Watch(seen), &fields.unpack(), receipts);
         if let Some(watch) = self.players[number].watch.as_mut().filter(|_| still) {
             watch.seen.extend(receipts.iter().map(|receipt| (receipt.shard, receipt.slot)));
             if self.is_playing() {

@@ -50,7 +50,7 @@ impl Peer {
                  up to 12 sessions over all servers, each pipelined; no TLS"
             }
             Self::Redis => {
-                "appendonly yes, appendfsync always, no RDB snapshots, rewrites as usual; up to 64 connections, pipelined; \
+                "appendonly yes, appendfsync always, no RDB snapshots, rewrites as usual; up to 64 connections with pipelines of 16 (of 128 at 8,192); \
                  no TLS"
             }
             Self::Postgres => {
@@ -77,7 +77,7 @@ impl Peer {
             (Self::Ours, Contested) => Some("claim; who comes late is told the owner"),
             (Self::Ours, StrongReads) => Some("linearizable, under lease"),
             (Self::Ours, EventualReads) => Some("nearest replica, with a staleness bound"),
-            (Self::Ours, Views) => Some("32 x 32 fields, eventual"),
+            (Self::Ours, Views) => Some("32 x 32 fields, eventual; the client sees that they are whole and leaves them packed"),
             (Self::Etcd, Claims | Contested) => Some("Txn: put if version = 0"),
             (Self::Etcd, Puts) => Some("Put, unconditional: its best"),
             (Self::Etcd, StrongReads) => Some("Range, linearizable"),

@@ -40,7 +40,7 @@ impl Crowd {
             (Ask::Do(command), Success::Command { outcome, .. }) => self.done(player, action, command, outcome, now_ms),
             (Ask::Show(_, level), Success::Field { field, .. }) => self.shown_field(player, action, level, field),
             (Ask::Show(client::Read::View(rect) | client::Read::Watch(rect), level), Success::View { fields, .. }) => {
-                self.shown_view(player, action, level, rect, fields)
+                self.shown_view(player, action, level, rect, &fields.unpack())
             }
             (ask, other) => wrong!("{} asked {ask:?} and heard {other:?}", self.name(player)),
         }

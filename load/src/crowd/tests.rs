@@ -191,9 +191,10 @@ fn a_view_that_leaves_out_a_field_or_shows_one_twice_or_elsewhere_is_wrong() {
     let mut truth = Truth::default();
     let mut crowd = settled(&mut truth);
     let fields = |success, change: fn(&mut Vec<FieldView>)| match success {
-        Success::View { mut fields, receipts } => {
+        Success::View { fields, receipts } => {
+            let mut fields = fields.unpack();
             change(&mut fields);
-            Success::View { fields, receipts }
+            Success::View { fields: fields.into_iter().collect(), receipts }
         }
         other => other,
     };

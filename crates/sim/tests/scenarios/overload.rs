@@ -111,7 +111,7 @@ fn three_nodes_more_land_is_asked_for_than_a_turn_shows_and_all_of_it_is_shown_i
         }),
     );
     let shown = results(&mut cluster, 0, &ops);
-    let whole = |shown: &Result<Success, Failure>| matches!(shown, Ok(Success::View { fields, .. }) if fields.iter().any(|shown| shown.field == field));
+    let whole = |shown: &Result<Success, Failure>| matches!(shown, Ok(Success::View { fields, .. }) if fields.unpack().iter().any(|shown| shown.field == field));
     assert!(shown.iter().all(whole), "{:?}", shown.iter().find(|shown| !whole(shown)));
     // 300 times 1,024 chunks, a quarter of them in each shard.
     let turns = cluster.stats.cut_short;
