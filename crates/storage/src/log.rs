@@ -2,9 +2,9 @@
 //!
 //! # Segments
 //!
-//! `log/0000000001.seg`, `log/0000000002.seg`, ...: files of one size, written with zeros ahead of use, so that a
-//! later `fdatasync` carries data only (into space that was only reserved it carries the file's map too) and a full disk is met while making one, never while writing into one. All
-//! numbers are little-endian.
+//! `log/0000000001.seg`, `log/0000000002.seg`, ...: files of one size, written with zeros ahead of use or taken over from a
+//! segment that was dropped, so that a later `fdatasync` carries data only (into space that was only reserved it carries the
+//! file's map too) and a full disk is met while making one, never while writing into one. All numbers are little-endian.
 //!
 //! | bytes | segment header |
 //! |---|---|
@@ -33,15 +33,16 @@
 //!
 //! The frames of a segment are read in order. At the first bad one, the rest is searched for good frames: one that knew
 //! the bad place to be on disk proves damage. Otherwise that place was never acknowledged: the tail is torn, and is
-//! overwritten with zeros before anything new is written. A segment that has a successor in use must reach its seal.
+//! overwritten with zeros before anything new is written. Frames of the segment that the file was before are no frames:
+//! their number is another, and their checksum is seeded with it. A segment that has a successor in use must reach its seal.
 //! What this cannot see is a flip within the very last write of the log; opening the log adds an empty frame, so that
 //! limit moves on with every start.
 //!
 //! # Dropping segments
 //!
 //! The oldest segment goes when nobody needs what is in it. Promises, watermarks and the few slots still needed are
-//! written again in the newest segment, then a record *dropped through N*, all synced; only then are files removed,
-//! oldest first. So a crash at any point leaves either everything or a removal that the next start finishes, and a
+//! written again in the newest segment, then a record *dropped through N*, all synced; only then are files removed or
+//! put aside as `NNNNNNNNNN.tmp` to become later segments, oldest first. So a crash at any point leaves either everything or a removal that the next start finishes, and a
 //! segment that is missing without such a record is damage.
 
 mod compaction;
@@ -132,7 +133,7 @@ impl From<BTreeMap<ShardId, Slot>> for Checkpointed {
 pub struct Compaction {
     /// Segments dropped.
     pub dropped_segments: u64,
-    /// Bytes of disk given back.
+    /// Bytes of them, for other files or for segments to come.
     pub freed_bytes: u64,
     /// Records written again.
     pub rewritten_records: u64,

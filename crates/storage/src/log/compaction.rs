@@ -7,7 +7,7 @@
 use super::file::{FileLog, Noted};
 use super::index::Place;
 use super::record::{self, Content, MAX_OVERHEAD};
-use super::segment::Segment;
+use super::segment::{self, Segment};
 use super::{Compaction, Laggard, LogError};
 use paxos::{Ballot, Slot};
 use placement::ShardId;
@@ -35,15 +35,25 @@ pub(super) fn compact(log: &mut FileLog) -> Result<Compaction, LogError> {
     })?;
     log.write_out()?;
 
-    while let Some((number, segment)) = log.segments.first_key_value().filter(|(number, _)| **number <= through) {
-        let (number, freed) = (*number, u64::from(segment.capacity));
-        let failed = |source| LogError::Io { doing: "remove", path: segment.path.clone(), source };
-        log.disk.remove(&segment.path).and_then(|()| log.disk.sync_dir(&log.dir)).map_err(failed)?;
-        log.segments.remove(&number);
+    while let Some(oldest) = log.segments.first_entry().filter(|oldest| *oldest.key() <= through) {
+        let segment = oldest.remove();
         done.dropped_segments += 1;
-        done.freed_bytes += freed;
+        done.freed_bytes += u64::from(segment.capacity);
+        give_up(log, segment)?;
     }
     Ok(done)
+}
+
+/// Puts a segment aside for one to come, or removes it.
+fn give_up(log: &mut FileLog, segment: Segment) -> Result<(), LogError> {
+    let path = segment.path.clone();
+    let failed = |source| LogError::Io { doing: "remove", path: path.clone(), source };
+    if log.keeps(&segment) {
+        let retired = segment::retire(&*log.disk, &log.dir, segment).map_err(failed)?;
+        log.retired.push(retired);
+        return Ok(());
+    }
+    log.disk.remove(&segment.path).and_then(|()| log.disk.sync_dir(&log.dir)).map_err(failed)
 }
 
 pub(super) fn laggards(log: &FileLog) -> Vec<Laggard> {

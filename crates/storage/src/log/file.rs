@@ -16,6 +16,11 @@ use std::thread::JoinHandle;
 /// A frame is at most this long, however large the segment: it bounds what one turn may leave in memory.
 const MAX_FRAME: usize = 16 << 20;
 
+/// So many segments that were dropped are kept for those to come: under load the checkpoints drop several at once.
+const MAX_RETIRED: usize = 4;
+/// What file systems read and write as one.
+const PAGE: usize = 4 << 10;
+
 /// The log in segment files; its format is told in [`crate::log`].
 ///
 /// # Invariants
@@ -34,6 +39,8 @@ pub struct FileLog {
     pub(super) synced: u32,
     pub(super) buffer: Vec<u8>,
     pub(super) spare: Spare,
+    /// Segments that were dropped, for those to come.
+    pub(super) retired: Vec<Segment>,
     pub(super) reserve: Reserve,
     pub(super) shards: BTreeMap<ShardId, ShardState>,
     pub(super) poisoned: Option<String>,
@@ -100,6 +107,7 @@ impl FileLog {
             synced: segment::BEGIN,
             buffer: Vec::new(),
             spare: Spare::None,
+            retired: Vec::new(),
             reserve: Reserve::default(),
             shards: BTreeMap::new(),
             poisoned: None,
@@ -205,11 +213,21 @@ impl FileLog {
         if let Some(segment) = made {
             return Ok(segment);
         }
+        if let Some(retired) = self.retired.pop()
+            && let Ok(segment) = segment::recycle(&*self.disk, &self.dir, next, retired, self.identity)
+        {
+            return Ok(segment);
+        }
         let make = || segment::create(&*self.disk, &self.dir, next, self.options.segment_bytes, self.identity);
         match make() {
             Err(error) if error.is_full() && self.reserve.give_way() => make(),
             made => made,
         }
+    }
+
+    /// Whether a segment that is dropped may wait for its turn again: a few, and only while there is space enough.
+    pub(super) fn keeps(&self, segment: &Segment) -> bool {
+        self.retired.len() < MAX_RETIRED && segment.capacity == self.options.segment_bytes && self.reserve.is_held()
     }
 
     /// Makes the next segment ahead once the active one is half full.
@@ -224,7 +242,12 @@ impl FileLog {
         }
         let (disk, dir, identity) = (Arc::clone(&self.disk), self.dir.clone(), self.identity);
         let (next, bytes) = (self.active().number + 1, self.options.segment_bytes);
-        let make = move || segment::create(&*disk, &dir, next, bytes, identity);
+        let retired = self.retired.pop();
+        let make = move || {
+            let recycled = retired.map(|retired| segment::recycle(&*disk, &dir, next, retired, identity));
+            // (If that failed: with a new file, or not at all.)
+            recycled.and_then(Result::ok).map_or_else(|| segment::create(&*disk, &dir, next, bytes, identity), Ok)
+        };
         // Without a thread for it, the segment is made when it is needed.
         if let Ok(thread) = std::thread::Builder::new().name("log-segment".to_owned()).spawn(make) {
             self.spare = Spare::Making(thread);
@@ -233,6 +256,10 @@ impl FileLog {
 
     /// Writes the buffer and syncs. A failure poisons.
     pub(super) fn write_out(&mut self) -> Result<(), LogError> {
+        // Pages are written whole: of one that is not in memory the rest would have to be read first.
+        let len = self.buffer.len();
+        let end = (self.synced as usize + len).next_multiple_of(PAGE).min(self.active().capacity as usize);
+        self.buffer.resize(end - self.synced as usize, 0);
         let segment = self.active();
         let written = segment.file.write_at(&self.buffer, u64::from(self.synced)).and_then(|()| segment.file.sync());
         if let Err(source) = written {
@@ -241,8 +268,8 @@ impl FileLog {
             return Err(LogError::Io { doing: "write and sync", path, source });
         }
         self.stats.syncs += 1;
-        self.stats.written_bytes += self.buffer.len() as u64;
-        self.synced += u32::try_from(self.buffer.len()).expect("within a segment");
+        self.stats.written_bytes += len as u64;
+        self.synced += u32::try_from(len).expect("within a segment");
         self.buffer.clear();
         Ok(())
     }

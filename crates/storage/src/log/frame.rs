@@ -62,13 +62,20 @@ pub(super) fn size(records: usize) -> usize {
     (HEADER + records).next_multiple_of(ALIGN)
 }
 
-fn parse(bytes: &[u8], at: usize, context: Context) -> Option<Frame> {
+/// Whether a frame of this segment begins at `at`, whatever became of the rest of it; and whether that is its seal.
+fn begun(bytes: &[u8], at: usize, context: Context) -> Option<bool> {
     let header = bytes.get(at..at + HEADER)?;
     let seal = match header[8..12] {
         ref kind if *kind == FRAME => false,
         ref kind if *kind == SEAL => true,
         _ => return None,
     };
+    (header[16..24] == u64::from(context.segment).to_le_bytes()).then_some(seal)
+}
+
+fn parse(bytes: &[u8], at: usize, context: Context) -> Option<Frame> {
+    let seal = begun(bytes, at, context)?;
+    let header = &bytes[at..at + HEADER];
     let len = usize::try_from(u32::from_le_bytes(header[12..16].try_into().ok()?)).ok()?;
     let checked = bytes.get(at + CHECKED..at + HEADER + len)?;
     let checksum = u64::from_le_bytes(header[..8].try_into().ok()?);
@@ -95,7 +102,7 @@ pub(super) struct Extent {
 pub(super) enum Ending {
     /// With its seal: it is full.
     Sealed,
-    /// Nothing but zeros follows.
+    /// Nothing of this segment follows: zeros, or what the file held when it was another segment.
     Clean,
     /// What follows, up to this offset, was never acknowledged.
     Torn(usize),
@@ -128,8 +135,7 @@ pub(super) fn scan(
         }
     }
     let extent = |ending| Extent { synced, end: at, ending };
-    let Some(last) = last_used(&bytes[at.min(bytes.len())..]) else { return Ok(extent(Ending::Clean)) };
-    let mut later = at + ALIGN;
+    let (mut torn, mut later) = (false, at);
     while later + HEADER <= bytes.len() {
         match parse(bytes, later, context) {
             Some(frame) if frame.synced > at as u64 => {
@@ -138,11 +144,15 @@ pub(super) fn scan(
                     what: "no valid frame, yet a later one knew this place to be on disk",
                 });
             }
-            Some(frame) => later = frame.end,
-            None => later += ALIGN,
+            Some(frame) => (torn, later) = (true, frame.end),
+            None => {
+                torn |= begun(bytes, later, context).is_some();
+                later += ALIGN;
+            }
         }
     }
-    Ok(extent(Ending::Torn(at + last + 1)))
+    let last = if torn { last_used(&bytes[at..]) } else { None };
+    Ok(extent(last.map_or(Ending::Clean, |last| Ending::Torn(at + last + 1))))
 }
 
 /// The last byte that is not zero.

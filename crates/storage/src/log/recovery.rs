@@ -250,7 +250,9 @@ fn spare(
     };
     let segment = segment::open(disk, dir, number, identity)?;
     read_whole(&segment, bytes)?;
-    let unused = frame::last_used(&bytes[segment::HEADER..]).is_none();
+    let context = Context { incarnation: identity.incarnation, segment: number };
+    let extent = frame::scan(bytes, segment::HEADER, context, |_, _| Ok(()));
+    let unused = extent.is_ok_and(|extent| extent.end == segment::HEADER && extent.ending == Ending::Clean);
     Ok(if unused { Ok(Some(segment)) } else { Err(InUse) })
 }
 

@@ -187,6 +187,40 @@ pub(super) fn create(
     }
 }
 
+/// Where a segment that was dropped waits to become another one. (What has this name when the log is opened is removed.)
+fn retired_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:010}.tmp"))
+}
+
+/// Drops a segment and keeps its file for one to come: bytes that are on disk need not be written with zeros once more.
+pub(super) fn retire(disk: &dyn Disk, dir: &Path, mut segment: Segment) -> io::Result<Segment> {
+    let path = retired_path(dir, segment.number);
+    disk.rename(&segment.path, &path)?;
+    disk.sync_dir(dir)?;
+    segment.path = path;
+    Ok(segment)
+}
+
+/// Makes a segment out of a retired one. Its old frames stay where they are: they carry another segment's number, and their
+/// checksums are seeded with it.
+pub(super) fn recycle(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u32,
+    retired: Segment,
+    identity: Identity,
+) -> Result<Segment, LogError> {
+    let path = path_of(dir, number);
+    let made = || {
+        retired.file.write_at(&header(number, identity), 0)?;
+        retired.file.sync()?;
+        disk.rename(&retired.path, &path)?;
+        disk.sync_dir(dir)
+    };
+    made().map_err(|error| io_error("make the log segment", &path, u64::from(retired.capacity), error))?;
+    Ok(Segment { number, path, slots: BTreeMap::new(), ..retired })
+}
+
 fn header(number: u32, identity: Identity) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);

@@ -103,6 +103,52 @@ fn a_whole_frame_behind_a_torn_one_does_not_follow_what_is_written_in_its_place(
 }
 
 #[test]
+fn a_segment_that_was_another_one_shows_nothing_of_it_wherever_it_is_torn() {
+    let (dir, disk) = (Scratch::new(), TestDisk::default());
+    let mut log = FileLog::create_on(Arc::new(disk.clone()), dir.path(), identity(), SMALL).expect("a new log");
+    let mut slot = 0;
+    let mut until = |log: &mut FileLog, segment| {
+        while log.active().number < segment {
+            slot += 1;
+            log.append(&[accept(9, slot, 1, slot - 1, text(&"former".repeat(10)))]).expect("room");
+            log.sync().expect("sound");
+        }
+        slot
+    };
+    let released = until(&mut log, 3);
+    log.release(ShardId(9), Slot(released));
+    assert_eq!(log.compact().expect("room").dropped_segments, 2);
+    until(&mut log, 4);
+    assert_eq!(disk.made(), 3, "the fourth is made of one of the first");
+    let path = log.active().path.clone();
+    let before = fs::read(&path).expect("readable");
+    let begin = log.synced as usize;
+    log.append(&[accept(1, 1, 2, 0, text("sid claims 3,4"))]).expect("room");
+    log.append(&[accept(1, 2, 2, 1, text("scrat claims 3,5"))]).expect("room");
+    log.sync().expect("sound");
+    let (end, after) = (log.synced as usize, fs::read(&path).expect("readable"));
+    drop(log);
+    let known = applied(&[(9, released)]);
+    let second = begin + frame::size(end_of_records(&after, begin) - begin - frame::HEADER);
+    for cut in begin..=end {
+        // What of the last write did not reach the disk is as it was when the file was another segment.
+        let mut torn = after.clone();
+        torn[cut..].copy_from_slice(&before[cut..]);
+        let copy = Scratch::copy_of(dir.path());
+        let copied = segment::path_of(copy.path(), 4);
+        fs::write(&copied, &torn).expect("writable");
+        for start in 0..2 {
+            let (mut log, found) = open(copy.path(), &known).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+            let slots = found.get(&ShardId(1)).map_or(0, |found| found.entries.len());
+            let whole = [end_of_records(&after, begin), end_of_records(&after, second)];
+            assert_eq!(slots, whole.iter().filter(|end| cut >= **end).count(), "cut at {cut}, start {start}");
+            log.append(&[promise(5, start + 1)]).expect("room");
+            log.sync().expect("sound");
+        }
+    }
+}
+
+#[test]
 fn a_flip_of_any_bit_before_the_last_frame_is_reported_with_file_and_offset() {
     let (_dir, path, begins) = three_turns();
     let whole = fs::read(&path).expect("readable");

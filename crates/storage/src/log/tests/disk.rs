@@ -12,6 +12,8 @@ pub(super) struct TestDisk(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     full: bool,
+    /// Files made.
+    made: u64,
     /// In the way of every segment, as long as it is there.
     ballast: Option<PathBuf>,
     /// How many more succeed before one fails.
@@ -54,6 +56,11 @@ impl Cached {
 impl TestDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics while holding it")
+    }
+
+    /// How many files were made.
+    pub fn made(&self) -> u64 {
+        self.state().made
     }
 
     /// No segment can be made any more (or again).
@@ -115,6 +122,7 @@ impl Disk for TestDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
         self.step();
         let real = RealDisk.create(path)?;
+        self.state().made += 1;
         self.state().files.iter_mut().for_each(|files| drop(files.remove(path)));
         Ok(self.wrap(path, real))
     }
