@@ -26,6 +26,7 @@
 //! * A command's answer leaves only after its slot is chosen and applied here.
 //! * A checkpoint is a cut at one slot of *everything* that apply uses.
 
+mod answers;
 pub mod batch;
 pub mod changing;
 mod checkpoint;

@@ -8,6 +8,7 @@
 //! a deadline at most [`MAX_DEADLINE_MS`] ahead of log time: whatever still comes from it then is too old to be applied,
 //! and too old to say that it never was. A full table refuses; it never evicts.
 
+use crate::answers::Outcomes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{ClientId, Envelope, RequestNo};
@@ -49,7 +50,7 @@ pub enum Verdict {
 struct Answers {
     floor: RequestNo,
     active: Millis,
-    outcomes: BTreeMap<RequestNo, Outcome>,
+    outcomes: Outcomes,
 }
 
 /// The table.
@@ -64,14 +65,14 @@ impl Requests {
     /// Judges a command at log time `now`.
     pub fn judge(&self, envelope: &Envelope, now: Millis) -> Verdict {
         if let Some(answers) = self.clients.get(&envelope.client) {
-            if let Some(outcome) = answers.outcomes.get(&envelope.number) {
+            if let Some(outcome) = answers.outcomes.get(envelope.number) {
                 return Verdict::Repeat(outcome.clone());
             }
             if envelope.number < answers.floor {
                 return Verdict::Forgotten;
             }
             // What the client will not ask for again makes room.
-            let oldest = answers.outcomes.first_key_value().map(|(&number, _)| number);
+            let oldest = answers.outcomes.oldest();
             if answers.outcomes.len() >= MAX_ANSWERS && oldest.is_some_and(|oldest| oldest >= envelope.floor) {
                 return Verdict::Full;
             }
@@ -96,7 +97,7 @@ impl Requests {
     pub fn record(&mut self, envelope: &Envelope, now: Millis, outcome: Outcome) {
         let answers = self.clients.entry(envelope.client).or_insert_with(|| {
             self.by_activity.insert((now, envelope.client));
-            Answers { floor: RequestNo(0), active: now, outcomes: BTreeMap::new() }
+            Answers { floor: RequestNo(0), active: now, outcomes: Outcomes::default() }
         });
         if now.0 >= answers.active.0 + ACTIVITY_GRAIN_MS {
             self.by_activity.remove(&(answers.active, envelope.client));
@@ -104,9 +105,7 @@ impl Requests {
             answers.active = now;
         }
         answers.floor = answers.floor.max(envelope.floor);
-        while answers.outcomes.first_key_value().is_some_and(|(&number, _)| number < answers.floor) {
-            answers.outcomes.pop_first();
-        }
+        answers.outcomes.forget_below(answers.floor);
         answers.outcomes.insert(envelope.number, outcome);
         self.changed.insert(envelope.client);
     }
