@@ -16,6 +16,9 @@ const QUEUE: usize = 4_096;
 const READ_BYTES: usize = 256 << 10;
 /// While old segments may go, the thread looks again when it has been idle for so long.
 const IDLE: Duration = Duration::from_millis(200);
+/// Who pins the oldest segment is said again after so long: checkpoints of many shards take a while, and to look through a
+/// whole segment takes long enough to be felt.
+const AGAIN: Duration = Duration::from_millis(250);
 /// Segments that a log may have before old ones are dropped: a few save the work of writing records again.
 const FEW: u64 = 4;
 
@@ -72,7 +75,8 @@ impl LogThread {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0 };
+            let mut worker =
+                Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0, told: None };
             if let Err(error) = worker.run(&todo) {
                 worker.report(LogDone::Failed(error));
             }
@@ -111,6 +115,8 @@ struct Worker<L> {
     untidy: bool,
     /// Segments there were at the last look.
     segments: u64,
+    /// When it was last said who pins the oldest one, and whether space was needed then.
+    told: Option<(Instant, bool)>,
 }
 
 impl<L: Log> Worker<L> {
@@ -195,10 +201,15 @@ impl<L: Log> Worker<L> {
         self.compact()?;
         if self.log.stats().segments > FEW {
             let pressed = self.log.stats().bytes > self.keeping.budget;
+            if self.told.is_some_and(|(at, before)| before == pressed && at.elapsed() < AGAIN) {
+                self.untidy = true;
+                return Ok(());
+            }
             if pressed {
                 let mib = self.keeping.budget >> 20;
                 tracing::warn!("the log takes more than {mib} MiB: who lags far behind will get checkpoints instead");
             }
+            self.told = Some((Instant::now(), pressed));
             self.report_laggards(pressed);
         }
         Ok(())
@@ -218,6 +229,7 @@ impl<L: Log> Worker<L> {
     fn compact(&mut self) -> Result<(), LogError> {
         match self.log.compact() {
             Ok(done) if done.dropped_segments > 0 => {
+                self.told = None;
                 tracing::debug!(segments = done.dropped_segments, freed_bytes = done.freed_bytes, "log compacted");
             }
             Ok(_) => {}
@@ -293,7 +305,8 @@ mod tests {
         jobs.send(LogJob::Stop).expect("room");
         let keeping = Keeping { budget: 10 << 20, ..Keeping::default() };
         let log = Segmented(MemoryLog::new(), 0);
-        let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0 };
+        let mut worker =
+            Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0, told: None };
         worker.run(&todo).expect("sound");
         let mut pressed = false;
         while let Ok(result) = results.try_recv() {

@@ -19,8 +19,10 @@ pub(super) fn compact(log: &mut FileLog) -> Result<Compaction, LogError> {
     let active = log.active().number;
     let (mut needed, mut through) = (Vec::new(), 0);
     for (number, segment) in log.segments.range(..active) {
-        let Some(pinned) = pinned_within(log, segment, u64::from(log.options.rewrite_bytes)) else { break };
-        needed.extend(pinned);
+        if segment.pinned > u64::from(log.options.rewrite_bytes) {
+            break;
+        }
+        needed.extend(pinned(log, segment));
         through = *number;
     }
     let mut done = Compaction::default();
@@ -81,19 +83,6 @@ fn pinned<'a>(log: &'a FileLog, segment: &'a Segment) -> impl Iterator<Item = (S
         let within = state.map(|state| state.slots.within((*low).max(state.released.next()), *high, segment.number));
         within.into_iter().flatten().map(|(slot, place)| (*shard, slot, place))
     })
-}
-
-/// The same, or `None` if they are more than `limit` bytes.
-fn pinned_within(log: &FileLog, segment: &Segment, limit: u64) -> Option<Vec<(ShardId, Slot, Place)>> {
-    let (mut found, mut bytes) = (Vec::new(), 0);
-    for each in pinned(log, segment) {
-        bytes += u64::from(each.2.len);
-        if bytes > limit {
-            return None;
-        }
-        found.push(each);
-    }
-    Some(found)
 }
 
 /// Writes promise and watermark again for every shard whose newest witness is in a segment that goes.

@@ -131,6 +131,15 @@ impl FileLog {
         Context { incarnation: self.identity.incarnation, segment: self.active().number }
     }
 
+    /// Counts what each segment holds that is needed, once.
+    pub(super) fn count_pinned(&mut self) {
+        for place in self.shards.values().flat_map(|state| state.slots.places()) {
+            if let Some(segment) = self.segments.get_mut(&place.segment) {
+                segment.pinned += u64::from(place.len);
+            }
+        }
+    }
+
     /// Where in the active segment the next frame begins.
     fn end(&self) -> usize {
         self.synced as usize + self.buffer.len()
@@ -180,12 +189,18 @@ impl FileLog {
     fn note(&mut self, noted: &Noted, segment: u32) {
         let state = self.shards.entry(noted.shard).or_default();
         if noted.retires {
+            state.slots.places().for_each(|place| unpin(&mut self.segments, place.segment, place.len.into()));
             state.retire();
         }
         state.note(noted.ballot, noted.chosen, segment);
         if let Some((slot, offset, len)) = noted.slot {
-            state.note_slot(slot, Place { segment, offset, len });
-            self.active_mut().note_slot(noted.shard, slot);
+            let (needed, before) = state.note_slot(slot, Place { segment, offset, len });
+            if let Some(before) = before {
+                unpin(&mut self.segments, before.segment, before.len.into());
+            }
+            let active = self.active_mut();
+            active.pinned += if needed { u64::from(len) } else { 0 };
+            active.note_slot(noted.shard, slot);
         }
     }
 
@@ -369,7 +384,16 @@ impl Log for FileLog {
         let state = self.shards.entry(shard).or_default();
         if through > state.released {
             state.released = through;
-            state.slots.release(through);
+            // Neighbours are mostly in the same segment.
+            let (mut segment, mut bytes) = (0, 0);
+            state.slots.release(through, |place| {
+                if place.segment != segment {
+                    unpin(&mut self.segments, segment, std::mem::take(&mut bytes));
+                    segment = place.segment;
+                }
+                bytes += u64::from(place.len);
+            });
+            unpin(&mut self.segments, segment, bytes);
         }
     }
 
@@ -394,6 +418,13 @@ impl Drop for FileLog {
         if let Spare::Making(thread) = std::mem::replace(&mut self.spare, Spare::None) {
             let _ = thread.join();
         }
+    }
+}
+
+/// So many bytes of a segment are needed no more.
+fn unpin(segments: &mut BTreeMap<u32, Segment>, segment: u32, bytes: u64) {
+    if let Some(segment) = segments.get_mut(&segment) {
+        segment.pinned -= bytes;
     }
 }
 

@@ -39,16 +39,20 @@ impl SlotIndex {
         near.copied().filter(|place| *place != Place::VACANT).or_else(|| self.far.get(&slot.0).copied())
     }
 
-    /// Sets it.
-    pub fn set(&mut self, slot: Slot, place: Place) {
+    /// All places.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.dense.iter().copied().filter(|place| *place != Place::VACANT).chain(self.far.values().copied())
+    }
+
+    /// Sets it; gives the one it had.
+    pub fn set(&mut self, slot: Slot, place: Place) -> Option<Place> {
         let slot = slot.0;
         if self.dense.is_empty() {
             self.base = slot;
         }
         let end = self.base + self.dense.len() as u64;
         if slot + MAX_JUMP < self.base || slot > end + MAX_JUMP {
-            self.far.insert(slot, place);
-            return;
+            return self.far.insert(slot, place);
         }
         for _ in slot..self.base {
             self.dense.push_front(Place::VACANT);
@@ -58,15 +62,20 @@ impl SlotIndex {
             self.dense.push_back(Place::VACANT);
         }
         let at = usize::try_from(slot - self.base).expect("within the run");
-        self.dense[at] = place;
-        self.far.remove(&slot);
+        let before = std::mem::replace(&mut self.dense[at], place);
+        let far = self.far.remove(&slot);
+        Some(before).filter(|place| *place != Place::VACANT).or(far)
     }
 
-    /// Forgets all up to `through`.
-    pub fn release(&mut self, through: Slot) {
-        while !self.dense.is_empty() && self.base <= through.0 {
-            self.dense.pop_front();
+    /// Forgets all up to `through`, each of which `gone` hears.
+    pub fn release(&mut self, through: Slot, mut gone: impl FnMut(Place)) {
+        while self.base <= through.0
+            && let Some(place) = self.dense.pop_front()
+        {
             self.base += 1;
+            if place != Place::VACANT {
+                gone(place);
+            }
         }
         if self.dense.is_empty() {
             self.dense = VecDeque::new();
@@ -74,7 +83,8 @@ impl SlotIndex {
             self.dense.shrink_to(self.dense.len() * 2);
         }
         if !self.far.is_empty() {
-            self.far = self.far.split_off(&(through.0.saturating_add(1)));
+            let kept = self.far.split_off(&(through.0.saturating_add(1)));
+            std::mem::replace(&mut self.far, kept).into_values().for_each(gone);
         }
     }
 
@@ -124,11 +134,10 @@ impl ShardState {
         *self = Self::default();
     }
 
-    /// The last record of `slot` is at `place`.
-    pub fn note_slot(&mut self, slot: Slot, place: Place) {
-        if slot > self.released {
-            self.slots.set(slot, place);
-        }
+    /// The last record of `slot` is at `place`: whether anybody still needs it, and where it was before.
+    pub fn note_slot(&mut self, slot: Slot, place: Place) -> (bool, Option<Place>) {
+        let needed = slot > self.released;
+        (needed, if needed { self.slots.set(slot, place) } else { None })
     }
 }
 
@@ -186,21 +195,26 @@ mod tests {
                 1 => random(front) + 1,
                 2 => {
                     released = (released + random(300)).min(front);
-                    index.release(Slot(released));
-                    plain.retain(|slot, _| *slot > released);
+                    let mut gone = Vec::new();
+                    index.release(Slot(released), |place| gone.push(place));
+                    let kept = plain.split_off(&(released + 1));
+                    gone.sort_by_key(|place| place.offset);
+                    let mut expected: Vec<Place> = std::mem::replace(&mut plain, kept).into_values().collect();
+                    expected.sort_by_key(|place| place.offset);
+                    assert_eq!(gone, expected, "round {round}");
                     continue;
                 }
                 _ => front + 1,
             };
             front = front.max(slot);
             if slot > released {
-                index.set(Slot(slot), place(round));
-                plain.insert(slot, place(round));
+                assert_eq!(index.set(Slot(slot), place(round)), plain.insert(slot, place(round)), "round {round}");
             }
         }
         for slot in 0..front + 10 {
             assert_eq!(index.get(Slot(slot)), plain.get(&slot).copied(), "slot {slot}");
         }
+        assert_eq!(index.places().count(), plain.len());
         let mut within: Vec<_> = index.within(Slot(released + 5), Slot(front), 1).map(|(slot, _)| slot.0).collect();
         within.sort_unstable();
         assert_eq!(within, plain.range(released + 5..).map(|(slot, _)| *slot).collect::<Vec<_>>());

@@ -51,6 +51,7 @@ pub(super) fn open(
     let mut log = FileLog::new(disk, dir, identity, options, last);
     log.segments.extend(found.sealed);
     log.shards = found.shards;
+    log.count_pinned();
     log.synced = u32::try_from(end).expect("within a segment");
     log.spare = found.spare.map_or(Spare::None, Spare::Ready);
     // An empty frame, which knows all before it to be on disk: a flip there is damage from now on, not a torn tail.

@@ -119,6 +119,8 @@ pub(super) struct Segment {
     pub capacity: u32,
     /// The lowest and highest slot that each shard has in it.
     pub slots: BTreeMap<ShardId, (Slot, Slot)>,
+    /// Bytes of the records in it that are the last of a slot that somebody still needs.
+    pub pinned: u64,
 }
 
 impl Segment {
@@ -178,7 +180,7 @@ pub(super) fn create(
         Ok(file)
     };
     match made() {
-        Ok(file) => Ok(Segment { number, path, file, capacity: bytes, slots: BTreeMap::new() }),
+        Ok(file) => Ok(Segment { number, path, file, capacity: bytes, slots: BTreeMap::new(), pinned: 0 }),
         Err(error) => {
             // Gives back what little space it took; a leftover is removed when the log is opened.
             let _ = disk.remove(&temporary);
@@ -218,7 +220,7 @@ pub(super) fn recycle(
         disk.sync_dir(dir)
     };
     made().map_err(|error| io_error("make the log segment", &path, u64::from(retired.capacity), error))?;
-    Ok(Segment { number, path, slots: BTreeMap::new(), ..retired })
+    Ok(Segment { number, path, slots: BTreeMap::new(), pinned: 0, ..retired })
 }
 
 fn header(number: u32, identity: Identity) -> [u8; HEADER] {
@@ -262,5 +264,5 @@ pub(super) fn open(disk: &dyn Disk, dir: &Path, number: u32, expected: Identity)
     if found != expected {
         return Err(LogError::OtherIdentity { file: path, found, expected });
     }
-    Ok(Segment { number, path, file, capacity, slots: BTreeMap::new() })
+    Ok(Segment { number, path, file, capacity, slots: BTreeMap::new(), pinned: 0 })
 }

@@ -29,6 +29,7 @@ fn run(seed: u64) -> (u64, u64) {
     let mut shards = [Shard::default(); 4];
     let (mut crashes, mut dropped) = (0, 0);
     for _ in 0..400 {
+        check_pinned(disk.file(), seed);
         let id = random.below(4);
         let shard = &mut shards[id as usize];
         match random.below(20) {
@@ -104,6 +105,15 @@ fn run(seed: u64) -> (u64, u64) {
         }
     }
     (crashes, dropped)
+}
+
+/// Each segment knows how much of it is needed.
+fn check_pinned(log: &FileLog, seed: u64) {
+    for (number, segment) in &log.segments {
+        let needed = log.shards.values().flat_map(|state| state.slots.places());
+        let bytes: u64 = needed.filter(|place| place.segment == *number).map(|place| u64::from(place.len)).sum();
+        assert_eq!(segment.pinned, bytes, "seed {seed}, segment {number}");
+    }
 }
 
 /// How many unsynced records the double must keep to have what the files had: some number must do.
