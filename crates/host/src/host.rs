@@ -3,6 +3,7 @@
 use crate::alarms::Alarms;
 use crate::clock::{Mono, Now};
 use crate::config::{HostConfig, HostError, RecoveredShard};
+use crate::cutting::Cutting;
 use crate::election::Elections;
 use crate::fabric::Fabric;
 use crate::freshness::{Covers, Freshness};
@@ -86,7 +87,7 @@ pub struct Host {
     pub(crate) stalled: BTreeSet<ShardId>,
     /// The disk takes nothing new.
     pub(crate) disk_full: bool,
-    pub(crate) cutting: usize,
+    pub(crate) cutting: Cutting,
     pub(crate) memory: Memory,
     /// Clients' requests that wait at each replica.
     pub(crate) waiting: Tally,
@@ -178,7 +179,7 @@ impl Host {
             next_write: 1,
             stalled: BTreeSet::new(),
             disk_full: false,
-            cutting: 0,
+            cutting: Cutting::default(),
             memory: Memory::new(config.memory_bytes),
             waiting: Tally::default(),
             watching: Tally::default(),
@@ -302,7 +303,7 @@ impl Host {
 
     /// A cut is durable.
     pub fn handle_checkpointed(&mut self, shard: ShardId, slot: Slot) {
-        self.cutting = self.cutting.saturating_sub(1);
+        self.cutting.end(shard);
         if let Some(replica) = self.shards.get_mut(&shard) {
             replica.handle_checkpointed(slot);
             self.touched.insert(shard);
@@ -481,7 +482,7 @@ impl Host {
 
     /// Whether checkpoints are being written, or wait to be.
     pub fn is_checkpointing(&self) -> bool {
-        self.cutting > 0 || !self.uncut.is_empty()
+        self.cutting.len() > 0 || !self.uncut.is_empty()
     }
 
     pub(crate) fn peers(&self) -> Vec<NodeId> {

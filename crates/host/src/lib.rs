@@ -40,6 +40,7 @@
 mod alarms;
 pub mod clock;
 pub mod config;
+mod cutting;
 pub mod election;
 pub mod fabric;
 pub mod freshness;

@@ -342,7 +342,9 @@ impl Host {
         for cuts in waiting {
             let before = cuts.len();
             cuts.retain(|(of, _)| *of != shard);
-            self.cutting = self.cutting.saturating_sub(before - cuts.len());
+            if cuts.len() < before {
+                self.cutting.end(shard);
+            }
         }
         self.config.left.insert(shard, number);
         self.leaving.insert(shard);

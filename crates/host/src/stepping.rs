@@ -7,7 +7,7 @@ use crate::turn::{self, LogRead, Turn, Write};
 use crate::writing::Writing;
 use paxos::NodeId;
 use placement::ShardId;
-use shard::{ConnId, Cut, Effect, Replica, Vantage};
+use shard::{ConnId, Cut, Effect, Vantage};
 use wire::peer::PeerMessage;
 use wire::{Answer, AnswerBody, Level, Refusal};
 use world::Millis;
@@ -19,8 +19,6 @@ const FLUSH_AFTER: u64 = 5_000;
 pub(crate) const MAX_WRITES: usize = 64;
 /// Reads that wait for news from other nodes are looked at this often, in microseconds.
 pub(crate) const AWAIT_EVERY: u64 = 25_000;
-/// Checkpoints being written at a time.
-const MAX_CUTS: usize = 2;
 /// A shard is checkpointed no more often than this, in microseconds: a busy one changes the same chunks over and over, and each
 /// checkpoint is a durable write.
 const CUT_EVERY: u64 = 1_000_000;
@@ -219,14 +217,16 @@ impl Host {
 
     fn take_cuts(&mut self, now: Mono) -> Vec<(ShardId, Cut)> {
         let mut cuts = Vec::new();
-        while self.cutting < MAX_CUTS {
+        while self.cutting.has_room() {
             // In turn: a shard that fills its log fast must not keep the others waiting.
             let next = self.uncut.range(self.next_cut..).next().or_else(|| self.uncut.first());
             let Some(&shard) = next else { break };
             self.uncut.remove(&shard);
             self.next_cut = ShardId(shard.0.wrapping_add(1));
-            if let Some(cut) = self.shards.get_mut(&shard).and_then(Replica::take_cut) {
-                self.cutting += 1;
+            let Some(replica) = self.shards.get_mut(&shard) else { continue };
+            let bytes = replica.uncut_bytes();
+            if let Some(cut) = replica.take_cut() {
+                self.cutting.begin(shard, bytes);
                 self.cut_at.insert(shard, now);
                 cuts.push((shard, cut));
             }

@@ -121,7 +121,7 @@ impl Host {
             leases: shards.iter().filter(|shard| shard.lease > 0).count(),
             standbys: self.shards.values().filter(stands_by).count(),
             writes: self.writing.len(),
-            cuts: self.cutting,
+            cuts: self.cutting.len(),
             chunk_bytes: self.memory.total(),
             evicted: self.memory.evicted(),
             disk_full: self.disk_full,

@@ -121,9 +121,14 @@ pub(crate) fn load(pages: &impl Pages, shard: ShardId) -> Result<Option<Stored>,
 
 /// What changes the store, and may have to wait for space.
 enum Write {
-    Cut(storage::Cut),
+    /// One commit for all of them writes what they share once, and waits for the disk once.
+    Cuts(Vec<storage::Cut>),
     Stage(PartOf),
     Memberships(Vec<(ShardId, Membership)>),
+}
+
+fn stored(shard: ShardId, Cut { slot, head, pages }: Cut) -> storage::Cut {
+    storage::Cut { shard, slot, head, pages }
 }
 
 struct Worker<P> {
@@ -137,19 +142,28 @@ struct Worker<P> {
 
 impl<P: Pages> Worker<P> {
     fn run(&mut self, todo: &Receiver<PageJob>) -> Result<(), PagesError> {
+        let mut next = None;
         loop {
             // Chunks are served meanwhile: a full disk can still be read.
-            let job = if self.waiting.is_empty() {
-                todo.recv().map_err(Into::into)
-            } else {
-                todo.recv_timeout(self.again_at.saturating_duration_since(Instant::now()))
+            let job = match next.take() {
+                Some(job) => Ok(job),
+                None if self.waiting.is_empty() => todo.recv().map_err(Into::into),
+                None => todo.recv_timeout(self.again_at.saturating_duration_since(Instant::now())),
             };
             if !self.waiting.is_empty() && Instant::now() >= self.again_at {
                 self.go_on()?;
             }
             match job {
-                Ok(PageJob::Cut(shard, Cut { slot, head, pages })) => {
-                    self.write(Write::Cut(storage::Cut { shard, slot, head, pages }))?;
+                Ok(PageJob::Cut(shard, cut)) => {
+                    let mut cuts = vec![stored(shard, cut)];
+                    // (The host has only so many under way.)
+                    next = loop {
+                        match todo.try_recv() {
+                            Ok(PageJob::Cut(shard, cut)) => cuts.push(stored(shard, cut)),
+                            other => break other.ok(),
+                        }
+                    };
+                    self.write(Write::Cuts(cuts))?;
                 }
                 Ok(PageJob::Stage(staging)) => self.write(Write::Stage(staging))?,
                 Ok(PageJob::Memberships(moves)) => self.write(Write::Memberships(moves))?,
@@ -186,7 +200,7 @@ impl<P: Pages> Worker<P> {
     fn go_on(&mut self) -> Result<(), PagesError> {
         while let Some(write) = self.waiting.pop_front() {
             match self.perform(&write) {
-                Ok(done) => self.report(done),
+                Ok(done) => done.into_iter().for_each(|done| self.report(done)),
                 Err(error) if error.is_full() => {
                     tracing::error!(%error, "checkpoints wait for space on the disk");
                     self.waiting.push_front(write);
@@ -199,28 +213,30 @@ impl<P: Pages> Worker<P> {
         Ok(())
     }
 
-    fn perform(&mut self, write: &Write) -> Result<PageDone, PagesError> {
-        match write {
-            Write::Cut(cut) => {
-                self.pages.commit(std::slice::from_ref(cut))?;
-                Ok(PageDone::Committed(cut.shard, cut.slot))
+    fn perform(&mut self, write: &Write) -> Result<Vec<PageDone>, PagesError> {
+        let done = match write {
+            Write::Cuts(cuts) => {
+                self.pages.commit(cuts)?;
+                return Ok(cuts.iter().map(|cut| PageDone::Committed(cut.shard, cut.slot)).collect());
             }
             Write::Stage(PartOf { shard, slot, after, head, pages, last }) => {
                 let fits = self.pages.stage(*shard, *slot, after.as_deref(), pages)?;
-                if !(fits && *last) {
-                    return Ok(PageDone::Staged(*shard, fits));
-                }
-                match self.pages.install(*shard, *slot, head) {
-                    Err(PagesError::Backwards { .. }) => Ok(PageDone::Installed(*shard, None)),
-                    Err(error) => Err(error),
-                    Ok(()) => Ok(PageDone::Installed(*shard, load(&self.pages, *shard)?)),
+                if fits && *last {
+                    match self.pages.install(*shard, *slot, head) {
+                        Err(PagesError::Backwards { .. }) => PageDone::Installed(*shard, None),
+                        Err(error) => return Err(error),
+                        Ok(()) => PageDone::Installed(*shard, load(&self.pages, *shard)?),
+                    }
+                } else {
+                    PageDone::Staged(*shard, fits)
                 }
             }
             Write::Memberships(moves) => {
                 self.pages.set_memberships(moves)?;
-                Ok(PageDone::Moved(moves.clone()))
+                PageDone::Moved(moves.clone())
             }
-        }
+        };
+        Ok(vec![done])
     }
 
     fn report(&self, done: PageDone) {
@@ -242,7 +258,7 @@ mod tests {
         let mut worker = Worker { pages, done, waiting, again_at: Instant::now() };
         worker.pages.set_full(true);
         let cut = storage::Cut { shard: ShardId(1), slot: Slot(7), head: Bytes::new(), pages: Vec::new() };
-        worker.write(Write::Cut(cut)).expect("it waits");
+        worker.write(Write::Cuts(vec![cut])).expect("it waits");
         assert!(results.try_recv().is_err(), "there is no space");
         worker.pages.set_full(false);
         // The pause is over, and the queue never empty.
@@ -252,5 +268,34 @@ mod tests {
         worker.run(&todo).expect("sound");
         assert!(matches!(results.try_recv(), Ok(PageDone::Committed(ShardId(1), Slot(7)))));
         assert!(matches!(results.try_recv(), Ok(PageDone::Loaded(..))));
+    }
+
+    #[test]
+    fn checkpoints_that_wait_are_written_at_once_and_in_their_place_among_the_jobs() {
+        let (jobs, todo) = sync_channel(10);
+        let (done, mut results) = mpsc::channel(10);
+        let (pages, waiting) = (MemoryPages::new(), VecDeque::new());
+        let mut worker = Worker { pages, done, waiting, again_at: Instant::now() };
+        let cut = |slot| Cut { slot: Slot(slot), head: Bytes::new(), pages: Vec::new() };
+        let chunk = ChunkId::new(0, 0).expect("in the world");
+        for job in [
+            PageJob::Cut(ShardId(1), cut(7)),
+            PageJob::Cut(ShardId(2), cut(8)),
+            PageJob::Load(ShardId(1), chunk),
+            PageJob::Cut(ShardId(1), cut(9)),
+            PageJob::Stop,
+        ] {
+            jobs.send(job).expect("room");
+        }
+        worker.run(&todo).expect("sound");
+        let slots: Vec<_> = std::iter::from_fn(|| results.try_recv().ok())
+            .map(|done| match done {
+                PageDone::Committed(shard, slot) => (shard.0, slot.0),
+                PageDone::Loaded(..) => (0, 0),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(slots, [(1, 7), (2, 8), (0, 0), (1, 9)]);
+        assert_eq!(worker.pages.commits(), 2);
     }
 }

@@ -13,8 +13,8 @@ fn cuts(nodes: &mut Nodes) -> Vec<u32> {
 }
 
 #[test]
-fn checkpoints_are_written_two_at_a_time_and_in_turn() {
-    let mut nodes = Nodes::serving(3, 8);
+fn small_checkpoints_are_written_many_at_a_time_and_in_turn() {
+    let mut nodes = Nodes::serving(3, 64);
     let done = |nodes: &mut Nodes, shard| {
         let slot = nodes.host(N1).replica(ShardId(shard)).unwrap().applied();
         nodes.host(N1).handle_checkpointed(ShardId(shard), slot);
@@ -22,23 +22,27 @@ fn checkpoints_are_written_two_at_a_time_and_in_turn() {
     assert!(!nodes.host(N1).is_checkpointing());
     nodes.host(N1).checkpoint_all();
     assert!(nodes.host(N1).is_checkpointing());
-    assert_eq!(cuts(&mut nodes), [1, 2]);
+    assert_eq!(cuts(&mut nodes), Vec::from_iter(1..=32));
     assert_eq!(cuts(&mut nodes), [0; 0]);
     done(&mut nodes, 2);
-    assert_eq!(cuts(&mut nodes), [3]);
+    assert_eq!(cuts(&mut nodes), [33]);
     // A busy one waits until the others have had their turn.
     let leader = nodes.leader(ShardId(2)).unwrap();
     nodes.register(leader, ShardId(2));
     nodes.pass(10 * MS);
     nodes.host(N1).uncut.insert(ShardId(2));
-    done(&mut nodes, 1);
-    done(&mut nodes, 3);
-    for two in [[4, 5], [6, 7], [8, 2]] {
-        assert_eq!(cuts(&mut nodes), two);
-        assert!(nodes.host(N1).is_checkpointing());
-        for shard in two {
-            done(&mut nodes, shard);
-        }
+    for shard in [1, 3, 4, 5] {
+        done(&mut nodes, shard);
+    }
+    assert_eq!(cuts(&mut nodes), [34, 35, 36, 37]);
+    for shard in 6..=37 {
+        done(&mut nodes, shard);
+    }
+    let last = Vec::from_iter((38..=64).chain([2]));
+    assert_eq!(cuts(&mut nodes), last);
+    assert!(nodes.host(N1).is_checkpointing());
+    for shard in last {
+        done(&mut nodes, shard);
     }
     assert_eq!((cuts(&mut nodes), nodes.host(N1).is_checkpointing()), (vec![], false));
 }

@@ -22,6 +22,7 @@ pub struct MemoryPages {
     full: bool,
     fail_commit: bool,
     poisoned: bool,
+    commits: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,11 @@ impl MemoryPages {
     /// From now on the disk has no space (or has again).
     pub fn set_full(&mut self, full: bool) {
         self.full = full;
+    }
+
+    /// Commits that succeeded.
+    pub fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// The next commit fails, and nothing of it is kept.
@@ -112,6 +118,7 @@ impl Pages for MemoryPages {
                 };
             }
         }
+        self.commits += 1;
         Ok(())
     }
 
