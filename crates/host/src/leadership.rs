@@ -108,13 +108,14 @@ impl Host {
     }
 
     /// How many voters of `shard` stand for election before this node: those that placement would rather have, and that
-    /// are not counted out, as are the silent and whoever has led until now.
+    /// are not counted out, as are the silent and whoever has led until now; and whom this node has made its successor.
     pub(crate) fn rank(&self, now: Now, shard: ShardId) -> usize {
         let voters = self.config.map.get(shard).map_or(&[][..], |info| &info.voters[..]);
         let paxos = self.shards.get(&shard).map(shard::Replica::paxos);
         let led = paxos.and_then(|paxos| paxos.leader().map(|ballot| ballot.node).or(paxos.released_by()));
         let before = voters.iter().take_while(|&&node| node != self.config.me);
-        before.filter(|&&node| Some(node) != led && !self.fabric.suspects(now.mono, node)).count()
+        let before = before.filter(|&&node| Some(node) != led && !self.fabric.suspects(now.mono, node)).count();
+        before + usize::from(self.shards.get(&shard).is_some_and(shard::Replica::yields))
     }
 
     /// The time for log entries: our wall clock, unless it has jumped far ahead of what most nodes' clocks say. Log time

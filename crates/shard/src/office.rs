@@ -44,6 +44,12 @@ impl Replica {
         self.handing.is_some()
     }
 
+    /// Whether it has handed the office over, and its successor has not said yet that it leads: to stand for election now would
+    /// take back what was given.
+    pub fn yields(&self) -> bool {
+        self.yields
+    }
+
     pub(crate) fn hand_over(&mut self, now: Mono) {
         let Some((to, until)) = self.handing else { return };
         match self.paxos.transfer(to) {
@@ -51,6 +57,7 @@ impl Replica {
             result => {
                 self.handing = None;
                 if result.is_ok() {
+                    self.yields = true;
                     self.notice_office();
                 }
             }

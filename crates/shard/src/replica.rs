@@ -48,6 +48,8 @@ pub struct Replica {
     pub(crate) queue: VecDeque<(Item, Waiting)>,
     /// Whom the office is to be handed to, and until when that is tried.
     pub(crate) handing: Option<(NodeId, Mono)>,
+    /// It has handed the office over and has not heard of a leader since.
+    pub(crate) yields: bool,
     /// The stop proposed in this office, and who asked for it.
     pub(crate) changing: Option<(Slot, Origin)>,
     /// What was proposed at each slot, and who waits for its items. It need not be what is chosen there.
@@ -96,6 +98,7 @@ impl Replica {
             office: None,
             queue: VecDeque::new(),
             handing: None,
+            yields: false,
             changing: None,
             proposed: BTreeMap::new(),
             reads: VecDeque::new(),
@@ -159,6 +162,7 @@ impl Replica {
     /// chosen, answers. `wall` is the wall clock; `room`, how many fields reads may still show in this turn.
     pub fn step(&mut self, wall: Millis, may_propose: bool, vantage: &Vantage<'_>, room: &mut usize) {
         self.notice_office();
+        self.yields &= self.paxos.leader().is_none();
         self.hand_over(vantage.now);
         if may_propose && self.handing.is_none() {
             self.propose(wall);

@@ -87,6 +87,26 @@ fn an_office_is_handed_over_where_it_is_asked_for() {
 }
 
 #[test]
+fn who_has_handed_an_office_over_does_not_take_it_back_before_the_successor_has_had_its_chance() {
+    let mut nodes = Nodes::serving(3, 1);
+    let leader = nodes.leader(SHARD).unwrap();
+    assert_eq!(placed(&mut nodes, SHARD)[0], leader, "it would be the first to stand for election");
+    let next = if leader == N3 { N2 } else { N3 };
+    let now = nodes.now();
+    // What the successor must promise itself takes a while.
+    nodes.stuck = [next].into();
+    nodes.host(leader).transfer(now, SHARD, next).unwrap();
+    nodes.pass(400 * MS);
+    nodes.stuck.clear();
+    nodes.pass(50 * MS);
+    assert_eq!(nodes.leader(SHARD), Some(next));
+    // It leads no more, and this is an election like any other.
+    nodes.cut_off = [next].into();
+    nodes.pass(3 * SECOND);
+    assert_eq!(nodes.leader(SHARD), Some(leader));
+}
+
+#[test]
 fn a_hand_over_to_somebody_who_lacks_something_and_is_gone_is_given_up_by_itself() {
     let mut nodes = Nodes::serving(3, 1);
     let leader = nodes.leader(SHARD).unwrap();
