@@ -56,9 +56,11 @@ pub fn load(arguments: &[String]) -> Result<(), Failure> {
     become_program(&["icefarm", "icefarm-load"], "icefarm-load", "run", &arguments)
 }
 
-/// `race [ARGS]`, or `race show FILE`.
+/// `race [ARGS]`, `race profile [ARGS]`, or `race show FILE`.
 pub fn race(arguments: &[String]) -> Result<(), Failure> {
-    setup::race_programs()?;
+    let profiles = arguments.first().is_some_and(|verb| verb == "profile");
+    let needed = if profiles { setup::profile_programs } else { setup::race_programs };
+    needed()?;
     let workspace = Workspace::find()?;
     succeed(&mut workspace.cargo(&["build", "--release", "--workspace", "--bin", "icefarm"]))?;
     // A workspace of its own: nobody who builds the game builds its peers.
@@ -66,11 +68,19 @@ pub fn race(arguments: &[String]) -> Result<(), Failure> {
     let mut build = workspace.cargo(&["build", "--release", "--manifest-path", "load/peers/Cargo.toml"]);
     succeed(build.arg("--target-dir").arg(&target))?;
     let mut race = Command::new(target.join("release/race"));
-    match arguments {
-        [show, ..] if show == "show" => {}
-        _ => drop(race.args(["run", "--icefarm"]).arg(workspace.program("icefarm"))),
-    }
-    Err(Failure::Start { program: "race".to_owned(), source: race.args(arguments).exec() })
+    let icefarm = workspace.program("icefarm");
+    let rest = match arguments {
+        [show, ..] if show == "show" => arguments,
+        [_, rest @ ..] if profiles => {
+            race.args(["profile", "--icefarm"]).arg(icefarm);
+            rest
+        }
+        _ => {
+            race.args(["run", "--icefarm"]).arg(icefarm);
+            arguments
+        }
+    };
+    Err(Failure::Start { program: "race".to_owned(), source: race.args(rest).exec() })
 }
 
 /// Builds `programs` (progress on stderr, so that stdout stays the program's), then turns this process into

@@ -39,6 +39,10 @@ const FOR_THE_RACE: [Needed; 7] = [
     },
 ];
 
+/// What `race profile` looks at processes with.
+const FOR_PROFILING: [Needed; 1] =
+    [Needed { program: "perf", why: "stacks and system calls are seen with it", packages: &["linux-perf"] }];
+
 /// Parts of the Rust toolchain that only checking needs.
 const COMPONENTS: [(&str, &str); 2] = [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")];
 
@@ -57,6 +61,12 @@ pub fn test_programs() -> Result<(), Failure> {
 pub fn race_programs() -> Result<(), Failure> {
     install(&NEEDED)?;
     install(&FOR_THE_RACE)
+}
+
+/// The same for what `race profile` needs. (It is built with the race, so what that is built with is needed too.)
+pub fn profile_programs() -> Result<(), Failure> {
+    race_programs()?;
+    install(&FOR_PROFILING)
 }
 
 fn install(needed: &[Needed]) -> Result<(), Failure> {

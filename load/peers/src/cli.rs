@@ -17,6 +17,7 @@ Examples:
   race run --icefarm ... --rounds 1 --seconds 1            a first look
   race run --icefarm ... --peers ours,redis --works claims --in-flight 1024
   race show icefarm-race/race.json                         the table and the page once more
+  race profile --icefarm target/release/icefarm            where the time of a claim goes: load/PERFORMANCE.md
 
 The servers are those of the machine's packages: etcd, ZooKeeper (with Java), Redis, PostgreSQL. `cargo xtask race` installs
 them and builds everything."
@@ -34,6 +35,9 @@ pub enum Verb {
     Run(RunArgs),
     /// The table and the page of a race.json
     Show(ShowArgs),
+    /// Where the time of a claim goes: CPU, system calls and flame graphs of leader and follower; rewrites the figures of
+    /// PERFORMANCE.md
+    Profile(ProfileArgs),
     /// One peer's client at one depth; prints what it measured as JSON
     #[command(hide = true)]
     Drive(Task),
@@ -85,6 +89,32 @@ pub struct RunArgs {
 pub struct ShowArgs {
     /// What `run` has written
     pub file: PathBuf,
+}
+
+/// `profile`
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The program that runs our nodes
+    #[arg(long, value_name = "FILE")]
+    pub icefarm: PathBuf,
+    /// Claims in flight
+    #[arg(long, default_value_t = 8_192)]
+    pub in_flight: usize,
+    /// Seconds of each measurement, after some of warm-up
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Where PERFORMANCE.md is, and flame graphs go
+    #[arg(long, default_value = "load", value_name = "DIR")]
+    pub out: PathBuf,
+    /// What `race run` has written: its goals go into PERFORMANCE.md too
+    #[arg(long, value_name = "FILE")]
+    pub race: Option<PathBuf>,
+    /// What `bench scale --json` has printed: the same
+    #[arg(long, value_name = "FILE")]
+    pub scale: Option<PathBuf>,
+    /// Where the servers' data goes: on the disk that is measured [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 /// `drive`

@@ -3,8 +3,11 @@
 use crate::Failure;
 use crate::cli::FloorTask;
 use crate::meter::Measured;
+use bytes::Bytes;
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
+use paxos::{Ballot, NodeId, Record, Slot, Value};
+use placement::{ClusterId, ShardId};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,6 +16,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use storage::{FileLog, Identity, Incarnation, Log, LogOptions, LogRecord};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,15 +41,19 @@ pub enum Floor {
     AppendSync,
     /// The same by one process
     AppendSyncOne,
+    /// The same by one process, through our log: the records of one write are spread over 64 shards
+    Log,
 }
 
 impl Floor {
     /// Those that are measured, and at which depths.
-    pub const ALL: [(Self, &'static [usize]); 4] = [
+    pub const ALL: [(Self, &'static [usize]); 6] = [
         (Self::QuicEcho, &[1, 64, 1_024, 8_192]),
         (Self::QuicView, &[1, 8]),
         (Self::TcpEcho, &[1, 64, 1_024, 8_192]),
         (Self::AppendSync, &[1, 64, 1_024, 8_192]),
+        (Self::AppendSyncOne, &[64, 1_024, 8_192]),
+        (Self::Log, &[64, 1_024, 8_192]),
     ];
 
     /// As it is shown.
@@ -56,6 +64,7 @@ impl Floor {
             Self::TcpEcho => "TCP echo, 128 B, no TLS",
             Self::AppendSync => "append + sync, 128 B records, three processes",
             Self::AppendSyncOne => "append + sync, 128 B records, one process",
+            Self::Log => "our log: append + sync, 128 B records, one process",
         }
     }
 }
@@ -69,6 +78,7 @@ pub async fn run(task: &FloorTask) -> Result<(), Failure> {
         Floor::TcpEcho => tcp(task.in_flight, time).await?,
         Floor::AppendSync => three(task)?,
         Floor::AppendSyncOne => append_sync(task, time)?,
+        Floor::Log => log(task, time)?,
     };
     println!("{}", serde_json::to_string(&measured)?);
     Ok(())
@@ -149,6 +159,45 @@ fn append_sync(task: &FloorTask, time: Duration) -> Result<Measured, Failure> {
         latency.record(u64::try_from(writing.elapsed().as_nanos())?)?;
     }
     Ok(counted(latency.len() * task.in_flight as u64, begin.elapsed(), &latency))
+}
+
+/// The same bytes through our log, as a node writes them: one slot for each of 64 shards, whose value is the batch of that shard's
+/// commands.
+fn log(task: &FloorTask, time: Duration) -> Result<Measured, Failure> {
+    const SHARDS: usize = 64;
+    let folder = task.data.join(format!("race-log-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let measure = || {
+        let identity = Identity { cluster: ClusterId(1), node: NodeId(1), incarnation: Incarnation(1) };
+        let mut log = FileLog::create(&folder, identity, LogOptions::default())?;
+        let slots = task.in_flight.min(SHARDS);
+        let value = Value::Command(Bytes::from(vec![0x5a; MESSAGE * task.in_flight / slots]));
+        let ballot = Ballot { round: 1, node: NodeId(1) };
+        let mut latency = Histogram::<u64>::new(3)?;
+        let mut slot = Slot(0);
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            slot = slot.next();
+            let record = |shard| LogRecord {
+                shard: ShardId(shard),
+                record: Record::Accept { slot, ballot, value: value.clone(), chosen: slot.prev() },
+            };
+            let batch: Vec<LogRecord> = (0..u32::try_from(slots)?).map(record).collect();
+            let writing = Instant::now();
+            log.append(&batch)?;
+            log.sync()?;
+            latency.record(u64::try_from(writing.elapsed().as_nanos())?)?;
+            if slot.0.is_multiple_of(256) {
+                // As behind a checkpoint: old segments are for new ones.
+                (0..u32::try_from(slots)?).for_each(|shard| log.release(ShardId(shard), slot));
+                log.compact()?;
+            }
+        }
+        Ok(counted(latency.len() * task.in_flight as u64, begin.elapsed(), &latency))
+    };
+    let measured = measure();
+    std::fs::remove_dir_all(&folder)?;
+    measured
 }
 
 /// Three at once, as three nodes on this machine write the same bytes. A majority counts: the one in the middle.

@@ -14,6 +14,7 @@
 //! | `floors` | what nothing can beat here |
 //! | `cores` | consensus libraries alone, in one thread |
 //! | `rounds` | everything in turn |
+//! | `profile` | where the time of a claim goes |
 //! | `report` | medians, ratios, goals: as a table, as JSON, as a page |
 
 mod cli;
@@ -22,6 +23,7 @@ mod drive;
 mod floors;
 mod meter;
 mod process;
+mod profile;
 mod report;
 mod rounds;
 mod serve;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let ended = match cli.verb {
         Verb::Run(args) => runtime.block_on(rounds::run(&args)),
         Verb::Show(args) => report::show(&args),
+        Verb::Profile(args) => runtime.block_on(profile::run(&args)),
         Verb::Drive(task) => runtime.block_on(drive::run(&task)),
         Verb::Floor(task) => runtime.block_on(floors::run(&task)),
         Verb::Core(task) => cores::run(&task),

@@ -77,7 +77,9 @@ impl Peer {
             (Self::Ours, Contested) => Some("claim; who comes late is told the owner"),
             (Self::Ours, StrongReads) => Some("linearizable, under lease"),
             (Self::Ours, EventualReads) => Some("nearest replica, with a staleness bound"),
-            (Self::Ours, Views) => Some("32 x 32 fields, eventual; the client sees that they are whole and leaves them packed"),
+            (Self::Ours, Views) => {
+                Some("32 x 32 fields, eventual; the client sees that they are whole and leaves them packed")
+            }
             (Self::Etcd, Claims | Contested) => Some("Txn: put if version = 0"),
             (Self::Etcd, Puts) => Some("Put, unconditional: its best"),
             (Self::Etcd, StrongReads) => Some("Range, linearizable"),

@@ -26,6 +26,12 @@ pub(super) fn compact(log: &mut FileLog) -> Result<Compaction, LogError> {
         through = *number;
     }
     let mut done = Compaction::default();
+    if !log.reserve.is_held() {
+        // Others need the space more than segments to come.
+        for retired in std::mem::take(&mut log.retired) {
+            remove(log, &retired)?;
+        }
+    }
     if through == 0 {
         return Ok(done);
     }
@@ -48,13 +54,17 @@ pub(super) fn compact(log: &mut FileLog) -> Result<Compaction, LogError> {
 
 /// Puts a segment aside for one to come, or removes it.
 fn give_up(log: &mut FileLog, segment: Segment) -> Result<(), LogError> {
-    let path = segment.path.clone();
-    let failed = |source| LogError::Io { doing: "remove", path: path.clone(), source };
-    if log.keeps(&segment) {
-        let retired = segment::retire(&*log.disk, &log.dir, segment).map_err(failed)?;
-        log.retired.push(retired);
-        return Ok(());
+    if !log.keeps(&segment) {
+        return remove(log, &segment);
     }
+    let path = segment.path.clone();
+    let retired = segment::retire(&*log.disk, &log.dir, segment);
+    log.retired.push(retired.map_err(|source| LogError::Io { doing: "put aside", path, source })?);
+    Ok(())
+}
+
+fn remove(log: &FileLog, segment: &Segment) -> Result<(), LogError> {
+    let failed = |source| LogError::Io { doing: "remove", path: segment.path.clone(), source };
     log.disk.remove(&segment.path).and_then(|()| log.disk.sync_dir(&log.dir)).map_err(failed)
 }
 

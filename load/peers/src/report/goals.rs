@@ -64,6 +64,12 @@ pub fn goals(race: &Race) -> Vec<Goal> {
         let sync = p50(round, Runner::Floor(Floor::AppendSync), Subject::Floor)?;
         Some(p50(round, ours, claims)? / (2.0 * echo + sync))
     });
+    for depth in [64, 1_024] {
+        let rate = |round, floor| Some(race.sample(round, Runner::Floor(floor), Subject::Floor, depth)?.per_s);
+        race.goal(&mut goals, format!("our log in writes of {depth}, to the bytes alone"), 0.8, false, |round| {
+            Some(rate(round, Floor::Log)? / rate(round, Floor::AppendSyncOne)?)
+        });
+    }
     let strong = Subject::Work(Work::StrongReads);
     for depth in [64, 1_024] {
         let rate = |round, runner, subject| Some(race.sample(round, runner, subject, depth)?.per_s);

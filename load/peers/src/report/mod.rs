@@ -15,6 +15,7 @@ use crate::work::{Peer, Work};
 use serde::{Deserialize, Serialize};
 use statistics::Middle;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -117,6 +118,41 @@ impl Race {
         Self { rounds: args.rounds, seconds: args.seconds, machine, versions: versions.collect(), samples }
     }
 
+    /// One that was run before.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let text = fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("{shown} is no race: {error}").into())
+    }
+
+    /// How much was measured.
+    fn rounds_in_words(&self) -> String {
+        match self.rounds {
+            1 => format!("1 round of {} s", self.seconds),
+            rounds => format!("{rounds} rounds of {} s each", self.seconds),
+        }
+    }
+
+    /// What we mean to reach, and how far we are, as a table.
+    pub fn goals_in_markdown(&self) -> String {
+        let mut table = format!(
+            "{}; {}. Medians of the ratios within a round; in brackets what the median lies between.\n\n\
+             | | ratio | goal | |\n|---|---|---|---|\n",
+            self.rounds_in_words(),
+            self.machine
+        );
+        for goal in goals::goals(self) {
+            let (Middle { median, low, high }, sign) = (goal.ratio, if goal.at_most { "<=" } else { ">=" });
+            let met = if goal.is_met() { "met" } else { "**missed**" };
+            let _ = writeln!(
+                table,
+                "| {} | {median:.2} [{low:.2}, {high:.2}] | {sign} {} | {met} |",
+                goal.what, goal.target
+            );
+        }
+        table
+    }
+
     /// By subject and depth: everybody's figure, in the order in which they are told.
     fn of(&self, subject: Subject, in_flight: usize, figure: fn(&Measured) -> f64) -> Vec<(Runner, Middle)> {
         let mut by_runner: BTreeMap<Runner, Vec<f64>> = BTreeMap::new();
@@ -163,8 +199,5 @@ pub fn write(race: &Race, folder: &Path) -> Result<(), Failure> {
 
 /// The table and the page of a race that was run before.
 pub fn show(args: &ShowArgs) -> Result<(), Failure> {
-    let shown = args.file.display();
-    let text = fs::read_to_string(&args.file).map_err(|error| format!("{shown}: {error}"))?;
-    let race: Race = serde_json::from_str(&text).map_err(|error| format!("{shown} is no race: {error}"))?;
-    write(&race, args.file.parent().unwrap_or(Path::new(".")))
+    write(&Race::read(&args.file)?, args.file.parent().unwrap_or(Path::new(".")))
 }

@@ -23,11 +23,10 @@ pub fn page(race: &Race) -> String {
         html,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>The race</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
-         <h1>Ice Age Farmland beside its peers</h1><p class=\"small\">{} rounds of {} s each, every peer alone on the machine: \
+         <h1>Ice Age Farmland beside its peers</h1><p class=\"small\">{}, every peer alone on the machine: \
          {}. Bars are medians; the thin line is what the median lies between in 93 of 100 cases (with five rounds). CPU: \
          seconds for each 1,000 operations, servers together and client.</p>",
-        race.rounds,
-        race.seconds,
+        race.rounds_in_words(),
         escaped(&race.machine)
     );
     write_goals(&mut html, race);

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// Everything, chapter by chapter.
 pub fn table(race: &Race) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{} rounds of {} s each; {}", race.rounds, race.seconds, race.machine);
+    let _ = writeln!(text, "{}; {}", race.rounds_in_words(), race.machine);
     let _ = writeln!(text, "medians; in brackets what they lie between in 93 of 100 cases (with five rounds)");
     for (subject, depths) in race.chapters() {
         let _ = writeln!(text, "\n{}", subject.title());

@@ -201,6 +201,29 @@ fn on_a_full_disk_the_reserve_gives_way_for_a_segment_before_anything_is_refused
 }
 
 #[test]
+fn segments_put_aside_for_later_are_given_back_when_the_disk_is_full() {
+    let (dir, kept) = (Scratch::new(), Scratch::new());
+    let reserve = Reserve::found(&kept.path().join("RESERVE"));
+    reserve.resize(4096);
+    let disk = TestDisk::default();
+    let log = FileLog::create_on(Arc::new(disk.clone()), dir.path(), identity(), SMALL).expect("a new log");
+    let mut log = log.with_reserve(reserve.clone());
+    let mut slot = 0;
+    while log.stats().segments < 4 {
+        slot += 1;
+        log.append(&[accept(1, slot, 1, slot - 1, text(&"x".repeat(50)))]).expect("room");
+        log.sync().expect("sound");
+    }
+    log.release(ShardId(1), Slot(slot));
+    let files = || dir.path().read_dir().expect("there").count();
+    assert_eq!((log.compact().expect("room").dropped_segments, files()), (3, 4), "three wait for their turn");
+    assert!(reserve.give_way());
+    log.compact().expect("nothing to drop");
+    assert_eq!(files(), 1);
+    assert!(reserve.restore());
+}
+
+#[test]
 fn a_log_on_a_full_disk_gives_space_back_by_compaction_and_goes_on() {
     let mut backend = OnDisk::new(SMALL);
     let mut slot = 0;
