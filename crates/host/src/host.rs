@@ -1,6 +1,7 @@
 //! One node: all its replicas, stepped once a turn.
 
 use crate::alarms::Alarms;
+use crate::answers::Answers;
 use crate::clock::{Mono, Now};
 use crate::config::{HostConfig, HostError, RecoveredShard};
 use crate::cutting::Cutting;
@@ -22,10 +23,10 @@ use paxos::{NodeId, QuorumSystem, Record, Slot, Token, Value};
 use placement::{Membership, ShardId};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use shard::{ConnId, Genesis, Replica};
+use shard::{Genesis, Replica};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::peer::{Frame, PeerMessage};
-use wire::{Answer, NodeFigures, Welcome};
+use wire::{NodeFigures, Welcome};
 use world::ChunkId;
 use world::land::PageError;
 
@@ -110,7 +111,7 @@ pub struct Host {
     pub(crate) retries: usize,
     /// Gathered for the end of the turn.
     pub(crate) outgoing: BTreeMap<NodeId, Vec<PeerMessage>>,
-    pub(crate) answers: BTreeMap<ConnId, Vec<(Answer, Option<Mono>)>>,
+    pub(crate) answers: Answers,
     pub(crate) records: Vec<(ShardId, Record)>,
     pub(crate) tokens: BTreeMap<ShardId, Token>,
     pub(crate) held: Vec<(NodeId, PeerMessage)>,
@@ -193,7 +194,7 @@ impl Host {
             leads: BTreeSet::new(),
             retries: 0,
             outgoing: BTreeMap::new(),
-            answers: BTreeMap::new(),
+            answers: Answers::default(),
             records: Vec::new(),
             tokens: BTreeMap::new(),
             held: Vec::new(),

@@ -16,6 +16,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `alarms` | when a shard wants to be stepped though nothing comes for it |
+//! | `answers` | what clients are answered, if it is still true |
 //! | [`clock`] | the two clocks as values |
 //! | [`config`] | what a node starts from |
 //! | [`fabric`] | one probe per pair of nodes and interval: who is there, whom it hears |
@@ -38,6 +39,7 @@
 //! | `stepping` | the turn's end: what goes out |
 
 mod alarms;
+mod answers;
 pub mod clock;
 pub mod config;
 mod cutting;

@@ -154,7 +154,7 @@ impl Host {
     }
 
     fn answer(&mut self, origin: Origin, body: AnswerBody) {
-        self.answers.entry(origin.conn).or_default().push((Answer { id: origin.id, body }, None));
+        self.answers.push(origin.conn, Answer { id: origin.id, body }, None);
     }
 }
 

@@ -8,8 +8,8 @@ use crate::writing::Writing;
 use paxos::NodeId;
 use placement::ShardId;
 use shard::{ConnId, Cut, Effect, Vantage};
+use wire::Answer;
 use wire::peer::PeerMessage;
-use wire::{Answer, AnswerBody, Level, Refusal};
 use world::Millis;
 use world::land::Payment;
 
@@ -97,12 +97,12 @@ impl Host {
     /// What to answer on each connection, at the moment `now` at which it leaves. What a lease or a proof of freshness allowed
     /// a moment ago, but would allow no more (the process was stopped meanwhile, perhaps), becomes a refusal.
     pub fn take_answers(&mut self, now: Mono) -> Vec<(ConnId, Vec<Answer>)> {
-        let check = |(answer, until): (Answer, Option<Mono>)| match until {
-            Some(until) if now >= until => Answer { id: answer.id, body: AnswerBody::Refused(too_late(&answer.body)) },
-            _ => answer,
-        };
-        let answers = std::mem::take(&mut self.answers).into_iter();
-        answers.map(|(conn, answers)| (conn, answers.into_iter().map(check).collect())).collect()
+        self.answers.take(now)
+    }
+
+    /// One of those lists, sent: its memory is used again. Not owed.
+    pub fn reuse_answers(&mut self, list: Vec<Answer>) {
+        self.answers.reuse(list);
     }
 
     fn step(&mut self, now: Now, time: Millis, shard: ShardId, room: &mut usize) {
@@ -141,7 +141,7 @@ impl Host {
                     }
                 }
                 Effect::WantSnapshot { from } => wants_snapshot = Some(from),
-                Effect::Answer { conn, answer, until } => self.answers.entry(conn).or_default().push((answer, until)),
+                Effect::Answer { conn, answer, until } => self.answers.push(conn, answer, until),
                 Effect::WantFresh => wants_fresh = true,
                 Effect::ReadLog { to, after, through } => {
                     self.turn.log_reads.push(LogRead { shard, to, after, through });
@@ -232,16 +232,6 @@ impl Host {
             }
         }
         cuts
-    }
-}
-
-/// What is said instead of an answer that was true, and may be so no more.
-fn too_late(body: &AnswerBody) -> Refusal {
-    match body {
-        AnswerBody::Read { receipt, .. } if matches!(receipt.level, Level::Bounded(_)) => {
-            Refusal::TooStale { bound_ms: None }
-        }
-        _ => Refusal::NotLeader { leader: None },
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::tests::{MS, N1, N2, N3, Nodes, SECOND};
 use paxos::Slot;
+use wire::Level;
 
 const SHARD: ShardId = ShardId(1);
 

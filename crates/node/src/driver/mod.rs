@@ -322,6 +322,7 @@ impl Node {
                 self.telemetry.answered(answer);
             }
             self.answer_all(conn, &answers);
+            self.host.reuse_answers(answers);
         }
         for read in turn.log_reads {
             self.submit_log(LogJob::Read(read))?;
