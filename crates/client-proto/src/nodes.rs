@@ -35,8 +35,9 @@ pub enum WelcomeError {
 
 /// A node that let an attempt time out and said nothing at all meanwhile is avoided this long, unless it speaks.
 const SILENCE: Duration = Duration::from_secs(5);
-/// A node that answers so many microseconds later than the nearest, or half as late again, is as near.
-const NEAR: u64 = 250;
+/// A node that answers so many microseconds later than the nearest, or half as late again, is as near: nobody feels it, and a
+/// client that asked a single server for everything would wait for that one while the others had nothing to do.
+const NEAR: u64 = 1_000;
 /// So old may a latency become before a read by lot goes to measure it anew.
 const FRESH: Duration = Duration::from_millis(100);
 /// A clock further ahead of the others than this does not set the deadlines.
@@ -53,6 +54,12 @@ struct Node {
     explored: Option<Now>,
     /// Its wall clock, and when it told.
     clock: Option<(Millis, Now)>,
+}
+
+impl Node {
+    fn is_well(&self, now: Now) -> bool {
+        self.connected && self.silent_until <= now
+    }
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +93,7 @@ impl Nodes {
 
     /// Connected, and not silent of late.
     pub fn is_well(&self, now: Now, node: NodeId) -> bool {
-        self.nodes.get(&node).is_some_and(|node| node.connected && node.silent_until <= now)
+        self.nodes.get(&node).is_some_and(|node| node.is_well(now))
     }
 
     pub fn heard(&mut self, now: Now, node: NodeId) {
@@ -113,7 +120,7 @@ impl Nodes {
     /// Whether it is time to see how near `node` is; then it is asked, so not again soon. However many reads there are, few of
     /// them take this way: those that go another way than the others travel alone.
     pub fn explores(&mut self, now: Now, node: NodeId) -> bool {
-        let Some(entry) = self.nodes.get_mut(&node).filter(|node| node.connected && node.silent_until <= now) else {
+        let Some(entry) = self.nodes.get_mut(&node).filter(|node| node.is_well(now)) else {
             return false;
         };
         let due = entry.explored.is_none_or(|last| now.since(last) >= FRESH);
@@ -131,12 +138,14 @@ impl Nodes {
         candidates: &(impl Iterator<Item = NodeId> + Clone),
         avoid: Option<NodeId>,
     ) -> Option<NodeId> {
-        let latency = |node: NodeId| self.nodes.get(&node).and_then(|node| node.latency);
-        let well = || candidates.clone().filter(|node| self.is_well(now, *node) && Some(*node) != avoid);
-        let best = well().map(latency).min();
+        let well = || {
+            let known = candidates.clone().filter_map(|node| Some((node, self.nodes.get(&node)?)));
+            known.filter(|&(node, entry)| entry.is_well(now) && Some(node) != avoid)
+        };
+        let best = well().map(|(_, entry)| entry.latency).min();
         let near = |took: Option<u64>| took <= best.flatten().map(|best| best + (best / 2).max(NEAR));
         well()
-            .find(|node| near(latency(*node)))
+            .find_map(|(node, entry)| near(entry.latency).then_some(node))
             .or_else(|| candidates.clone().find(|node| self.is_well(now, *node)))
             .or_else(|| candidates.clone().find(|node| self.is_connected(*node)))
     }
@@ -179,9 +188,9 @@ mod tests {
         let back = |nodes: &Nodes| nodes.nearest(Now(0), &all.into_iter().rev(), None);
         let micros = Duration::from_micros;
         nodes.measured(NodeId(2), micros(300));
-        nodes.measured(NodeId(1), micros(550));
+        nodes.measured(NodeId(1), micros(1_300));
         assert_eq!(nearest(&nodes, None), Some(NodeId(3)), "nobody knows how far it is");
-        nodes.measured(NodeId(3), micros(551));
+        nodes.measured(NodeId(3), micros(1_301));
         assert_eq!((nearest(&nodes, None), back(&nodes)), (Some(NodeId(1)), Some(NodeId(2))), "3 is a little too far");
         assert_eq!(nearest(&nodes, Some(NodeId(1))), Some(NodeId(2)));
         // Far away, near is what is less than half as far again.
