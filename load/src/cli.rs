@@ -155,10 +155,10 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub common: Common,
     /// Claims in flight, one run each
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 1_024, 4_096])]
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [1, 64, 1_024, 4_096])]
     pub in_flight: Vec<usize>,
     /// Fields claimed in each chunk visited, one round of runs each
-    #[arg(long, value_delimiter = ',', default_values_t = [32, 1], value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [32, 1], value_parser = clap::value_parser!(u32).range(1..=64))]
     pub per_chunk: Vec<u32>,
     /// Seconds measured in each run, after one of warm-up
     #[arg(long, default_value_t = 5)]
@@ -172,13 +172,13 @@ pub struct ScaleArgs {
     #[command(flatten)]
     pub common: Common,
     /// Shards, all of them active
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256, 1_024, 4_096])]
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [1, 16, 64, 256, 1_024, 4_096])]
     pub shards: Vec<u32>,
     /// Voters of each shard, on as many nodes
-    #[arg(long, value_delimiter = ',', default_values_t = [3, 5])]
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [3, 5])]
     pub voters: Vec<u32>,
     /// Fields that are owned already
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 10_000_000])]
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [10_000, 100_000, 1_000_000, 10_000_000])]
     pub fields: Vec<u64>,
     /// Claims in flight
     #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
@@ -246,7 +246,7 @@ pub struct ReadsArgs {
     #[command(flatten)]
     pub common: Common,
     /// Reads in flight, one run each
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 1_024])]
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_values_t = [1, 64, 1_024])]
     pub in_flight: Vec<usize>,
     /// Rounds, each of all kinds; medians count
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

@@ -159,6 +159,8 @@ pub struct LogStats {
     pub segments: u64,
     /// Bytes of disk they take.
     pub bytes: u64,
+    /// Bytes of disk that segments take which nobody needs, kept for later ones.
+    pub spare_bytes: u64,
     /// Records appended.
     pub records: u64,
     /// Syncs done.

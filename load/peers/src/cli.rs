@@ -62,13 +62,13 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub seconds: u64,
     /// Who runs
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Peer::ALL)]
+    #[arg(long, value_delimiter = ',', num_args = 1.., value_enum, default_values_t = Peer::ALL)]
     pub peers: Vec<Peer>,
     /// What they do
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Work::ALL)]
+    #[arg(long, value_delimiter = ',', num_args = 1.., value_enum, default_values_t = Work::ALL)]
     pub works: Vec<Work>,
     /// Only at these depths [default: each work's own]
-    #[arg(long, value_delimiter = ',', value_name = "N")]
+    #[arg(long, value_delimiter = ',', num_args = 1.., value_name = "N")]
     pub in_flight: Vec<usize>,
     /// Without floors
     #[arg(long)]
@@ -136,7 +136,7 @@ pub struct Task {
     #[arg(long)]
     pub at: String,
     /// Their processes: with what these have started, they are what the servers' CPU is counted of
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', num_args = 1..)]
     pub servers: Vec<u32>,
     /// The how many-th task of these servers this is: each has keys of its own
     #[arg(long)]

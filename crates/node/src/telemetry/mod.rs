@@ -234,11 +234,11 @@ impl Telemetry {
         self.syncs.increment(log.syncs - before.syncs);
         self.log_records.increment(log.records - before.records);
         self.log_bytes.increment(log.written_bytes - before.written_bytes);
-        self.node.log_size.set(float(log.bytes));
+        self.node.log_size.set(float(log.bytes + log.spare_bytes));
         self.figures.syncs = log.syncs;
         self.figures.log_records = log.records;
         self.figures.log_bytes = log.written_bytes;
-        self.figures.log_size_bytes = log.bytes;
+        self.figures.log_size_bytes = log.bytes + log.spare_bytes;
     }
 
     /// A checkpoint is durable.

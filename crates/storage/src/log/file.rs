@@ -407,8 +407,13 @@ impl Log for FileLog {
     }
 
     fn stats(&self) -> LogStats {
-        let bytes = self.segments.values().map(|segment| u64::from(segment.capacity)).sum();
-        LogStats { segments: self.segments.len() as u64, bytes, ..self.stats }
+        let capacity = |segment: &Segment| u64::from(segment.capacity);
+        LogStats {
+            segments: self.segments.len() as u64,
+            bytes: self.segments.values().map(capacity).sum(),
+            spare_bytes: self.retired.iter().map(capacity).sum(),
+            ..self.stats
+        }
     }
 }
 

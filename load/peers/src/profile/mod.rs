@@ -52,12 +52,20 @@ pub async fn run(args: &ProfileArgs) -> Result<(), Failure> {
     let paper = paper::Paper::open(&args.out.join("PERFORMANCE.md"))?;
     let data = args.data.clone().unwrap_or_else(std::env::temp_dir);
     let mut servers = Servers::start(Peer::Ours, &data, &icefarm)?;
-    let found = measure(args, &icefarm, &mut servers).await?;
+    let found = tokio::select! {
+        found = measure(args, &icefarm, &mut servers) => found?,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            return Err("interrupted: nothing was written".into());
+        }
+    };
     paper.write(&found, race.as_ref(), args.scale.as_deref())
 }
 
 async fn measure(args: &ProfileArgs, icefarm: &Path, servers: &mut Servers) -> Result<Found, Failure> {
     let cluster = PathBuf::from(&servers.address);
+    // It goes with the servers, also when somebody has had enough.
+    let folder = cluster.parent().ok_or("the cluster is nowhere")?.to_owned();
     lead_everything(icefarm, &cluster).await?;
     let pid = |node: &str| -> Result<u32, Failure> {
         let file = cluster.with_file_name(node).join("pid");
@@ -94,7 +102,7 @@ async fn measure(args: &ProfileArgs, icefarm: &Path, servers: &mut Servers) -> R
         eprintln!("stacks of the {role}");
         let load = loads.begin(args.in_flight, args.seconds + MARGIN)?;
         tokio::time::sleep(LEAD).await;
-        let stacks = perf::stacks(pid, args.seconds, &args.out).await?;
+        let stacks = perf::stacks(pid, args.seconds, &folder).await?;
         finish(load).await?;
         let title = format!("{role}, claims, {} in flight", args.in_flight);
         perf::draw(&stacks, &title, &args.out.join(format!("flame-{role}.svg")))?;

@@ -49,9 +49,9 @@ pub async fn calls(pid: u32, seconds: u64) -> Result<Vec<(&'static str, f64)>, F
     Ok(counted)
 }
 
-/// Where a process was: lines of `thread;function;function count`.
+/// Where a process was: lines of `thread;function;function count`. Until they are counted the samples lie in `folder`.
 pub async fn stacks(pid: u32, seconds: u64, folder: &Path) -> Result<Vec<String>, Failure> {
-    let file = folder.join(format!("perf-{pid}.data"));
+    let file = folder.join(format!("{pid}.perf"));
     let mut record = Command::new("perf");
     record.args(["record", "-q", "-e", "cpu-clock", "-F", PER_SECOND, "--call-graph", UNWOUND, "-p", &pid.to_string()]);
     record.arg("-o").arg(&file).args(["--", "sleep", &seconds.to_string()]);

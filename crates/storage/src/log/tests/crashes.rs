@@ -217,9 +217,12 @@ fn segments_put_aside_for_later_are_given_back_when_the_disk_is_full() {
     log.release(ShardId(1), Slot(slot));
     let files = || dir.path().read_dir().expect("there").count();
     assert_eq!((log.compact().expect("room").dropped_segments, files()), (3, 4), "three wait for their turn");
+    let size = |log: &FileLog| (log.stats().bytes, log.stats().spare_bytes);
+    let one = size(&log).0;
+    assert_eq!(size(&log), (one, 3 * one), "they take space");
     assert!(reserve.give_way());
     log.compact().expect("nothing to drop");
-    assert_eq!(files(), 1);
+    assert_eq!((files(), size(&log)), (1, (one, 0)));
     assert!(reserve.restore());
 }
 
