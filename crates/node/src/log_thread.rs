@@ -19,10 +19,12 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Who pins the oldest segment is said again after so long: checkpoints of many shards take a while, and to look through a
 /// whole segment takes long enough to be felt.
 const AGAIN: Duration = Duration::from_millis(250);
-/// Of a log's budget, eighths that it takes before old segments are dropped. Whoever pins them is asked for a checkpoint, so a
-/// longer log means fewer of them where each of many shards changes little (thousands of shards: a tenth less CPU in all than
-/// with an eighth), and more to read at the next start.
-const KEPT_EIGHTHS: u64 = 3;
+/// Of its budget, eighths that a log takes before what nobody needs is dropped: a little saves writing records again.
+const KEPT: u64 = 1;
+/// And eighths before whoever pins the oldest segment is asked for a checkpoint. Where each of many shards changes little, that
+/// is what most of them are made for; later means fewer (thousands of shards: a tenth less CPU than at once), and more to
+/// read at the next start.
+const LONG: u64 = 3;
 
 /// What the log is asked to do.
 #[derive(Debug)]
@@ -167,7 +169,7 @@ impl<L: Log> Worker<L> {
             }
             if reclaim {
                 self.reclaim()?;
-            } else if self.untidy && self.is_long() {
+            } else if self.untidy && self.is_beyond(KEPT) {
                 self.tidy_up()?;
             }
             if stop {
@@ -205,15 +207,15 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    fn is_long(&self) -> bool {
-        self.log.stats().bytes > self.keeping.budget / 8 * KEPT_EIGHTHS
+    fn is_beyond(&self, eighths: u64) -> bool {
+        self.log.stats().bytes > self.keeping.budget / 8 * eighths
     }
 
     fn tidy_up(&mut self) -> Result<(), LogError> {
         self.untidy = false;
-        self.compact()?;
-        if self.is_long() {
-            let pressed = self.log.stats().bytes > self.keeping.budget;
+        self.compact(self.keeping.budget / 8 * KEPT)?;
+        if self.is_beyond(LONG) {
+            let pressed = self.is_beyond(8);
             if !self.told.is_due(Instant::now(), pressed) {
                 self.untidy = true;
                 return Ok(());
@@ -229,7 +231,7 @@ impl<L: Log> Worker<L> {
 
     /// Makes space, first of all for the writes that wait for it; then the reserve is filled again.
     fn reclaim(&mut self) -> Result<(), LogError> {
-        self.compact()?;
+        self.compact(0)?;
         self.write()?;
         if self.waiting.is_empty() && self.keeping.reserve.restore() {
             return Ok(());
@@ -238,8 +240,8 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    fn compact(&mut self) -> Result<(), LogError> {
-        match self.log.compact() {
+    fn compact(&mut self, keep: u64) -> Result<(), LogError> {
+        match self.log.compact(keep) {
             Ok(done) if done.dropped_segments > 0 => {
                 self.told = Told::default();
                 tracing::debug!(segments = done.dropped_segments, freed_bytes = done.freed_bytes, "log compacted");
@@ -307,8 +309,8 @@ mod tests {
             self.0.release(shard, through);
         }
 
-        fn compact(&mut self) -> Result<Compaction, LogError> {
-            self.0.compact()
+        fn compact(&mut self, keep: u64) -> Result<Compaction, LogError> {
+            self.0.compact(keep)
         }
 
         fn laggards(&self) -> Vec<Laggard> {

@@ -226,7 +226,7 @@ impl Disk {
     /// The log may forget.
     pub fn release(&mut self, shard: ShardId, through: Slot) -> Result<(), DiskError> {
         self.log.release(shard, through);
-        self.log.compact()?;
+        self.log.compact(0)?;
         Ok(())
     }
 

@@ -98,9 +98,10 @@ pub trait Log {
     /// holds them or is to take a checkpoint. Not remembered over a restart, where it is to be said again.
     fn release(&mut self, shard: ShardId, through: Slot);
 
-    /// Drops the oldest segments while they hold little that is still needed; that little is written again first.
+    /// Drops the oldest segments while all take more than `keep` bytes and they hold little that is still needed; that little
+    /// is written again first.
     /// [`Log::laggards`] says who is in the way when it stops. [`LogError::Full`] leaves everything as it was.
-    fn compact(&mut self) -> Result<Compaction, LogError>;
+    fn compact(&mut self, keep: u64) -> Result<Compaction, LogError>;
 
     /// The shards whose slots pin the oldest segment, the largest share first: checkpoint and [`Log::release`] them,
     /// then [`Log::compact`].

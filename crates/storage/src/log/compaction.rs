@@ -8,22 +8,24 @@ use super::file::{FileLog, Noted};
 use super::index::Place;
 use super::record::{self, Content, MAX_OVERHEAD};
 use super::segment::{self, Segment};
-use super::{Compaction, Laggard, LogError};
+use super::{Compaction, Laggard, Log, LogError};
 use paxos::{Ballot, Slot};
 use placement::ShardId;
 
 /// Frames of records written again are about this long.
 const FRAME: usize = 256 << 10;
 
-pub(super) fn compact(log: &mut FileLog) -> Result<Compaction, LogError> {
+pub(super) fn compact(log: &mut FileLog, keep: u64) -> Result<Compaction, LogError> {
     let active = log.active().number;
     let (mut needed, mut through) = (Vec::new(), 0);
+    let mut left = log.stats().bytes;
     for (number, segment) in log.segments.range(..active) {
-        if segment.pinned > u64::from(log.options.rewrite_bytes) {
+        if left <= keep || segment.pinned > u64::from(log.options.rewrite_bytes) {
             break;
         }
         needed.extend(pinned(log, segment));
         through = *number;
+        left -= u64::from(segment.capacity);
     }
     let mut done = Compaction::default();
     if !log.reserve.is_held() {

@@ -397,9 +397,9 @@ impl Log for FileLog {
         }
     }
 
-    fn compact(&mut self) -> Result<Compaction, LogError> {
+    fn compact(&mut self, keep: u64) -> Result<Compaction, LogError> {
         self.check()?;
-        compaction::compact(self)
+        compaction::compact(self, keep)
     }
 
     fn laggards(&self) -> Vec<Laggard> {

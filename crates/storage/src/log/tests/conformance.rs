@@ -52,7 +52,7 @@ fn a_new_log_is_empty(backend: &mut dyn Backend) {
     assert_eq!(backend.log().read(ShardId(1), Slot(1), 100).expect("sound"), []);
     backend.log().sync().expect("nothing to do");
     assert_eq!(backend.crash(&applied(&[])).expect("sound"), Found::new());
-    assert_eq!(backend.log().compact().expect("nothing to do"), Compaction::default());
+    assert_eq!(backend.log().compact(0).expect("nothing to do"), Compaction::default());
 }
 
 fn what_was_synced_comes_back_and_the_last_record_of_a_slot_wins(backend: &mut dyn Backend) {
@@ -165,7 +165,7 @@ fn a_failed_sync_poisons_until_the_restart(backend: &mut dyn Backend) {
     assert!(backend.log().sync().is_err_and(|error| error.is_poisoned()), "the next sync must not succeed");
     assert!(backend.log().append(&[promise(1, 3)]).is_err_and(|error| error.is_poisoned()));
     assert!(backend.log().read(ShardId(1), Slot(1), 1).is_err_and(|error| error.is_poisoned()));
-    assert!(backend.log().compact().is_err_and(|error| error.is_poisoned()));
+    assert!(backend.log().compact(0).is_err_and(|error| error.is_poisoned()));
     let found = backend.crash(&applied(&[])).expect("the disk works again");
     assert_eq!(found[&ShardId(1)].promised, ballot(1), "what was acknowledged is there");
     backend.log().append(&[promise(1, 4)]).expect("room");
@@ -188,7 +188,7 @@ fn a_full_disk_refuses_loses_nothing_and_goes_on(backend: &mut dyn Backend) {
     let refused = refused.expect("a full disk refuses in the end");
     assert!(backend.log().append(&record(refused)).is_err_and(|error| error.is_full()));
     backend.log().sync().expect("still usable");
-    backend.log().compact().expect("nothing to drop, nothing to fail");
+    backend.log().compact(0).expect("nothing to drop, nothing to fail");
     backend.set_full(false);
     backend.log().append(&record(refused)).expect("there is space again");
     backend.log().sync().expect("sound");
@@ -210,7 +210,7 @@ fn compaction_keeps_promises_watermarks_and_needed_slots(backend: &mut dyn Backe
     backend.log().release(ShardId(1), Slot(slot - 1));
     backend.log().release(ShardId(6), Slot(4));
     let before = backend.log().stats().segments;
-    let done = backend.log().compact().expect("sound");
+    let done = backend.log().compact(0).expect("sound");
     assert_eq!(done.dropped_segments, before - backend.log().stats().segments);
     assert_eq!(backend.log().stats().segments, 1);
     assert_eq!(backend.log().read(ShardId(8), Slot(1), 9).expect("sound"), [text("a laggard's slot")]);

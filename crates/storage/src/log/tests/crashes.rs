@@ -51,7 +51,7 @@ fn moments(lose_unsynced: bool) -> Vec<Moment> {
             // The replica has a durable checkpoint by the time it releases.
             change(&|now| now.released = slot - 2);
             log.release(ShardId(1), Slot(slot - 2));
-            dropped += log.compact().expect("room").dropped_segments;
+            dropped += log.compact(0).expect("room").dropped_segments;
         }
     }
     assert!(dropped >= 3, "{dropped} segments dropped");
@@ -162,11 +162,11 @@ fn compaction_stops_at_a_segment_that_holds_much_and_names_who_pins_it() {
         log.append(&turn).expect("room");
         log.sync().expect("sound");
     }
-    assert_eq!(log.compact().expect("room"), Compaction::default());
+    assert_eq!(log.compact(0).expect("room"), Compaction::default());
     let laggards = log.laggards();
     assert_eq!(laggards.iter().map(|laggard| laggard.shard).collect::<Vec<_>>(), [ShardId(1), ShardId(2)]);
     log.release(ShardId(1), laggards[0].through);
-    let done = log.compact().expect("room");
+    let done = log.compact(0).expect("room");
     assert_eq!((done.dropped_segments, done.freed_bytes), (1, 4096), "shard 2's few bytes are written again");
     assert!(done.rewritten_records > 10);
     assert!(log.laggards()[0].through > laggards[0].through, "the next segment's turn");
@@ -201,6 +201,22 @@ fn on_a_full_disk_the_reserve_gives_way_for_a_segment_before_anything_is_refused
 }
 
 #[test]
+fn what_may_be_kept_is_not_dropped_though_nobody_needs_it() {
+    let dir = Scratch::new();
+    let mut log = FileLog::create(dir.path(), identity(), SMALL).expect("a new log");
+    let mut slot = 0;
+    while log.stats().segments < 5 {
+        slot += 1;
+        log.append(&[accept(1, slot, 1, slot - 1, text(&"x".repeat(50)))]).expect("room");
+        log.sync().expect("sound");
+    }
+    log.release(ShardId(1), Slot(slot));
+    let all = log.stats().bytes;
+    let mut dropped = |keep| log.compact(keep).expect("room").dropped_segments;
+    assert_eq!([dropped(all), dropped(all - 1), dropped(all / 5 * 3), dropped(0)], [0, 1, 1, 2]);
+}
+
+#[test]
 fn segments_put_aside_for_later_are_given_back_when_the_disk_is_full() {
     let (dir, kept) = (Scratch::new(), Scratch::new());
     let reserve = Reserve::found(&kept.path().join("RESERVE"));
@@ -216,12 +232,12 @@ fn segments_put_aside_for_later_are_given_back_when_the_disk_is_full() {
     }
     log.release(ShardId(1), Slot(slot));
     let files = || dir.path().read_dir().expect("there").count();
-    assert_eq!((log.compact().expect("room").dropped_segments, files()), (3, 4), "three wait for their turn");
+    assert_eq!((log.compact(0).expect("room").dropped_segments, files()), (3, 4), "three wait for their turn");
     let size = |log: &FileLog| (log.stats().bytes, log.stats().spare_bytes);
     let one = size(&log).0;
     assert_eq!(size(&log), (one, 3 * one), "they take space");
     assert!(reserve.give_way());
-    log.compact().expect("nothing to drop");
+    log.compact(0).expect("nothing to drop");
     assert_eq!((files(), size(&log)), (1, (one, 0)));
     assert!(reserve.restore());
 }
@@ -246,7 +262,7 @@ fn a_log_on_a_full_disk_gives_space_back_by_compaction_and_goes_on() {
     };
     let last = fill(&mut backend);
     backend.log().release(ShardId(1), Slot(last));
-    let done = backend.log().compact().expect("its own part of the segment is left to it");
+    let done = backend.log().compact(0).expect("its own part of the segment is left to it");
     assert_eq!(done.dropped_segments, 2);
     backend.set_full(false);
     assert_eq!(backend.log().stats().segments, 1);

@@ -117,7 +117,7 @@ fn a_segment_that_was_another_one_shows_nothing_of_it_wherever_it_is_torn() {
     };
     let released = until(&mut log, 3);
     log.release(ShardId(9), Slot(released));
-    assert_eq!(log.compact().expect("room").dropped_segments, 2);
+    assert_eq!(log.compact(0).expect("room").dropped_segments, 2);
     until(&mut log, 4);
     assert_eq!(disk.made(), 3, "the fourth is made of one of the first");
     let path = log.active().path.clone();

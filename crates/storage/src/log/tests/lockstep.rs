@@ -74,8 +74,8 @@ fn run(seed: u64) -> (u64, u64) {
                 memory.log().release(ShardId(id), Slot(shard.released));
             }
             18 => {
-                dropped += disk.log().compact().expect("room").dropped_segments;
-                memory.log().compact().expect("room");
+                dropped += disk.log().compact(0).expect("room").dropped_segments;
+                memory.log().compact(0).expect("room");
             }
             _ => {
                 crashes += 1;
