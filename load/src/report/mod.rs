@@ -53,7 +53,7 @@ pub struct Report {
     pub wrong: Vec<String>,
     /// How long weaker reads' answers had been stale when they were asked for; `null` if there were none.
     pub staleness_ms: Option<Staleness>,
-    /// Of servers, summed, and of this generator.
+    /// Of servers, summed (of several generators that share a run, the share of one), and of this generator.
     pub cpu_s_per_1000: Cpu,
     /// Of all servers' logs; `null` if nothing was claimed, or a server was down.
     pub syncs_per_claim: Option<f64>,

@@ -60,7 +60,7 @@ pub struct Shown {
     pub tally: Tally,
     /// How long, without the warm-up.
     pub time: Duration,
-    /// What all servers used meanwhile; `None` where one of them did not say.
+    /// What all servers used meanwhile, and of that this generator's share; `None` where one of them did not say.
     pub servers: Option<Spent>,
     /// CPU seconds of this process meanwhile.
     pub client_cpu_s: f64,
@@ -111,7 +111,7 @@ pub async fn play(
         verified,
         ordered,
         time: measured.time,
-        servers: measured.servers,
+        servers: measured.servers.map(|spent| spent.shared_by(plan.part.of)),
         client_cpu_s: measured.client_cpu_s,
         faults: measured.faults,
         interrupted: measured.interrupted,

@@ -28,8 +28,6 @@ pub struct Figures {
     pub memory: f64,
     /// Syncs of its log.
     pub syncs: f64,
-    /// Bytes written to its log.
-    pub log_bytes: f64,
     /// Shards it leads.
     pub leads: f64,
     /// Requests it refused.
@@ -76,20 +74,25 @@ pub struct Spent {
     pub cpu_s: f64,
     /// Syncs of their logs.
     pub syncs: f64,
-    /// Bytes written to their logs.
-    pub log_bytes: f64,
+}
+
+impl Spent {
+    /// What one of so many generators has caused that share a run: each plays as many players.
+    pub fn shared_by(self, generators: u32) -> Self {
+        let share = |all: f64| all / f64::from(generators);
+        Self { cpu_s: share(self.cpu_s), syncs: share(self.syncs) }
+    }
 }
 
 /// From one look to another; `None` if a node said nothing at either. (One that was started anew counts from there.)
 pub fn spent(before: &[Option<Figures>], after: &[Option<Figures>]) -> Option<Spent> {
-    let mut spent = Spent { cpu_s: 0.0, syncs: 0.0, log_bytes: 0.0 };
+    let mut spent = Spent { cpu_s: 0.0, syncs: 0.0 };
     for (before, after) in before.iter().zip(after) {
         let (before, after) = ((*before)?, (*after)?);
         let since =
             |of: fn(&Figures) -> f64| if of(&after) < of(&before) { of(&after) } else { of(&after) - of(&before) };
         spent.cpu_s += since(|figures| figures.cpu_s);
         spent.syncs += since(|figures| figures.syncs);
-        spent.log_bytes += since(|figures| figures.log_bytes);
     }
     Some(spent)
 }
@@ -131,8 +134,7 @@ async fn page(http: &str) -> Result<String, Failure> {
 
 /// Sums what carries labels.
 fn read(page: &str) -> Figures {
-    let mut figures =
-        Figures { at: Instant::now(), cpu_s: 0.0, memory: 0.0, syncs: 0.0, log_bytes: 0.0, leads: 0.0, refusals: 0.0 };
+    let mut figures = Figures { at: Instant::now(), cpu_s: 0.0, memory: 0.0, syncs: 0.0, leads: 0.0, refusals: 0.0 };
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let Some((name, value)) = line.rsplit_once(' ') else { continue };
         let name = name.split_once('{').map_or(name, |(name, _)| name);
@@ -140,7 +142,6 @@ fn read(page: &str) -> Figures {
             "process_cpu_seconds_total" => &mut figures.cpu_s,
             "process_resident_memory_bytes" => &mut figures.memory,
             "icefarm_log_syncs_total" => &mut figures.syncs,
-            "icefarm_log_bytes_total" => &mut figures.log_bytes,
             "icefarm_shards_led" => &mut figures.leads,
             "icefarm_refusals_total" => &mut figures.refusals,
             _ => continue,
@@ -161,5 +162,12 @@ mod tests {
             icefarm_refusals_total{reason=\"overloaded\"} 4\nprocess_cpu_seconds_total 1.25\nother{a=\"b c\"} 9\n";
         let figures = read(page);
         assert_eq!((figures.syncs, figures.refusals, figures.cpu_s, figures.leads), (12.0, 7.0, 1.25, 0.0));
+    }
+
+    #[test]
+    fn generators_that_share_a_run_share_what_the_servers_used() {
+        let at = |cpu_s, syncs| vec![Some(Figures { cpu_s, syncs, ..read("") }); 3];
+        let spent = spent(&at(1.0, 10.0), &at(3.0, 50.0)).expect("all have said").shared_by(2);
+        assert_eq!((spent.cpu_s, spent.syncs), (3.0, 60.0));
     }
 }
