@@ -190,7 +190,7 @@ fn log(task: &FloorTask, time: Duration) -> Result<Measured, Failure> {
             if slot.0.is_multiple_of(256) {
                 // As behind a checkpoint: old segments are for new ones.
                 (0..u32::try_from(slots)?).for_each(|shard| log.release(ShardId(shard), slot));
-                log.compact()?;
+                log.compact(0)?;
             }
         }
         Ok(counted(latency.len() * task.in_flight as u64, begin.elapsed(), &latency))
