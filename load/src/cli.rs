@@ -186,7 +186,10 @@ pub struct ScaleArgs {
     /// Fields claimed in each chunk visited
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub per_chunk: u32,
-    /// Seconds measured each time, after one of warm-up
+    /// Claims before anything is measured of a new cluster: as many as fill a log, so that checkpoints keep pace
+    #[arg(long, default_value_t = 4_000_000)]
+    pub warm_up: u64,
+    /// Seconds measured each time, after one that is not
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
 }

@@ -14,44 +14,43 @@ const KEPT_LEN: usize = 8 << 10;
 /// Of each connection, what is to be answered on it.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    of: BTreeMap<ConnId, Gathered>,
+    of: BTreeMap<ConnId, Vec<Answer>>,
+    /// Which of them hold no longer than that: on a connection, the so-and-so-many-th.
+    until: Vec<(ConnId, usize, Mono)>,
     spare: Vec<Vec<Answer>>,
-}
-
-#[derive(Debug, Default)]
-struct Gathered {
-    answers: Vec<Answer>,
-    /// Which of them hold no longer than that.
-    until: Vec<(usize, Mono)>,
 }
 
 impl Answers {
     /// One more; what it says holds `until` then.
     pub fn push(&mut self, conn: ConnId, answer: Answer, until: Option<Mono>) {
         let spare = &mut self.spare;
-        let fresh = || Gathered { answers: spare.pop().unwrap_or_default(), until: Vec::new() };
-        let gathered = self.of.entry(conn).or_insert_with(fresh);
-        gathered.until.extend(until.map(|until| (gathered.answers.len(), until)));
-        gathered.answers.push(answer);
+        let list = self.of.entry(conn).or_insert_with(|| spare.pop().unwrap_or_default());
+        self.until.extend(until.map(|until| (conn, list.len(), until)));
+        list.push(answer);
     }
 
     /// All of them, leaving at `now`: what is true no longer is refused.
     pub fn take(&mut self, now: Mono) -> Vec<(ConnId, Vec<Answer>)> {
-        let in_time = |Gathered { mut answers, until }: Gathered| {
-            for (at, _) in until.into_iter().filter(|&(_, until)| now >= until) {
-                let answer = &mut answers[at];
+        for (conn, at, _) in self.until.drain(..).filter(|&(_, _, until)| now >= until) {
+            if let Some(answer) = self.of.get_mut(&conn).and_then(|list| list.get_mut(at)) {
                 answer.body = AnswerBody::Refused(too_late(&answer.body));
             }
-            answers
-        };
-        std::mem::take(&mut self.of).into_iter().map(|(conn, gathered)| (conn, in_time(gathered))).collect()
+        }
+        self.until.shrink_to(KEPT_LEN);
+        std::mem::take(&mut self.of).into_iter().collect()
     }
 
-    /// A list that has been sent: the next turn's answers may lie in it.
+    /// A list that has been sent: a later turn's answers may lie in it.
     pub fn reuse(&mut self, mut list: Vec<Answer>) {
-        if self.spare.len() < KEPT && list.capacity() <= KEPT_LEN {
-            list.clear();
-            self.spare.push(list);
+        if list.capacity() > KEPT_LEN {
+            return;
+        }
+        list.clear();
+        self.spare.push(list);
+        if self.spare.len() > KEPT {
+            // The longest are last, and taken first.
+            self.spare.sort_by_key(Vec::capacity);
+            self.spare.remove(0);
         }
     }
 }
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_sent_is_filled_again_and_few_and_short_ones_are_kept() {
+    fn a_list_that_was_sent_is_filled_again_and_the_longest_but_not_too_long_ones_are_kept() {
         let mut answers = Answers::default();
         answers.push(ONE, answer(1), Some(Mono(5)));
         let (_, mut list) = answers.take(Mono(0)).remove(0);
@@ -104,9 +103,10 @@ mod tests {
         assert_eq!(taken[0].1.capacity(), capacity);
         answers.reuse(Vec::with_capacity(KEPT_LEN + 1));
         assert_eq!(answers.spare.len(), 0);
-        for _ in 0..2 * KEPT {
-            answers.reuse(Vec::new());
+        for length in [5, 300, 7].into_iter().chain(10..10 + KEPT) {
+            answers.reuse(Vec::with_capacity(length));
         }
-        assert_eq!(answers.spare.len(), KEPT);
+        let kept: Vec<usize> = answers.spare.iter().map(Vec::capacity).collect();
+        assert_eq!((kept.len(), kept.last(), kept.iter().min()), (KEPT, Some(&300), Some(&11)));
     }
 }

@@ -131,7 +131,7 @@ pub struct Storage {
     /// Log of one shard after which it is checkpointed, in KiB; once a second at most, unless eight times as much has come.
     pub checkpoint_kib: usize,
     /// The log is kept for nodes that lag, or are down, up to this many MiB; who needs more takes a checkpoint instead. Up to
-    /// three eighths of it no checkpoint is made only to shorten the log.
+    /// three eighths of it, or four segments, no checkpoint is made only to shorten the log.
     pub log_mib: u64,
     /// A checkpoint is fetched from another node no faster than this, in MiB a second.
     pub snapshot_mib_per_s: u64,

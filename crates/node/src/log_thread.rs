@@ -19,12 +19,8 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Who pins the oldest segment is said again after so long: checkpoints of many shards take a while, and to look through a
 /// whole segment takes long enough to be felt.
 const AGAIN: Duration = Duration::from_millis(250);
-/// Of its budget, eighths that a log takes before what nobody needs is dropped: a little saves writing records again.
-const KEPT: u64 = 1;
-/// And eighths before whoever pins the oldest segment is asked for a checkpoint. Where each of many shards changes little, that
-/// is what most of them are made for; later means fewer (thousands of shards: a tenth less CPU than at once), and more to
-/// read at the next start.
-const LONG: u64 = 3;
+/// Segments that a log may have whatever it is allowed: a few save the work of writing records again.
+const FEW: u64 = 4;
 
 /// What the log is asked to do.
 #[derive(Debug)]
@@ -64,12 +60,33 @@ pub struct LogThread {
 /// How the log is kept.
 #[derive(Clone, Debug, Default)]
 pub struct Keeping {
-    /// Beyond so many bytes the log is not kept for peers that lag.
-    pub budget: u64,
+    /// When the log is too long.
+    pub lengths: Lengths,
     /// What gives way when the disk is full, and is to be there again before the node goes on.
     pub reserve: Reserve,
     /// For tests: a sync takes so much longer.
     pub sync_delay: Duration,
+}
+
+/// Bytes beyond which something is done about a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lengths {
+    /// What nobody needs is dropped.
+    pub kept: u64,
+    /// Whoever pins the oldest segment is asked for a checkpoint. Where each of many shards changes little, that is what most
+    /// of them are made for: later means fewer (thousands of shards: a tenth less CPU than at once), and more to read at the
+    /// next start.
+    pub long: u64,
+    /// It is not kept for peers that lag.
+    pub most: u64,
+}
+
+impl Lengths {
+    /// For a log that may take so many bytes, in segments of this size.
+    pub fn new(budget: u64, segment: u64) -> Self {
+        let few = FEW * segment;
+        Self { kept: few, long: few.max(budget / 8 * 3), most: few.max(budget) }
+    }
 }
 
 impl LogThread {
@@ -79,15 +96,8 @@ impl LogThread {
         let (jobs, todo) = sync_channel(QUEUE);
         let (done, results) = mpsc::channel(QUEUE * 2);
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            let mut worker = Worker {
-                log,
-                keeping,
-                done,
-                waiting: VecDeque::new(),
-                untidy: false,
-                segments: 0,
-                told: Told::default(),
-            };
+            let told = Told::default();
+            let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0, told };
             if let Err(error) = worker.run(&todo) {
                 worker.report(LogDone::Failed(error));
             }
@@ -169,7 +179,7 @@ impl<L: Log> Worker<L> {
             }
             if reclaim {
                 self.reclaim()?;
-            } else if self.untidy && self.is_beyond(KEPT) {
+            } else if self.untidy && self.log.stats().bytes > self.kept() {
                 self.tidy_up()?;
             }
             if stop {
@@ -207,24 +217,29 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    fn is_beyond(&self, eighths: u64) -> bool {
-        self.log.stats().bytes > self.keeping.budget / 8 * eighths
+    /// Bytes that it keeps though nobody needs them. On a full disk everything counts.
+    fn kept(&self) -> u64 {
+        if self.keeping.reserve.is_held() { self.keeping.lengths.kept } else { 0 }
     }
 
     fn tidy_up(&mut self) -> Result<(), LogError> {
         self.untidy = false;
-        self.compact(self.keeping.budget / 8 * KEPT)?;
-        if self.is_beyond(LONG) {
-            let pressed = self.is_beyond(8);
-            if !self.told.is_due(Instant::now(), pressed) {
-                self.untidy = true;
-                return Ok(());
-            }
-            if pressed {
-                let mib = self.keeping.budget >> 20;
+        self.compact(self.kept())?;
+        let (bytes, lengths) = (self.log.stats().bytes, self.keeping.lengths);
+        if bytes <= lengths.long {
+            return Ok(());
+        }
+        let pressed = bytes > lengths.most;
+        let first = !self.told.was_pressed();
+        if !self.told.is_due(Instant::now(), pressed) {
+            self.untidy = true;
+        } else if self.report_laggards(pressed) && pressed {
+            // A member may be dead: then nothing is released before they are asked again.
+            self.untidy = true;
+            if first {
+                let mib = lengths.most >> 20;
                 tracing::warn!("the log takes more than {mib} MiB: who lags far behind will get checkpoints instead");
             }
-            self.report_laggards(pressed);
         }
         Ok(())
     }
@@ -253,12 +268,15 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    fn report_laggards(&self, pressed: bool) {
+    /// Whether anybody pins anything.
+    fn report_laggards(&self, pressed: bool) -> bool {
         let laggards = self.log.laggards().into_iter().map(|laggard| (laggard.shard, laggard.through));
         let laggards: Vec<(ShardId, Slot)> = laggards.collect();
-        if !laggards.is_empty() {
+        let any = !laggards.is_empty();
+        if any {
             self.report(LogDone::Laggards(laggards, pressed));
         }
+        any
     }
 
     fn report(&self, done: LogDone) {
@@ -272,6 +290,10 @@ impl<L: Log> Worker<L> {
 struct Told(Option<(Instant, bool)>);
 
 impl Told {
+    fn was_pressed(self) -> bool {
+        self.0.is_some_and(|(_, pressed)| pressed)
+    }
+
     /// Whether it is to be said `now`; if so, it has been.
     fn is_due(&mut self, now: Instant, pressed: bool) -> bool {
         let due = self.0.is_none_or(|(at, before)| before != pressed || now.duration_since(at) >= AGAIN);
@@ -288,37 +310,43 @@ mod tests {
     use paxos::{Ballot, NodeId, Record};
     use storage::{Compaction, Laggard, MemoryLog};
 
-    /// A log that begins a segment with every append.
-    struct Segmented(MemoryLog, u64);
+    /// A log that begins a segment with every append, and remembers how much it was to keep.
+    #[derive(Default)]
+    struct Segmented {
+        log: MemoryLog,
+        segments: u64,
+        kept: Vec<u64>,
+    }
 
     impl Log for Segmented {
         fn append(&mut self, records: &[LogRecord]) -> Result<(), LogError> {
-            self.1 += 1;
-            self.0.append(records)
+            self.segments += 1;
+            self.log.append(records)
         }
 
         fn sync(&mut self) -> Result<(), LogError> {
-            self.0.sync()
+            self.log.sync()
         }
 
         fn read(&mut self, shard: ShardId, from: Slot, max_bytes: usize) -> Result<Vec<Value>, LogError> {
-            self.0.read(shard, from, max_bytes)
+            self.log.read(shard, from, max_bytes)
         }
 
         fn release(&mut self, shard: ShardId, through: Slot) {
-            self.0.release(shard, through);
+            self.log.release(shard, through);
         }
 
         fn compact(&mut self, keep: u64) -> Result<Compaction, LogError> {
-            self.0.compact(keep)
+            self.kept.push(keep);
+            self.log.compact(keep)
         }
 
         fn laggards(&self) -> Vec<Laggard> {
-            self.0.laggards()
+            self.log.laggards()
         }
 
         fn stats(&self) -> LogStats {
-            LogStats { segments: self.1, bytes: self.1 << 20, ..self.0.stats() }
+            LogStats { segments: self.segments, bytes: self.segments << 20, ..self.log.stats() }
         }
     }
 
@@ -331,25 +359,44 @@ mod tests {
         assert_eq!(said.map(|(ms, pressed)| due(ms, pressed)), [true, false, true, true, false, true, true]);
     }
 
-    #[test]
-    fn a_log_beyond_its_budget_says_so_although_nothing_is_released_any_more() {
+    /// What is told after so many writes, of which nothing is ever released; and how much of the log was to be kept.
+    fn told(writes: u64, lengths: Lengths) -> (Vec<bool>, Vec<u64>) {
         let (jobs, todo) = sync_channel(100);
         let (done, mut results) = mpsc::channel(100);
         let ballot = Ballot::ZERO.next_for(NodeId(1));
-        for id in 1..=20 {
+        for id in 1..=writes {
             let record = Record::Accept { ballot, slot: Slot(id), value: Value::Noop, chosen: Slot(id - 1) };
             jobs.send(LogJob::Write(Write { id, records: vec![(ShardId(1), record)] })).expect("room");
         }
         jobs.send(LogJob::Stop).expect("room");
-        let keeping = Keeping { budget: 10 << 20, ..Keeping::default() };
-        let log = Segmented(MemoryLog::new(), 0);
-        let mut worker =
-            Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0, told: Told::default() };
+        let keeping = Keeping { lengths, ..Keeping::default() };
+        let (log, told) = (Segmented::default(), Told::default());
+        let mut worker = Worker { log, keeping, done, waiting: VecDeque::new(), untidy: false, segments: 0, told };
         worker.run(&todo).expect("sound");
-        let mut pressed = false;
-        while let Ok(result) = results.try_recv() {
-            pressed |= matches!(&result, LogDone::Laggards(laggards, true) if laggards[0].0 == ShardId(1));
-        }
-        assert!(pressed, "nobody was told");
+        let said = std::iter::from_fn(|| results.try_recv().ok());
+        let said = said.filter_map(|said| match said {
+            LogDone::Laggards(laggards, pressed) if laggards[0].0 == ShardId(1) => Some(pressed),
+            _ => None,
+        });
+        (said.collect(), worker.log.kept)
+    }
+
+    #[test]
+    fn a_log_that_is_long_or_too_long_says_so_although_nothing_is_released_any_more() {
+        let lengths = Lengths::new(16 << 20, 1 << 20);
+        let few = 4 << 20;
+        assert_eq!(lengths, Lengths { kept: few, long: 6 << 20, most: 16 << 20 });
+        assert_eq!(told(4, lengths), (vec![], vec![]));
+        assert_eq!(told(6, lengths), (vec![], vec![few]), "what nobody needs would go");
+        assert_eq!(told(7, lengths), (vec![false], vec![few]));
+        assert_eq!(told(16, lengths), (vec![false], vec![few]));
+        assert_eq!(told(17, lengths), (vec![true], vec![few]));
+    }
+
+    #[test]
+    fn however_little_a_log_may_take_a_few_segments_are_left_alone() {
+        let lengths = Lengths::new(0, 32 << 20);
+        let few = 128 << 20;
+        assert_eq!(lengths, Lengths { kept: few, long: few, most: few });
     }
 }

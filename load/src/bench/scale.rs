@@ -38,14 +38,14 @@ pub async fn bench(args: &ScaleArgs) -> Result<(), Failure> {
         eprintln!("{shards} shards");
         let cluster = Cluster::start(None, Shape { shards, ..Shape::default() })?;
         let client = cluster.connect().await?;
-        rows.push(measure(args, &cluster, &client, &mut land(&client), ("shards", u64::from(shards))).await?);
+        rows.push(from_cold(args, &cluster, &client, ("shards", u64::from(shards))).await?);
         end(cluster, client).await?;
     }
     for &voters in &args.voters {
         eprintln!("{voters} voters");
         let cluster = Cluster::start(None, Shape { nodes: voters, voters, ..Shape::default() })?;
         let client = cluster.connect().await?;
-        rows.push(measure(args, &cluster, &client, &mut land(&client), ("voters", u64::from(voters))).await?);
+        rows.push(from_cold(args, &cluster, &client, ("voters", u64::from(voters))).await?);
         end(cluster, client).await?;
     }
     let cluster = Cluster::start(args.common.data.clone(), Shape::default())?;
@@ -85,6 +85,19 @@ fn land(client: &Client) -> FreshLand {
 async fn end(cluster: Cluster, client: Client) -> Result<(), Failure> {
     client.close().await;
     cluster.stop()
+}
+
+/// With a new cluster. So many claims come before that its logs are as long as they get, and land is checkpointed as fast as
+/// it is claimed.
+async fn from_cold(
+    args: &ScaleArgs,
+    cluster: &Cluster,
+    client: &Client,
+    what: (&'static str, u64),
+) -> Result<(Row, u64), Failure> {
+    let mut land = land(client);
+    closed_loop(client, &mut land, args.per_chunk, FILLING, Until::Count(args.warm_up)).await?;
+    measure(args, cluster, client, &mut land, what).await
 }
 
 /// A closed loop on fresh land; says also how many fields it claimed.

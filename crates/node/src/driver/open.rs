@@ -5,7 +5,7 @@ use crate::clients::Clients;
 use crate::clock;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::log_thread::{Keeping, LogThread};
+use crate::log_thread::{Keeping, Lengths, LogThread};
 use crate::page_thread::{self, PageThread};
 use crate::ready::Ready;
 use crate::telemetry::{self, Telemetry};
@@ -124,8 +124,8 @@ impl Node {
         let peers: Vec<NodeId> = config.peers().into_iter().map(|(node, _)| node).collect();
         let (figures, asked) = telemetry::channel();
         let host = Host::new(host_config, shards, clock::now())?;
-        let keeping =
-            Keeping { budget: config.log_bytes, reserve: data.reserve().clone(), sync_delay: config.sync_delay };
+        let lengths = Lengths::new(config.log_bytes, u64::from(config.segment_bytes));
+        let keeping = Keeping { lengths, reserve: data.reserve().clone(), sync_delay: config.sync_delay };
         let (log, log_done) = LogThread::start(log, keeping).map_err(system("start the log's thread"))?;
         let (pages, page_done) = PageThread::start(pages).map_err(system("start the checkpoints' thread"))?;
         tracing::info!(node = %config.node, quic = %quic_addr, http = %http_addr, replicas, boot = data.boots(), "started");

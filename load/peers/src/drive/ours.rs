@@ -8,10 +8,14 @@ use crate::meter::{Measured, Meter};
 use crate::work::{RECORDS, RIVALS, VIEW, Work};
 use client::{Client, Job, Options, Profile, Read, ReadOptions, Success};
 use futures_util::future::try_join;
+use paxos::NodeId;
 use std::path::Path;
 use std::time::Instant;
-use wire::Reply;
+use wire::{Level, Reply};
 use world::{CharacterId, Command, Deed, FieldId, Outcome, PlayerName, Rect};
+
+/// Nodes of the cluster that `serve` starts.
+const SERVERS: u32 = 3;
 
 /// A name as long as names get: a claim has about 100 bytes in the log and on the wire.
 fn player(nth: u64) -> Result<PlayerName, Failure> {
@@ -49,6 +53,7 @@ impl Scene {
                 let fields: Vec<FieldId> =
                     std::iter::repeat_with(|| land.next()).take(usize::try_from(RECORDS)?).collect();
                 own(client, fields.iter().map(|field| (0, *field))).await?;
+                seen_everywhere(client, &fields.iter().map(|field| Read::Field(*field)).collect::<Vec<_>>()).await?;
                 let strong = task.work == Work::StrongReads;
                 Self::Reads { fields, options: if strong { ReadOptions::strong() } else { ReadOptions::eventual() } }
             }
@@ -57,6 +62,7 @@ impl Scene {
                 // Nobody may own more than 64 fields of a chunk.
                 let owners = fields(view).zip(0_u64..).map(|(field, nth)| (nth / 64, field));
                 own(client, owners).await?;
+                seen_everywhere(client, &[Read::View(view)]).await?;
                 let shown = client.view(view, ReadOptions::strong()).await?;
                 let answer_bytes = wire::codec::encode(&Reply::View(shown.fields.into_iter().collect())).len() as u64;
                 Self::View { view, answer_bytes }
@@ -150,10 +156,20 @@ async fn drive(task: &Task, client: &Client, scene: &mut Scene, meter: &Meter, j
 async fn own(client: &Client, owners: impl Iterator<Item = (u64, FieldId)>) -> Result<(), Failure> {
     let claims =
         owners.map(|(nth, field)| Ok((Job::Do(player(nth)?, Command::Claim { field, character: CharacterId(0) }), 0)));
-    let claims = claims.collect::<Result<Vec<_>, Failure>>()?;
-    let (submitter, mut completions) = client.pipeline(claims.len());
-    let mut left = claims.len();
-    submitter.submit_all(claims).await?;
+    all(client, claims.collect::<Result<Vec<_>, Failure>>()?).await
+}
+
+/// Each node shows this client its own writes there: eventual reads that follow may be late for nobody's fault but ours.
+async fn seen_everywhere(client: &Client, reads: &[Read]) -> Result<(), Failure> {
+    let nodes = (1..=SERVERS).map(|node| ReadOptions::at(Level::Session).from(NodeId(node)));
+    all(client, nodes.flat_map(|options| reads.iter().map(move |read| (Job::Ask(*read, options), 0))).collect()).await
+}
+
+/// Does all of that at once.
+async fn all(client: &Client, jobs: Vec<(Job, u64)>) -> Result<(), Failure> {
+    let (submitter, mut completions) = client.pipeline(jobs.len());
+    let mut left = jobs.len();
+    submitter.submit_all(jobs).await?;
     while left > 0 {
         completions.recv().await.result.map_err(|failure| failure.to_string())?;
         left -= 1;

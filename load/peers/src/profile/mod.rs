@@ -42,6 +42,8 @@ pub struct Found {
     /// Shares of their samples.
     leader_costs: Costs,
     follower_costs: Costs,
+    /// By role: where a process was.
+    graphs: Vec<(&'static str, Vec<String>)>,
 }
 
 /// Measures, draws, and writes what came of it into `PERFORMANCE.md`.
@@ -59,6 +61,10 @@ pub async fn run(args: &ProfileArgs) -> Result<(), Failure> {
             return Err("interrupted: nothing was written".into());
         }
     };
+    for (role, stacks) in &found.graphs {
+        let title = format!("{role}, claims, {} in flight", args.in_flight);
+        perf::draw(stacks, &title, &args.out.join(format!("flame-{role}.svg")))?;
+    }
     paper.write(&found, race.as_ref(), args.scale.as_deref())
 }
 
@@ -97,16 +103,15 @@ async fn measure(args: &ProfileArgs, icefarm: &Path, servers: &mut Servers) -> R
     let each = |count: f64| count / claims(&under_calls) * 1e3;
     let calls = of_leader.into_iter().zip(of_follower).map(|((name, a), (_, b))| (name, each(a), each(b))).collect();
 
-    let mut costs = Vec::new();
+    let (mut costs, mut graphs) = (Vec::new(), Vec::new());
     for (role, pid) in [("leader", leader), ("follower", followers[0])] {
         eprintln!("stacks of the {role}");
         let load = loads.begin(args.in_flight, args.seconds + MARGIN)?;
         tokio::time::sleep(LEAD).await;
         let stacks = perf::stacks(pid, args.seconds, &folder).await?;
         finish(load).await?;
-        let title = format!("{role}, claims, {} in flight", args.in_flight);
-        perf::draw(&stacks, &title, &args.out.join(format!("flame-{role}.svg")))?;
         costs.push(Costs::of(&stacks));
+        graphs.push((role, stacks));
     }
     servers.check()?;
     let [leader_costs, follower_costs] = <[Costs; 2]>::try_from(costs).map_err(|_| "two were measured")?;
@@ -119,6 +124,7 @@ async fn measure(args: &ProfileArgs, icefarm: &Path, servers: &mut Servers) -> R
         calls,
         leader_costs,
         follower_costs,
+        graphs,
     })
 }
 

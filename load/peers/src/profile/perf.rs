@@ -55,14 +55,15 @@ pub async fn stacks(pid: u32, seconds: u64, folder: &Path) -> Result<Vec<String>
     let mut record = Command::new("perf");
     record.args(["record", "-q", "-e", "cpu-clock", "-F", PER_SECOND, "--call-graph", UNWOUND, "-p", &pid.to_string()]);
     record.arg("-o").arg(&file).args(["--", "sleep", &seconds.to_string()]);
-    let recorded = record.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().await?;
+    let recorded =
+        record.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().await?;
     if !recorded.status.success() {
         let said = String::from_utf8_lossy(&recorded.stderr);
         return Err(format!("perf cannot look at process {pid}: {}", said.trim()).into());
     }
     let mut script = Command::new("perf");
     script.args(["script", "--no-inline", "-i"]).arg(&file);
-    let script = script.stdin(Stdio::null()).stderr(Stdio::null()).output().await;
+    let script = script.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::null()).output().await;
     std::fs::remove_file(&file)?;
     let mut folded = Vec::new();
     Folder::from(Options::default()).collapse(BufReader::new(&script?.stdout[..]), &mut folded)?;
