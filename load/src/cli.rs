@@ -315,11 +315,14 @@ pub struct PathsArgs {
     /// Just do it so many times, for a profiler to watch
     #[arg(long, value_name = "N", requires = "path")]
     pub times: Option<u64>,
+    /// The same for so many seconds
+    #[arg(long, value_name = "S", requires = "path", conflicts_with = "times")]
+    pub seconds: Option<u64>,
     /// Count instructions with valgrind, and compare with this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["times", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["times", "seconds", "json"])]
     pub check: Option<PathBuf>,
     /// Count instructions with valgrind, and write this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["times", "json", "check", "path"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["times", "seconds", "json", "check", "path"])]
     pub write: Option<PathBuf>,
     /// Print one JSON object on stdout
     #[arg(long)]

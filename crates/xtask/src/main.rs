@@ -40,6 +40,7 @@ Ice Age Farmland: set up, run, test.
   cargo xtask race [ARGS]           beside etcd, ZooKeeper, Redis and PostgreSQL, and consensus beside other libraries':
                                     half an hour; `race --rounds 1 --seconds 1` for a first look, `race --help` for more
   cargo xtask race profile [ARGS]   where a claim's time goes: load/PERFORMANCE.md and flame graphs, in a minute
+  cargo xtask race paths [ARGS]     flame graphs of the hot pure paths: consensus, game, codec, terrain
   cargo xtask mutants [PACKAGE ...]
                                     mistakes made in paxos, shard and host one by one, to see which no test notices;
                                     interrupted, the next run goes on. CARGO_MUTANTS_JOBS says how many at once (2)

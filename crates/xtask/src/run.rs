@@ -56,13 +56,13 @@ pub fn load(arguments: &[String]) -> Result<(), Failure> {
     become_program(&["icefarm", "icefarm-load"], "icefarm-load", "run", &arguments)
 }
 
-/// `race [ARGS]`, `race profile [ARGS]`, or `race show FILE`.
+/// `race [ARGS]`, `race profile [ARGS]`, `race paths [ARGS]`, or `race show FILE`.
 pub fn race(arguments: &[String]) -> Result<(), Failure> {
-    let profiles = arguments.first().is_some_and(|verb| verb == "profile");
+    let profiles = arguments.first().is_some_and(|verb| verb == "profile" || verb == "paths");
     let needed = if profiles { setup::profile_programs } else { setup::race_programs };
     needed()?;
     let workspace = Workspace::find()?;
-    succeed(&mut workspace.cargo(&["build", "--release", "--workspace", "--bin", "icefarm"]))?;
+    succeed(&mut workspace.cargo(&["build", "--release", "--workspace", "--bin", "icefarm", "--bin", "icefarm-load"]))?;
     // A workspace of its own: nobody who builds the game builds its peers.
     let target = workspace.target.join("race");
     let mut build = workspace.cargo(&["build", "--release", "--manifest-path", "load/peers/Cargo.toml"]);
@@ -71,6 +71,10 @@ pub fn race(arguments: &[String]) -> Result<(), Failure> {
     let icefarm = workspace.program("icefarm");
     let rest = match arguments {
         [show, ..] if show == "show" => arguments,
+        [paths, rest @ ..] if paths == "paths" => {
+            race.args(["paths", "--load"]).arg(workspace.program("icefarm-load"));
+            rest
+        }
         [_, rest @ ..] if profiles => {
             race.args(["profile", "--icefarm"]).arg(icefarm);
             rest

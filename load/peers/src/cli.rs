@@ -18,6 +18,7 @@ Examples:
   race run --icefarm ... --peers ours,redis --works claims --in-flight 1024
   race show icefarm-race/race.json                         the table and the page once more
   race profile --icefarm target/release/icefarm            where the time of a claim goes: load/PERFORMANCE.md
+  race paths --load target/release/icefarm-load            flame graphs of the hot pure paths
 
 The servers are those of the machine's packages: etcd, ZooKeeper (with Java), Redis, PostgreSQL. `cargo xtask race` installs
 them and builds everything."
@@ -38,6 +39,8 @@ pub enum Verb {
     /// Where the time of a claim goes: CPU, system calls and flame graphs of leader and follower; rewrites the figures of
     /// PERFORMANCE.md
     Profile(ProfileArgs),
+    /// A flame graph of each of the hot pure paths: consensus, game, codec, terrain
+    Paths(PathsArgs),
     /// One peer's client at one depth; prints what it measured as JSON
     #[command(hide = true)]
     Drive(Task),
@@ -115,6 +118,20 @@ pub struct ProfileArgs {
     /// Where the servers' data goes: on the disk that is measured [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+}
+
+/// `paths`
+#[derive(Debug, Args)]
+pub struct PathsArgs {
+    /// The load generator, which can go these paths
+    #[arg(long, value_name = "FILE")]
+    pub load: PathBuf,
+    /// Seconds of each
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Where they go
+    #[arg(long, default_value = "icefarm-race", value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `drive`

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => runtime.block_on(rounds::run(&args)),
         Verb::Show(args) => report::show(&args),
         Verb::Profile(args) => runtime.block_on(profile::run(&args)),
+        Verb::Paths(args) => runtime.block_on(profile::paths::run(&args)),
         Verb::Drive(task) => runtime.block_on(drive::run(&task)),
         Verb::Floor(task) => runtime.block_on(floors::run(&task)),
         Verb::Core(task) => cores::run(&task),

@@ -69,6 +69,14 @@ pub fn run(args: &PathsArgs) -> Result<(), Failure> {
         Scene::new(path)?.run(times);
         return Ok(());
     }
+    if let (Some(path), Some(seconds)) = (args.path, args.seconds) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            // (Claims need fresh land each time.)
+            Scene::new(path)?.run(MANY);
+        }
+        return Ok(());
+    }
     let paths: Vec<Path> = args.path.map_or_else(|| Path::value_variants().to_vec(), |path| vec![path]);
     match (&args.check, &args.write) {
         (Some(file), _) => check(&paths, file),

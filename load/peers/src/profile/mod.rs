@@ -3,6 +3,7 @@
 
 mod paper;
 mod parts;
+pub mod paths;
 mod perf;
 
 use crate::Failure;
