@@ -158,6 +158,8 @@ impl Scene {
     }
 
     /// So many operations.
+    // A function of its own: instructions do not depend on who calls it, and flame graphs find it.
+    #[inline(never)]
     fn run(&mut self, times: u64) {
         match self {
             Self::PaxosSlot(local, value) => {
