@@ -193,7 +193,10 @@ impl ClientProto {
     /// The number of this command will never be applied, for the time it was given: again under a new one.
     fn date_again(&mut self, key: Key) {
         let part = self.parts.get_mut(key).expect("the caller has seen it");
-        let Body::Command { number, deadline, .. } = &mut part.body else { return };
+        let Body::Command { number, given, deadline, .. } = &mut part.body else { return };
+        if given.is_some() {
+            return self.give_up(key, Reason::Expired);
+        }
         self.window.close(*number);
         *number = self.window.open();
         *deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());

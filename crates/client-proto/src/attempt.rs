@@ -266,6 +266,10 @@ impl ClientProto {
         let row = self.routes.row(bucket);
         let any_replica = matches!(part.body, Body::Read { level, .. } if !wants_leader(level));
         if any_replica {
+            let home = self.options.home.filter(|home| row.voters.contains(home) && Some(*home) != part.past.avoid);
+            if let Some(home) = home.filter(|home| self.nodes.is_well(self.now, *home)) {
+                return Some(home);
+            }
             let lot = self.rng.next_u64();
             let picked = row.voters[usize::try_from(lot >> 32).expect("32 bits") % row.voters.len()];
             if lot.is_multiple_of(EXPLORE) && Some(picked) != part.past.avoid && self.nodes.explores(self.now, picked) {
@@ -322,17 +326,12 @@ impl ClientProto {
             Place::Node(_) => None,
         };
         let body = match (&part.body, shard) {
-            (&Body::Command { number, deadline, player, command }, Some(shard)) => RequestBody::Command {
-                shard,
-                envelope: Envelope {
-                    client: self.client,
-                    number,
-                    floor: self.window.floor(),
-                    deadline,
-                    player,
-                    command,
-                },
-            },
+            (&Body::Command { number, given, deadline, player, command }, Some(shard)) => {
+                let (client, floor) =
+                    given.map_or((self.client, self.window.floor()), |given| (given.client, given.floor));
+                let envelope = Envelope { client, number, floor, deadline, player, command };
+                RequestBody::Command { shard, envelope }
+            }
             (&Body::Read { ref query, level }, Some(shard)) => {
                 RequestBody::Read { shard, query: query.clone(), level, after: self.seen(shard, level) }
             }

@@ -61,7 +61,7 @@ mod timers;
 mod window;
 
 pub use nodes::WelcomeError;
-pub use op::{Applied, Failure, OpId, Read, Reason, StartError, Success};
+pub use op::{Applied, Failure, Given, OpId, Read, Reason, StartError, Success};
 pub use options::Options;
 pub use proto::ClientProto;
 pub use routes::BrokenMap;

@@ -4,15 +4,17 @@ use crate::shown::Shown;
 use paxos::{NodeId, Slot};
 use placement::ShardId;
 use std::fmt;
-use wire::{Holdings, Level, NodeReport, Receipt, ReplicaReport};
-use world::{FieldId, FieldView, Outcome, PlayerName, PlayerView, Rect};
+use wire::{ClientId, Holdings, Level, NodeReport, Receipt, ReplicaReport, RequestNo};
+use world::{Block, Census, ChunkId, FieldId, FieldView, Outcome, PlayerName, PlayerView, Rect};
 
 impl Read {
     /// What it gets where neither it nor the map names a level: the truth about a thing, a quick look at land.
     pub fn usual_level(&self) -> Level {
         match self {
             Self::Field(_) | Self::Wallet(_) | Self::Player(_) => Level::Strong,
-            Self::View(_) | Self::Watch(_) | Self::Changes { .. } => Level::Eventual,
+            Self::View(_) | Self::Watch(_) | Self::Changes { .. } | Self::Estate(_) | Self::Census(_) => {
+                Level::Eventual
+            }
         }
     }
 }
@@ -38,6 +40,15 @@ impl fmt::Debug for OpId {
     }
 }
 
+/// Whose number a command carries that is begun for another client (a browser behind a gateway, say).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The client that numbers it.
+    pub client: ClientId,
+    /// That client's lowest number without an answer.
+    pub floor: RequestNo,
+}
+
 /// What may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
@@ -47,7 +58,7 @@ pub enum Read {
     View(Rect),
     /// All fields of a rectangle that anybody ever owned, from every shard that holds a part of it: how a watch begins.
     Watch(Rect),
-    /// What has changed in a shard's part of a rectangle behind a slot; waits for a while if nothing has. How a watch goes on.
+    /// What has changed in a shard's part of a rectangle behind a slot. How a watch goes on.
     Changes {
         /// Which shard.
         shard: ShardId,
@@ -55,11 +66,17 @@ pub enum Read {
         rect: Rect,
         /// The slot of the shard's last receipt.
         seen: Slot,
+        /// Whether the answer waits for a change.
+        wait: bool,
     },
     /// A player's wallet, from its own shard.
     Wallet(PlayerName),
     /// A player's wallet, and what it has on every shard's land.
     Player(PlayerName),
+    /// The chunks in which a player has fields, of every shard.
+    Estate(PlayerName),
+    /// How many fields of each cell of a block belong to whom, from every shard that holds a part of it.
+    Census(Block),
 }
 
 /// An operation that was answered.
@@ -100,6 +117,20 @@ pub enum Success {
         /// Summed over all shards.
         holdings: Holdings,
         /// One per shard and question, by shard.
+        receipts: Vec<Receipt>,
+    },
+    /// To [`Read::Estate`].
+    Estate {
+        /// Chunks, and how many fields in each; by chunk.
+        chunks: Vec<(ChunkId, u16)>,
+        /// One per shard, by shard.
+        receipts: Vec<Receipt>,
+    },
+    /// To [`Read::Census`].
+    Census {
+        /// Summed over all shards: the cells in which somebody has fields, by their place in the block.
+        cells: Vec<(u16, Census)>,
+        /// One per shard, by shard.
         receipts: Vec<Receipt>,
     },
     /// A shard's members are as was asked for.

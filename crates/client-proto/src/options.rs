@@ -1,5 +1,6 @@
 //! What an embedder may choose.
 
+use paxos::NodeId;
 use std::time::Duration;
 
 /// Time-outs and bounds. The defaults suit a cluster whose elections take about a second.
@@ -19,6 +20,8 @@ pub struct Options {
     pub min_backoff: Duration,
     /// The longest pause after a refusal (a node may ask for a longer one).
     pub max_backoff: Duration,
+    /// The node that this client lives on: what any replica may answer is asked of that one where it has a replica.
+    pub home: Option<NodeId>,
     /// The most operations under way at a time.
     pub max_in_flight: usize,
     /// The most command numbers between the oldest without an outcome and the newest: what shards may have to remember.
@@ -62,6 +65,7 @@ impl Default for Options {
             look_timeout: Duration::from_millis(100),
             min_backoff: Duration::from_millis(20),
             max_backoff: Duration::from_millis(300),
+            home: None,
             max_in_flight: 8_192,
             max_window: 1 << 20,
         }

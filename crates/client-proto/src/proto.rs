@@ -4,7 +4,7 @@
 use crate::attempt::is_under_way;
 use crate::bunch::Bunches;
 use crate::nodes::{Nodes, WelcomeError};
-use crate::op::{Applied, Failure, OpId, Read, StartError, Success};
+use crate::op::{Applied, Failure, Given, OpId, Read, StartError, Success};
 use crate::options::Options;
 use crate::past::Past;
 use crate::routes::Routes;
@@ -89,8 +89,18 @@ pub(crate) enum Place {
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    Command { number: RequestNo, deadline: Millis, player: PlayerName, command: Command },
-    Read { query: Query, level: Level },
+    /// `given`: whose number it is, if not this client's own.
+    Command {
+        number: RequestNo,
+        given: Option<Given>,
+        deadline: Millis,
+        player: PlayerName,
+        command: Command,
+    },
+    Read {
+        query: Query,
+        level: Level,
+    },
     Change(Change),
     Node,
     Shards,
@@ -183,14 +193,28 @@ impl ClientProto {
         if self.window.len() >= self.options.max_window {
             return Err(StartError::WindowFull { numbers: self.window.len(), max: self.options.max_window });
         }
-        let bucket = match command.chunk() {
-            Some(chunk) => Bucket::of_chunk(seed, chunk),
-            None => Bucket::of_player(seed, &player),
-        };
+        let bucket = bucket_of(seed, &player, &command);
         let number = self.window.open();
         let deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());
-        let body = Body::Command { number, deadline, player, command };
+        let body = Body::Command { number, given: None, deadline, player, command };
         Ok(self.begin_one(Some(number), Place::Bucket(bucket), None, body))
+    }
+
+    /// Begins a command of `player` for another client, which has numbered it itself: whoever repeats it, here or elsewhere,
+    /// hears what came of it first. It keeps its number, come what may: if its time is up before its turn comes, that is told.
+    pub fn start_given(
+        &mut self,
+        now: Now,
+        player: PlayerName,
+        command: Command,
+        number: RequestNo,
+        given: Given,
+    ) -> Result<OpId, StartError> {
+        self.at(now);
+        let seed = self.admit(1)?;
+        let deadline = self.nodes.time(self.now).plus(self.options.request_timeout_ms());
+        let body = Body::Command { number, given: Some(given), deadline, player, command };
+        Ok(self.begin_one(None, Place::Bucket(bucket_of(seed, &player, &command)), None, body))
     }
 
     /// Begins a read. Without a level each part gets the usual one of its shard. With `from`, that node and no other is asked, for
@@ -365,6 +389,14 @@ impl ClientProto {
         for &part in op.parts.keys() {
             self.parts.remove(part);
         }
+    }
+}
+
+/// Where the shard is found that a command is for.
+fn bucket_of(seed: WorldSeed, player: &PlayerName, command: &Command) -> Bucket {
+    match command.chunk() {
+        Some(chunk) => Bucket::of_chunk(seed, chunk),
+        None => Bucket::of_player(seed, player),
     }
 }
 

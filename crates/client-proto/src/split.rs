@@ -7,9 +7,10 @@ use crate::shown::Shown;
 use crate::slab::Key;
 use paxos::NodeId;
 use placement::ShardId;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::{Holdings, Level, Query, Receipt, Reply, Rows};
-use world::{Bucket, FieldView, PlayerView, WorldSeed};
+use world::{Block, Bucket, Census, ChunkId, FieldView, PlayerView, WorldSeed};
 
 /// A read whose answer comes in parts, and what they have brought so far.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Gathering {
     fields: Vec<Rows>,
     player: Option<PlayerView>,
     holdings: Holdings,
+    chunks: Vec<(ChunkId, u16)>,
+    cells: BTreeMap<u16, Census>,
     receipts: Vec<Receipt>,
 }
 
@@ -59,8 +62,8 @@ pub(crate) fn split(seed: WorldSeed, routes: &Routes, read: Read, level: Option<
             };
             Split::Many(rows.into_iter().map(|row| part(routes.rows()[row].first, query.clone())).collect())
         }
-        Read::Changes { shard, rect, seen } => {
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Read::Changes { shard, rect, seen, wait: waits } => {
+            let wait_ms = if waits { u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) } else { 0 };
             match routes.rows().iter().find(|row| row.shard == shard) {
                 Some(row) => alone(row.first, Query::Changes { rect, seen: Some(seen), wait_ms }),
                 None => Split::NoSuchShard(shard),
@@ -71,7 +74,28 @@ pub(crate) fn split(seed: WorldSeed, routes: &Routes, read: Read, level: Option<
             let land = routes.rows().iter().map(|row| part(row.first, Query::Holdings(player)));
             Split::Many(std::iter::once(wallet).chain(land).collect())
         }
+        Read::Estate(player) => {
+            Split::Many(routes.rows().iter().map(|row| part(row.first, Query::Estate(player))).collect())
+        }
+        Read::Census(block) => {
+            let rows = holders(seed, routes, block);
+            Split::Many(rows.into_iter().map(|row| part(routes.rows()[row].first, Query::Census(block))).collect())
+        }
     }
+}
+
+/// The rows of the shards that hold a part of `block`. So many chunks as there are shards are looked up; of more, all may.
+fn holders(seed: WorldSeed, routes: &Routes, block: Block) -> Vec<usize> {
+    let shards = routes.rows().len();
+    let (left, top, right, bottom) = block.chunk_bounds();
+    let many = u64::from(right - left) * u64::from(bottom - top) > 8 * shards as u64;
+    if many {
+        return (0..shards).collect();
+    }
+    let mut rows: Vec<usize> = block.chunks().map(|chunk| routes.index(Bucket::of_chunk(seed, chunk))).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
 }
 
 /// How many parts that will be, at most.
@@ -79,7 +103,7 @@ pub(crate) fn parts(routes: &Routes, read: Read) -> usize {
     match read {
         Read::Field(_) | Read::Wallet(_) | Read::Changes { .. } => 1,
         Read::View(rect) | Read::Watch(rect) => rect.chunks().count().min(routes.rows().len()),
-        Read::Player(_) => routes.rows().len() + 1,
+        Read::Player(_) | Read::Estate(_) | Read::Census(_) => routes.rows().len() + 1,
     }
 }
 
@@ -90,6 +114,8 @@ pub(crate) enum Told {
     Fields(Rows),
     Player(Option<PlayerView>),
     Holdings(Holdings),
+    Estate(Vec<(ChunkId, u16)>),
+    Census(Vec<(u16, Census)>),
 }
 
 /// What `reply` says to `query`; `None` if it is none to it at all, or cannot be read.
@@ -101,6 +127,8 @@ pub(crate) fn told(query: &Query, reply: Reply) -> Option<Told> {
         }
         (Query::Player(_), Reply::Player(player)) => Some(Told::Player(player)),
         (Query::Holdings(_), Reply::Holdings(here)) => Some(Told::Holdings(here)),
+        (Query::Estate(_), Reply::Estate(chunks)) => Some(Told::Estate(chunks)),
+        (Query::Census(_), Reply::Census(cells)) => Some(Told::Census(cells)),
         _ => None,
     }
 }
@@ -111,15 +139,26 @@ pub(crate) fn single(told: Told, receipt: Receipt) -> Option<Success> {
         Told::Field(field) => Some(Success::Field { field, receipt }),
         Told::Player(player) => Some(Success::Wallet { player, receipt }),
         Told::Fields(rows) => Some(Success::View { fields: Shown::of(vec![rows]), receipts: vec![receipt] }),
-        Told::Holdings(_) => None,
+        Told::Holdings(_) | Told::Estate(_) | Told::Census(_) => None,
     }
 }
 
 impl Gathering {
     pub fn new(read: Read, level: Option<Level>, from: Option<NodeId>, parts: Vec<Key>) -> Self {
         let left = parts.len();
-        let (fields, player, holdings, receipts) = (Vec::new(), None, Holdings::default(), Vec::new());
-        Self { read, level, from, parts, left, fields, player, holdings, receipts }
+        Self {
+            read,
+            level,
+            from,
+            parts,
+            left,
+            fields: Vec::new(),
+            player: None,
+            holdings: Holdings::default(),
+            chunks: Vec::new(),
+            cells: BTreeMap::new(),
+            receipts: Vec::new(),
+        }
     }
 
     /// What was asked, at which level, and of whom.
@@ -142,6 +181,12 @@ impl Gathering {
                 *fields = fields.saturating_add(here.fields);
                 pending.0 = pending.0.saturating_add(here.pending.0);
             }
+            Told::Estate(chunks) => self.chunks.extend(chunks),
+            Told::Census(cells) => {
+                for (offset, census) in cells {
+                    *self.cells.entry(offset).or_default() += census;
+                }
+            }
             // (Nothing that is asked for in parts is answered so.)
             Told::Field(_) => {}
         }
@@ -156,6 +201,14 @@ impl Gathering {
         match self.read {
             Read::Player(_) | Read::Wallet(_) => {
                 Success::Player { player: self.player.take(), holdings: self.holdings, receipts }
+            }
+            Read::Estate(_) => {
+                let mut chunks = std::mem::take(&mut self.chunks);
+                chunks.sort_unstable();
+                Success::Estate { chunks, receipts }
+            }
+            Read::Census(_) => {
+                Success::Census { cells: std::mem::take(&mut self.cells).into_iter().collect(), receipts }
             }
             Read::View(_) | Read::Watch(_) | Read::Changes { .. } | Read::Field(_) => {
                 let fields = Shown::of(std::mem::take(&mut self.fields));

@@ -9,7 +9,7 @@ use crate::profile::{NodeEntry, Profile};
 use crate::report::{self, NodeStatus, Shards};
 use crate::watch::Watch;
 use client_proto::{ClientProto, Read, Success};
-use paxos::NodeId;
+use paxos::{NodeId, Slot};
 use placement::ShardId;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -19,7 +19,9 @@ use tokio::task::JoinSet;
 use transport::{ClientEndpoint, ClientTuning, ClusterCert};
 use wire::codec::{MAX_CLIENT_FRAME, MAX_REQUEST_FRAME};
 use wire::{Change, ClientId, Hello, Holdings, Level, Receipt, Session};
-use world::{FieldId, FieldView, Millis, PlayerName, PlayerView, Rect, RuleBook, TerrainMap, WorldSeed};
+use world::{
+    Block, Census, ChunkId, FieldId, FieldView, Millis, PlayerName, PlayerView, Rect, RuleBook, TerrainMap, WorldSeed,
+};
 
 /// Callers that may wait in line for the driver.
 const ASKS: usize = 8_192;
@@ -102,6 +104,24 @@ pub struct ViewRead {
     /// Its owned fields, by packed id. What is not here is untouched land.
     pub fields: Vec<FieldView>,
     /// One per shard. There is no snapshot across shards.
+    pub receipts: Vec<Receipt>,
+}
+
+/// Where a player has land, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EstateRead {
+    /// The chunks in which it has fields, and how many in each; by chunk.
+    pub chunks: Vec<(ChunkId, u16)>,
+    /// One per shard. There is no snapshot across shards.
+    pub receipts: Vec<Receipt>,
+}
+
+/// Land as it was seen from afar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CensusRead {
+    /// The cells of the block in which somebody has fields, by their place in it.
+    pub cells: Vec<(u16, Census)>,
+    /// One per shard that holds a part of the block. There is no snapshot across shards.
     pub receipts: Vec<Receipt>,
 }
 
@@ -193,6 +213,40 @@ impl Client {
     /// Reads the owned fields of a rectangle.
     pub async fn view(&self, rect: Rect, options: ReadOptions) -> Result<ViewRead, Error> {
         self.view_of(Read::View(rect), options).await
+    }
+
+    /// Reads all fields of a rectangle that anybody ever owned: how one begins who goes on with [`Client::changes`].
+    pub async fn touched(&self, rect: Rect, options: ReadOptions) -> Result<ViewRead, Error> {
+        self.view_of(Read::Watch(rect), options).await
+    }
+
+    /// Reads what has changed in a shard's part of a rectangle behind a slot, the one of an earlier receipt. If nothing has,
+    /// and `wait` is set, the answer waits for a while.
+    pub async fn changes(
+        &self,
+        shard: ShardId,
+        rect: Rect,
+        seen: Slot,
+        wait: bool,
+        options: ReadOptions,
+    ) -> Result<ViewRead, Error> {
+        self.view_of(Read::Changes { shard, rect, seen, wait }, options).await
+    }
+
+    /// Reads how many fields of each cell of a block belong to whom.
+    pub async fn census(&self, block: Block, options: ReadOptions) -> Result<CensusRead, Error> {
+        match self.read(Read::Census(block), options).await? {
+            Success::Census { cells, receipts } => Ok(CensusRead { cells, receipts }),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// Reads where a player has land.
+    pub async fn estate(&self, name: &str, options: ReadOptions) -> Result<EstateRead, Error> {
+        match self.read(Read::Estate(PlayerName::new(name)?), options).await? {
+            Success::Estate { chunks, receipts } => Ok(EstateRead { chunks, receipts }),
+            _ => Err(nonsense()),
+        }
     }
 
     /// Reads the owned fields of a rectangle, and goes on telling what changes there.

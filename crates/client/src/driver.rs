@@ -9,7 +9,7 @@ use crate::link::News;
 use crate::pipeline::{Batch, Completion, Lane};
 use crate::profile::NodeEntry;
 use bytes::Bytes;
-use client_proto::{ClientProto, Failure, Now, OpId, Read, StartError, Success};
+use client_proto::{ClientProto, Failure, Given, Now, OpId, Read, StartError, Success};
 use paxos::NodeId;
 use placement::ShardId;
 use std::collections::{BTreeSet, VecDeque};
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::{ClientSendError, ClientSender};
 use wire::codec::{MAX_REQUEST_FRAME, encode_into};
-use wire::{Change, Level, Request, Session};
+use wire::{Change, Level, Request, RequestNo, Session};
 use world::{Command, Millis, PlayerName, RuleBook};
 
 /// Taken from a queue in one round.
@@ -48,9 +48,26 @@ pub(crate) enum Ask {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
-    Command { player: PlayerName, command: Command },
-    Read { read: Read, level: Option<Level>, from: Option<NodeId> },
-    Change { shard: ShardId, change: Change },
+    Command {
+        player: PlayerName,
+        command: Command,
+    },
+    /// For another client, under its number.
+    Given {
+        player: PlayerName,
+        command: Command,
+        number: RequestNo,
+        given: Given,
+    },
+    Read {
+        read: Read,
+        level: Option<Level>,
+        from: Option<NodeId>,
+    },
+    Change {
+        shard: ShardId,
+        change: Change,
+    },
     Node(NodeId),
     Shards(NodeId),
 }
@@ -300,6 +317,9 @@ impl Driver {
     fn try_start(&mut self, now: Now, what: What, waiting: Waiting) -> Option<(What, Waiting)> {
         let started = match what {
             What::Command { player, command } => self.proto.start_command(now, player, command),
+            What::Given { player, command, number, given } => {
+                self.proto.start_given(now, player, command, number, given)
+            }
             What::Read { read, level, from } => self.proto.start_read(now, read, level, from),
             What::Change { shard, change } => self.proto.start_change(now, shard, change),
             What::Node(node) => self.proto.start_node_report(now, node),

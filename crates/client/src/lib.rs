@@ -40,8 +40,8 @@ mod profile_file;
 mod report;
 mod watch;
 
-pub use client::{Client, FieldRead, Options, PlayerRead, ReadOptions, ViewRead};
-pub use client_proto::{Applied, Failure, Options as RequestOptions, Read, Reason, Shown, Success};
+pub use client::{CensusRead, Client, EstateRead, FieldRead, Options, PlayerRead, ReadOptions, ViewRead};
+pub use client_proto::{Applied, Failure, Given, Options as RequestOptions, Read, Reason, Shown, Success};
 pub use error::{ConnectError, Error, Tried, WhyNot};
 pub use pipeline::{Completion, Completions, Job, Submitter};
 pub use player::{Done, Player, Registered};

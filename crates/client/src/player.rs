@@ -3,8 +3,8 @@
 use crate::client::Client;
 use crate::driver::What;
 use crate::error::Error;
-use client_proto::Success;
-use wire::Receipt;
+use client_proto::{Given, Success};
+use wire::{Receipt, RequestNo};
 use world::command::Deed;
 use world::{Acorns, BuildingId, CharacterId, Command, CropId, FieldId, FieldView, Outcome, PlayerName, PlayerView};
 
@@ -52,11 +52,12 @@ impl Player {
 
     /// Enters the world, with a wallet; changes nothing for a player who is there.
     pub async fn register(&self) -> Result<Registered, Error> {
-        match self.outcome(Command::Register).await? {
-            (Outcome::Registered { player, new }, receipt) => Ok(Registered { player, new, receipt }),
-            (Outcome::Rejected(rejection), receipt) => Err(Error::Rejected(rejection, receipt)),
-            (Outcome::Done { .. }, _) => Err(nonsense()),
-        }
+        registered(self.outcome(Command::Register).await?)
+    }
+
+    /// The same for another client, which has numbered it itself.
+    pub async fn register_given(&self, number: RequestNo, given: Given) -> Result<Registered, Error> {
+        registered(self.answered(What::Given { player: self.name, command: Command::Register, number, given }).await?)
     }
 
     /// Takes a free field and settles `character` there.
@@ -96,18 +97,41 @@ impl Player {
 
     /// Any command that is about a field.
     pub async fn command(&self, command: Command) -> Result<Done, Error> {
-        match self.outcome(command).await? {
-            (Outcome::Done { deed, field }, receipt) => Ok(Done { deed, field, receipt }),
-            (Outcome::Rejected(rejection), receipt) => Err(Error::Rejected(rejection, receipt)),
-            (Outcome::Registered { .. }, _) => Err(nonsense()),
-        }
+        done(self.outcome(command).await?)
+    }
+
+    /// Any command that is about a field, for another client, which has numbered it itself: whoever repeats it, through this
+    /// client or any other, hears what came of it first.
+    pub async fn command_given(&self, command: Command, number: RequestNo, given: Given) -> Result<Done, Error> {
+        let what = What::Given { player: self.name, command, number, given };
+        done(self.answered(what).await?)
     }
 
     async fn outcome(&self, command: Command) -> Result<(Outcome, Receipt), Error> {
-        match self.client.ask(What::Command { player: self.name, command }).await? {
+        self.answered(What::Command { player: self.name, command }).await
+    }
+
+    async fn answered(&self, what: What) -> Result<(Outcome, Receipt), Error> {
+        match self.client.ask(what).await? {
             Success::Command { outcome, receipt } => Ok((outcome, receipt)),
             _ => Err(nonsense()),
         }
+    }
+}
+
+fn registered((outcome, receipt): (Outcome, Receipt)) -> Result<Registered, Error> {
+    match outcome {
+        Outcome::Registered { player, new } => Ok(Registered { player, new, receipt }),
+        Outcome::Rejected(rejection) => Err(Error::Rejected(rejection, receipt)),
+        Outcome::Done { .. } => Err(nonsense()),
+    }
+}
+
+fn done((outcome, receipt): (Outcome, Receipt)) -> Result<Done, Error> {
+    match outcome {
+        Outcome::Done { deed, field } => Ok(Done { deed, field, receipt }),
+        Outcome::Rejected(rejection) => Err(Error::Rejected(rejection, receipt)),
+        Outcome::Registered { .. } => Err(nonsense()),
     }
 }
 

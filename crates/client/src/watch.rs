@@ -115,7 +115,7 @@ impl Watch {
         let (client, rect, options) = (self.client.clone(), self.rect, self.options);
         self.questions.spawn(async move {
             tokio::time::sleep(after).await;
-            (shard, seen, client.view_of(Read::Changes { shard, rect, seen }, options).await)
+            (shard, seen, client.view_of(Read::Changes { shard, rect, seen, wait: true }, options).await)
         });
     }
 }

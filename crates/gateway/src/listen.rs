@@ -1,7 +1,11 @@
 //! The port: taken before anything else is started, so that a clash is told at once and plainly.
 
-use std::{io, net::SocketAddr};
-use tokio::net::TcpListener;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// Connections that may wait to be taken.
+const BACKLOG: i32 = 1_024;
 
 /// Why the gateway's port could not be taken, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +41,21 @@ pub enum BindError {
 }
 
 /// Takes `addr`; port 0 takes a free one, which the listener's `local_addr` then names.
-pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(addr).await.map_err(|source| match source.kind() {
+pub fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
+    listen(addr).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse { addr },
         io::ErrorKind::AddrNotAvailable => BindError::NotHere { addr },
         io::ErrorKind::PermissionDenied => BindError::NotAllowed { addr },
         _ => BindError::System { addr, source },
     })
+}
+
+/// As tokio does: a port that was ours a moment ago may be taken again at once.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

@@ -1,8 +1,9 @@
 //! The server: connections in, routes, bounds on everything, and an orderly end.
 
-use crate::{Figures, Problem, Readiness, health, metrics};
+use crate::Problem;
+use crate::api::Peer;
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Request},
     http::{Method, StatusCode, Uri},
     middleware::{self, Next},
@@ -13,13 +14,15 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time; further ones wait in the system's backlog until one ends.
 pub const MAX_CONNECTIONS: usize = 1_024;
@@ -54,12 +57,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Fails only if the listener itself breaks; a connection's errors end that connection alone.
 pub async fn serve(
     listener: TcpListener,
-    readiness: Arc<dyn Readiness>,
-    figures: Arc<dyn Figures>,
+    routes: Router,
+    tls: Option<TlsAcceptor>,
     times: Times,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let routes = routes(readiness, figures, times);
+    let routes = bounded(routes, times);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -68,8 +71,18 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = accept(&listener, &places) => {
-                let (stream, place) = accepted?;
-                connections.spawn(converse(stream, routes.clone(), times, stopping.clone(), place));
+                let (stream, from, place) = accepted?;
+                let (routes, stopping) = (with_peer(routes.clone(), from), stopping.clone());
+                match tls.clone() {
+                    None => _ = connections.spawn(converse(stream, routes, times, stopping, place)),
+                    Some(tls) => _ = connections.spawn(async move {
+                        match time::timeout(times.header, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => converse(stream, routes, times, stopping, place).await,
+                            Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
+                            Err(_) => tracing::debug!("no TLS in time"),
+                        }
+                    }),
+                }
             }
             Some(_) = connections.join_next() => {}
         }
@@ -83,18 +96,23 @@ pub async fn serve(
     Ok(())
 }
 
-fn routes(readiness: Arc<dyn Readiness>, figures: Arc<dyn Figures>, times: Times) -> Router {
-    health::routes(readiness)
-        .merge(metrics::routes(figures))
+/// With bounds on everything, and problems where there is nothing else to answer with.
+fn bounded(routes: Router, times: Times) -> Router {
+    routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(move |request, next| within(times.answer, request, next)))
 }
 
+/// Each request says where it comes from.
+fn with_peer(routes: Router, from: SocketAddr) -> Router {
+    routes.layer(Extension(Peer(from.ip())))
+}
+
 async fn no_such_path(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path")
-        .detail(format!("nothing at {}: try /healthz, /readyz or /metrics", uri.path()))
+        .detail(format!("nothing at {}: /openapi.json says what there is", uri.path()))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
@@ -110,11 +128,18 @@ async fn within(time: Duration, request: Request, next: Next) -> Response {
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.expect("this semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Ok((stream, place)),
+            Ok((stream, from)) => {
+                // What is told is told at once.
+                let _ = stream.set_nodelay(true);
+                return Ok((stream, from, place));
+            }
             Err(error) if is_the_peers(&error) => {}
             Err(error) if is_shortage(&error) => {
                 tracing::warn!(%error, "no room for another HTTP connection just now");
@@ -139,7 +164,7 @@ fn is_shortage(error: &io::Error) -> bool {
 
 /// One connection, request after request, to its end.
 async fn converse(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     routes: Router,
     times: Times,
     mut stopping: watch::Receiver<bool>,
@@ -150,7 +175,8 @@ async fn converse(
         .header_read_timeout(times.header)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADER_FIELDS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

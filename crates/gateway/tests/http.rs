@@ -1,7 +1,9 @@
 //! The gateway over loopback, spoken to byte by byte.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use gateway::{BindError, Figures, Missing, Readiness, Rendering, Times, bind, serve};
+use gateway::running::own_routes;
+use gateway::serve::serve;
+use gateway::{BindError, Figures, Missing, Readiness, Rendering, Times, bind};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -43,17 +45,17 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Self {
-        Self::with(Times::default()).await
+    fn start() -> Self {
+        Self::with(Times::default())
     }
 
-    async fn with(times: Times) -> Self {
-        let listener = bind(ANY_PORT.parse().unwrap()).await.unwrap();
+    fn with(times: Times) -> Self {
+        let listener = tokio::net::TcpListener::from_std(bind(ANY_PORT.parse().unwrap()).unwrap()).unwrap();
         let addr = listener.local_addr().unwrap();
         let node = Arc::new(Node::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let state: Arc<dyn Readiness> = node.clone();
-        let task = tokio::spawn(serve(listener, state, node.clone(), times, async {
+        let task = tokio::spawn(serve(listener, own_routes(state, node.clone()), None, times, async {
             let _ = stopped.await;
         }));
         Self { addr, node, stop, task }
@@ -99,7 +101,7 @@ impl Heard {
 
 #[tokio::test]
 async fn a_living_process_is_healthy_even_while_it_is_not_ready() {
-    let server = Server::start().await;
+    let server = Server::start();
     server.node.0.lock().unwrap().push(Missing { what: "leader", detail: "shard 7".into() });
     let heard = server.get("/healthz").await;
     assert_eq!((heard.status, heard.body.as_str()), (200, "ok\n"));
@@ -108,7 +110,7 @@ async fn a_living_process_is_healthy_even_while_it_is_not_ready() {
 
 #[tokio::test]
 async fn readiness_follows_the_node_and_says_what_is_missing() {
-    let server = Server::start().await;
+    let server = Server::start();
     assert_eq!(server.get("/readyz").await.status, 200);
     server.node.0.lock().unwrap().push(Missing { what: "leader", detail: "shard 7 has no leader".into() });
     let heard = server.get("/readyz").await;
@@ -122,7 +124,7 @@ async fn readiness_follows_the_node_and_says_what_is_missing() {
 
 #[tokio::test]
 async fn an_unknown_path_is_a_404_with_problem_details_that_name_it() {
-    let heard = Server::start().await.get("/v9/fields").await;
+    let heard = Server::start().get("/v9/fields").await;
     let problem = heard.problem();
     assert_eq!((heard.status, &problem["type"]), (404, &json!("urn:icefarm:problem:no-such-path")));
     assert!(problem["detail"].as_str().unwrap().contains("/v9/fields"), "{problem}");
@@ -130,14 +132,14 @@ async fn an_unknown_path_is_a_404_with_problem_details_that_name_it() {
 
 #[tokio::test]
 async fn a_wrong_method_is_a_405_that_says_which_are_right() {
-    let heard = Server::start().await.say("DELETE /healthz HTTP/1.1").await;
+    let heard = Server::start().say("DELETE /healthz HTTP/1.1").await;
     assert_eq!((heard.status, &heard.problem()["type"]), (405, &json!("urn:icefarm:problem:method-not-allowed")));
     assert!(heard.header.contains("\r\nallow: get,head"), "{heard:?}");
 }
 
 #[tokio::test]
 async fn too_many_header_fields_and_too_long_a_header_are_refused_and_the_next_client_is_served() {
-    let server = Server::start().await;
+    let server = Server::start();
     let fields = ["\r\nx-many: 1"; 65].concat();
     let heard = server.say(&format!("GET /healthz HTTP/1.1{fields}")).await;
     assert_eq!(heard.status, 431, "{heard:?}");
@@ -148,7 +150,7 @@ async fn too_many_header_fields_and_too_long_a_header_are_refused_and_the_next_c
 
 #[tokio::test]
 async fn garbage_is_refused_and_the_next_client_is_served() {
-    let server = Server::start().await;
+    let server = Server::start();
     let heard = server.say("\u{1}\u{2}not http at all").await;
     assert_eq!(heard.status, 400, "{heard:?}");
     assert_eq!(server.get("/healthz").await.status, 200);
@@ -156,7 +158,7 @@ async fn garbage_is_refused_and_the_next_client_is_served() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_header_is_closed() {
-    let server = Server::with(Times { header: Duration::from_millis(50), ..Times::default() }).await;
+    let server = Server::with(Times { header: Duration::from_millis(50), ..Times::default() });
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: ").await.unwrap();
     let heard = Heard::read(&mut stream).await;
@@ -165,7 +167,7 @@ async fn a_client_that_never_finishes_its_header_is_closed() {
 
 #[tokio::test]
 async fn told_to_stop_it_ends_idle_connections_and_frees_the_port() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut idle = TcpStream::connect(server.addr).await.unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
     let mut first = [0; 8];
@@ -173,14 +175,14 @@ async fn told_to_stop_it_ends_idle_connections_and_frees_the_port() {
     server.stop.send(()).unwrap();
     timeout(Duration::from_secs(10), server.task).await.expect("it ends").unwrap().unwrap();
     assert!(Heard::read(&mut idle).await.header.contains("ok"), "the rest of the answer came, then the end");
-    bind(server.addr).await.expect("the port is free again");
+    bind(server.addr).expect("the port is free again");
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_an_error_of_its_own_that_names_the_address() {
-    let held = bind(ANY_PORT.parse().unwrap()).await.unwrap();
+    let held = tokio::net::TcpListener::from_std(bind(ANY_PORT.parse().unwrap()).unwrap()).unwrap();
     let addr = held.local_addr().unwrap();
-    let error = bind(addr).await.unwrap_err();
+    let error = bind(addr).unwrap_err();
     assert!(matches!(error, BindError::InUse { addr: named } if named == addr), "{error:?}");
     assert!(error.to_string().contains(&addr.to_string()), "{error}");
 }
@@ -188,13 +190,13 @@ async fn a_port_in_use_is_an_error_of_its_own_that_names_the_address() {
 #[tokio::test]
 async fn an_address_of_another_machine_is_an_error_of_its_own() {
     let addr: SocketAddr = "192.0.2.1:8080".parse().unwrap(); // TEST-NET-1: nobody's
-    let error = bind(addr).await.unwrap_err();
+    let error = bind(addr).unwrap_err();
     assert!(matches!(error, BindError::NotHere { addr: named } if named == addr), "{error:?}");
 }
 
 #[tokio::test]
 async fn figures_come_in_prometheus_own_type_for_each_shard_on_request_only_and_not_while_the_node_stops() {
-    let server = Server::start().await;
+    let server = Server::start();
     let heard = server.get("/metrics").await;
     assert_eq!((heard.status, heard.body.as_str()), (200, "shards false\n"));
     assert!(heard.header.contains("text/plain; version=0.0.4"), "{}", heard.header);

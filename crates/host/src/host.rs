@@ -13,6 +13,7 @@ use crate::liaison::{Releases, Ties};
 use crate::loads::Loads;
 use crate::members::Joining;
 use crate::memory::Memory;
+use crate::onlooking::Onlooking;
 use crate::snapshots::Snapshots;
 use crate::stepping::{AWAIT_EVERY, MAX_WRITES};
 use crate::support::Support;
@@ -94,6 +95,8 @@ pub struct Host {
     pub(crate) waiting: Tally,
     /// Clients that watch at each replica.
     pub(crate) watching: Tally,
+    /// What this node's own gateway looks at.
+    pub(crate) onlooking: Onlooking,
     /// Replicas with reads for which the last turn had no room, and at which of them the next begins.
     pub(crate) unread: BTreeSet<ShardId>,
     pub(crate) next_read: ShardId,
@@ -184,6 +187,7 @@ impl Host {
             memory: Memory::new(config.memory_bytes),
             waiting: Tally::default(),
             watching: Tally::default(),
+            onlooking: Onlooking::default(),
             unread: BTreeSet::new(),
             next_read: ShardId(0),
             arrived: 0,

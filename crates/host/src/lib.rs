@@ -30,6 +30,7 @@
 //! | `snapshots` | checkpoints on their way from node to node |
 //! | `liaison` | the words between nodes: probes, answers, promises |
 //! | `leadership` | what the fabric's news mean for the shards |
+//! | `onlooking` | what this node's own gateway looks at, and is told |
 //! | `routing` | who is to answer: a client, another shard |
 //! | `writing` | a write under way, and what waits for it |
 //! | `tally` | a figure of each replica, and their sum |
@@ -53,6 +54,7 @@ mod liaison;
 mod loads;
 pub mod members;
 mod memory;
+mod onlooking;
 mod routing;
 mod snapshots;
 mod stepping;

@@ -166,6 +166,8 @@ impl Host {
         self.watched.set(shard, replica.next_watch());
         self.waiting.note(shard, replica.waiting());
         self.watching.note(shard, replica.watchers());
+        self.tell_onlookers(shard);
+        let Some(replica) = self.shards.get(&shard) else { return };
         let leader = replica.paxos().leader().map(|ballot| ballot.node);
         let unsettled = replica.is_handing_over() || !self.unpledged(now.mono, shard).is_empty();
         let Some(replica) = self.shards.get_mut(&shard) else { return };

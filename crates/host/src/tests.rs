@@ -323,6 +323,7 @@ fn is_idle(turn: &Turn) -> bool {
         && turn.releases.is_empty()
         && turn.batches.is_empty()
         && turn.chunk_loads.is_empty()
+        && turn.news.is_empty()
 }
 
 /// A player whose wallet is in `shard`.

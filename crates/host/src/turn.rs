@@ -5,6 +5,7 @@ use bytes::Bytes;
 use paxos::{Incarnation, Message, NodeId, Record, Slot, Value};
 use placement::{Membership, ShardId};
 use shard::Cut;
+use wire::News;
 use wire::peer::{Epoch, Frame, PartOf, PeerMessage};
 use world::ChunkId;
 
@@ -40,6 +41,8 @@ pub struct Turn {
     /// Something was chosen that this version of the program cannot read: nothing of this turn may be carried out, and the node
     /// must end.
     pub unreadable: Option<HostError>,
+    /// What has changed of the land that this node's gateway looks at.
+    pub news: Vec<News>,
     /// How many items each batch had that was proposed in this turn. For whoever counts.
     pub batches: Vec<usize>,
 }

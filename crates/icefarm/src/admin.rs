@@ -2,7 +2,6 @@
 
 use crate::cli::AdminVerb;
 use crate::exit::{Exit, Failure};
-use crate::json::Problem;
 use crate::play::Session;
 use crate::repair;
 use crate::replica;
@@ -10,8 +9,9 @@ use crate::stdout;
 use crate::top;
 use crate::words;
 use client::{NodeState, NodeStatus, ShardStatus, Shards};
+use json::Problem;
 use paxos::NodeId;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Does one of the operator's verbs.
@@ -22,7 +22,7 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
         AdminVerb::Shards => {
             let shards = ask_shards(session, "admin shards").await?;
             if session.globals.json {
-                let rows: Vec<Value> = shards.shards.iter().map(shard_object).collect();
+                let rows: Vec<json::Shard> = shards.shards.iter().map(json::Shard::from).collect();
                 return stdout::json(&json!({ "shards": rows }));
             }
             warn_missing(&shards);
@@ -35,7 +35,7 @@ pub async fn run(session: &Session<'_>, verb: AdminVerb) -> Result<(), Failure> 
                     .hint("`icefarm admin shards` lists them"));
             };
             if session.globals.json {
-                return stdout::json(&json!({ "shard": shard_object(status) }));
+                return stdout::json(&json!({ "shard": json::Shard::from(status) }));
             }
             warn_missing(&shards);
             stdout::text(&shard_page(status))
@@ -66,7 +66,7 @@ pub async fn ask_shards(session: &Session<'_>, doing: &str) -> Result<Shards, Fa
 async fn nodes(session: &Session<'_>) -> Result<(), Failure> {
     let nodes = ask_nodes(session, "admin nodes").await?;
     if session.globals.json {
-        let rows: Vec<Value> = nodes.iter().map(node_object).collect();
+        let rows: Vec<json::Node> = nodes.iter().map(json::Node::from).collect();
         return stdout::json(&json!({ "nodes": rows }));
     }
     let heading = ["node", "state", "region", "process", "leads", "replicas", "hears", "QUIC", "HTTP", "data"];
@@ -90,56 +90,6 @@ async fn nodes(session: &Session<'_>) -> Result<(), Failure> {
         });
     }
     stdout::text(&words::table(&rows))
-}
-
-fn node_object(node: &NodeStatus) -> Value {
-    let entry = &node.entry;
-    match &node.state {
-        NodeState::Up(report) => json!({
-            "node": entry.id.to_string(),
-            "region": report.region,
-            "pid": report.pid,
-            "state": "up",
-            "leads": report.leads,
-            "replicas": report.replicas,
-            "quic": report.quic,
-            "http": report.http,
-            "data": report.data,
-            "version": report.version,
-            "hears": report.hears.iter().map(NodeId::to_string).collect::<Vec<_>>(),
-            "syncs": report.figures.syncs,
-            "log_records": report.figures.log_records,
-            "log_bytes": report.figures.log_bytes,
-        }),
-        NodeState::Down(why) => json!({
-            "node": entry.id.to_string(),
-            "region": entry.region,
-            "pid": Value::Null,
-            "state": "down",
-            "leads": 0,
-            "replicas": 0,
-            "quic": entry.quic,
-            "http": entry.http,
-            "data": Value::Null,
-            "why": why,
-        }),
-    }
-}
-
-fn shard_object(status: &ShardStatus) -> Value {
-    let applied: Map<String, Value> =
-        status.replicas.iter().map(|(node, report)| (node.to_string(), report.applied.0.into())).collect();
-    json!({
-        "shard": status.shard.0,
-        "buckets": [status.buckets.0, status.buckets.1],
-        "leader": status.leader.map(|node| node.to_string()),
-        "ballot": status.ballot.to_string(),
-        "voters": status.voters.iter().map(NodeId::to_string).collect::<Vec<_>>(),
-        "standbys": status.standbys.iter().map(NodeId::to_string).collect::<Vec<_>>(),
-        "chosen": status.chosen.0,
-        "applied": applied,
-        "fields": status.fields,
-    })
 }
 
 /// How many slots the slowest replica that answers is behind.

@@ -1,6 +1,6 @@
 //! How the program ends: a status that scripts rely on, a sentence for people, and what to do next.
 
-use crate::json::Problem;
+use json::Problem;
 use std::fmt;
 use std::process::ExitCode;
 

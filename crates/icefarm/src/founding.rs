@@ -14,7 +14,7 @@ use crate::stdout;
 use client::NodeEntry;
 use client::Profile;
 use node::NodeFile;
-use node::config::{Layout, NodeRow, Storage, Timing};
+use node::config::{Http, Layout, NodeRow, Storage, Timing};
 use paxos::NodeId;
 use placement::ShardMap;
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,7 @@ pub fn found(dir: &Path, plan: &Plan) -> Result<Founded, Failure> {
     ca.save(&ca_dir).map_err(|error| broken("save the cluster's authority", error))?;
     let key = TokenKey::create().map_err(|error| broken("make the tokens' key", error))?;
     key.save(&ca_dir.join("token.key")).map_err(|error| broken("save the tokens' key", error))?;
+    let players = TokenKey::create().map_err(|error| broken("make the players' key", error))?;
     write(&dir.join("world.toml"), &plan.world.text)?;
     let rows: Vec<NodeRow> = (plan.sites.iter().zip(&ids))
         .map(|(site, id)| NodeRow {
@@ -154,6 +155,9 @@ pub fn found(dir: &Path, plan: &Plan) -> Result<Founded, Failure> {
         fs::create_dir_all(&keys).map_err(|error| cannot("create", &keys, &error))?;
         let identity = ca.issue_node(*id).map_err(|error| broken("issue a node's certificate", error))?;
         identity.save(&keys).map_err(|error| broken("save a node's identity", error))?;
+        players.save(&keys.join(node::PLAYERS_KEY)).map_err(|error| broken("save the players' key", error))?;
+        let token = key.issue(&Token { cluster, subject: Subject::Gateway(*id), issued: now(), expires: None });
+        token.save(&keys.join(node::GATEWAY_TOKEN)).map_err(|error| broken("save a gateway's token", error))?;
         let file = NodeFile {
             node: id.to_string(),
             cluster: cluster.to_string(),
@@ -161,9 +165,11 @@ pub fn found(dir: &Path, plan: &Plan) -> Result<Founded, Failure> {
             keys: "keys".into(),
             world: "../world.toml".into(),
             token_key: key.public(),
+            player_key: players.public(),
             layout: Layout { shards: plan.shards, voters: plan.voters },
             timing: Timing::default(),
             storage: Storage::default(),
+            http: Http::default(),
             nodes: rows.clone(),
         };
         write(&home.join("node.toml"), &file.render())?;

@@ -10,7 +10,6 @@ mod cli;
 mod draw;
 mod exit;
 mod founding;
-mod json;
 mod node;
 mod play;
 mod processes;

@@ -3,12 +3,12 @@
 use crate::cli::{Globals, Price, Verb};
 use crate::draw;
 use crate::exit::{Exit, Failure};
-use crate::json::{self, building_name, character_name, crop_name};
 use crate::refusal::{self, Context};
 use crate::stdout;
 use crate::watch;
 use crate::words;
 use client::{Client, Error, Profile, ReadOptions};
+use json::{building_name, character_name, crop_name};
 use placement::ClusterId;
 use std::io::IsTerminal;
 use std::path::Path;

@@ -1,12 +1,10 @@
 //! From what the SDK says to a [`Failure`]: status, sentence, hint, and the object for scripts.
 
 use crate::exit::{Exit, Failure};
-use crate::json::{Problem, Receipt, building_name, crop_name};
 use crate::words;
 use client::{Applied, ConnectError, Error, Reason};
+use json::{Problem, building_name, crop_name};
 use paxos::NodeId;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use wire::Level;
 use world::command::EntryKind;
 use world::{Millis, Rejection, RuleBook};
@@ -73,34 +71,12 @@ fn unavailable(
 
 fn rejected(rejection: &Rejection, receipt: &wire::Receipt, context: Context<'_>) -> Failure {
     let (message, hint) = explain(rejection, context);
-    let details = details(rejection, context.rules);
-    let problem = Problem::Rejected { reason: rejection.reason(), details, receipt: Some(Receipt::from(receipt)) };
+    let problem = Problem::rejected(rejection, Some(receipt), context.rules);
     let failure = Failure::new(Exit::Rejected, format!("{}: {message}", context.doing)).with_problem(problem);
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
-}
-
-/// What goes with the reason in the object.
-fn details(rejection: &Rejection, rules: &RuleBook) -> BTreeMap<&'static str, Value> {
-    let pairs: Vec<(&'static str, Value)> = match *rejection {
-        Rejection::AlreadyOwned { owner, .. } => vec![("owner", json!(owner.as_str()))],
-        Rejection::NotOwner { owner, .. } => vec![("owner", json!(owner.as_ref().map(world::PlayerName::as_str)))],
-        Rejection::NotClaimable { terrain, .. } | Rejection::WrongTerrain { terrain, .. } => {
-            vec![("terrain", json!(terrain.word()))]
-        }
-        Rejection::TooManyInChunk { limit, .. } => vec![("limit", json!(limit))],
-        Rejection::AlreadyPlanted { crop, .. } => vec![("crop", json!(crop_name(rules, crop)))],
-        Rejection::NotRipe { at, .. } => vec![("ripe_ms", json!(at.0))],
-        Rejection::AlreadyBuilt { building, .. } => vec![("building", json!(building_name(rules, building)))],
-        Rejection::Unknown { kind, id, rules } => {
-            vec![("kind", json!(kind.to_string())), ("id", json!(id)), ("rules", json!(rules))]
-        }
-        Rejection::PriceTooHigh { price, max } => vec![("price", json!(price.0)), ("max", json!(max.0))],
-        Rejection::NothingPlanted { .. } | Rejection::AlreadyTended { .. } | Rejection::Ripe { .. } => Vec::new(),
-    };
-    pairs.into_iter().collect()
 }
 
 /// What happened, and what to do next.
@@ -142,8 +118,7 @@ fn explain(rejection: &Rejection, context: Context<'_>) -> (String, Option<Strin
 
 /// There is no such player.
 pub fn no_such_player(name: &str, receipt: Option<&wire::Receipt>) -> Failure {
-    let details = BTreeMap::from([("player", json!(name))]);
-    let problem = Problem::Rejected { reason: "no_such_player", details, receipt: receipt.map(Receipt::from) };
+    let problem = Problem::no_such_player(name, receipt);
     Failure::new(Exit::Rejected, format!("nobody called '{name}' has entered the world"))
         .hint(format!("a name enters with its first command: icefarm claim X,Y --as {name}"))
         .with_problem(problem)

@@ -5,11 +5,11 @@
 //! cluster alone, shard by shard: so it can be interrupted at any moment, and said again.
 
 use crate::exit::{Exit, Failure};
-use crate::json::Problem;
 use crate::play::Session;
 use crate::replica::{LOOK_EVERY, change};
 use crate::stdout;
 use client::{NodeState, ShardStatus};
+use json::Problem;
 use paxos::NodeId;
 use placement::ShardId;
 use serde_json::{Value, json};

@@ -2,10 +2,10 @@
 
 use crate::cli::ReplicaVerb;
 use crate::exit::{Exit, Failure};
-use crate::json::Problem;
 use crate::play::Session;
 use crate::stdout;
 use client::{Error, Reason};
+use json::Problem;
 use paxos::NodeId;
 use placement::ShardId;
 use serde_json::json;

@@ -2,9 +2,9 @@
 
 use crate::cli::Globals;
 use crate::exit::{Exit, Failure};
-use crate::json::Problem;
 use crate::stdout;
 use crate::words;
+use json::Problem;
 use node::NodeError;
 use placement::Membership;
 use serde_json::{Value, json};

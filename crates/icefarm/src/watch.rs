@@ -1,11 +1,11 @@
 //! `icefarm watch`: land, and then a line for each change, until it is interrupted.
 
 use crate::exit::{Exit, Failure};
-use crate::json::{self, building_name, character_name, crop_name};
 use crate::play::{self, Session};
 use crate::stdout;
 use crate::words;
 use client::{Error, Event};
+use json::{building_name, character_name, crop_name};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::signal::unix::{SignalKind, signal};
 use world::{FieldId, FieldView, Millis, Rect, RuleBook};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use host::Mono;
 use shard::ConnId;
 use std::collections::{HashMap, VecDeque};
-use transport::{Subject, TokenPublic};
+use transport::{Subject, TokenKeys};
 use wire::client::{Hello, VERSION};
 use wire::codec;
 use wire::{Answer, AnswerBody, Greeting, Refusal, Request, RequestBody, Welcome};
@@ -16,8 +16,7 @@ const GREETED_WITHIN: u64 = 10_000_000;
 /// Checks tokens; remembers who is who.
 #[derive(Debug)]
 pub struct Clients {
-    cluster: transport::ClusterId,
-    key: TokenPublic,
+    keys: TokenKeys,
     known: HashMap<ConnId, Option<Subject>>,
     /// Frames that were not understood.
     garbled: u64,
@@ -39,9 +38,9 @@ pub enum Received {
 }
 
 impl Clients {
-    /// Nobody yet. `key` verifies tokens of `cluster`.
-    pub fn new(cluster: transport::ClusterId, key: TokenPublic) -> Self {
-        Self { cluster, key, known: HashMap::new(), garbled: 0, awaited: VecDeque::new() }
+    /// Nobody yet. `keys` verify their tokens.
+    pub fn new(keys: TokenKeys) -> Self {
+        Self { keys, known: HashMap::new(), garbled: 0, awaited: VecDeque::new() }
     }
 
     /// A connection, which has proven nothing yet.
@@ -100,9 +99,9 @@ impl Clients {
                 if hello.version != VERSION {
                     return goodbye(format!("you speak version {}, this node speaks {VERSION}", hello.version));
                 }
-                match self.key.verify(&hello.token, now, self.cluster) {
-                    Ok(token) => {
-                        *subject = Some(token.subject);
+                match self.keys.verify(&hello.token, now) {
+                    Ok(who) => {
+                        *subject = Some(who);
                         Received::Greet
                     }
                     Err(error) => goodbye(error.to_string()),
@@ -143,7 +142,12 @@ fn goodbye(reason: String) -> Received {
 /// A player commands only as itself; reports are the operator's.
 fn may(subject: &Subject, body: &RequestBody) -> Result<(), String> {
     match (subject, body) {
-        (Subject::LocalOperator, _) | (Subject::Player(_), RequestBody::Read { .. }) => Ok(()),
+        (Subject::LocalOperator, _)
+        | (Subject::Player(_) | Subject::Gateway(_), RequestBody::Read { .. })
+        | (Subject::Gateway(_), RequestBody::Command { .. } | RequestBody::Node | RequestBody::Shards) => Ok(()),
+        (Subject::Gateway(node), RequestBody::Change { .. }) => {
+            Err(format!("this token is the gateway's of {node}: only an operator may change who takes part in a shard"))
+        }
         (Subject::Player(name), RequestBody::Command { envelope, .. }) => {
             if envelope.player == *name {
                 Ok(())
@@ -164,10 +168,32 @@ fn may(subject: &Subject, body: &RequestBody) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    fn keys() -> TokenKeys {
+        let key = || transport::TokenKey::create().expect("a key").public();
+        TokenKeys { cluster: transport::ClusterId(1), operator: key(), players: key() }
+    }
+
+    #[test]
+    fn a_gateway_commands_for_any_player_and_changes_nothing_else() {
+        let gateway = Subject::Gateway(paxos::NodeId(2));
+        let (shard, player) = (placement::ShardId(1), "scrat".parse().expect("a name"));
+        let envelope = wire::Envelope {
+            client: wire::ClientId(1),
+            number: wire::RequestNo(1),
+            floor: wire::RequestNo(1),
+            deadline: Millis(1),
+            player,
+            command: world::Command::Register,
+        };
+        assert_eq!(may(&gateway, &RequestBody::Command { shard, envelope }), Ok(()));
+        assert_eq!(may(&gateway, &RequestBody::Shards), Ok(()));
+        let change = RequestBody::Change { shard, change: wire::Change::Lead(paxos::NodeId(2)) };
+        assert!(may(&gateway, &change).is_err());
+    }
+
     #[test]
     fn who_does_not_greet_in_time_is_overdue_once() {
-        let key = transport::TokenKey::create().expect("a key").public();
-        let mut clients = Clients::new(transport::ClusterId(1), key);
+        let mut clients = Clients::new(keys());
         let [silent, gone, late] = [1, 2, 3].map(ConnId);
         clients.up(silent, Mono(0));
         clients.up(gone, Mono(0));

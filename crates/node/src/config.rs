@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use transport::{ClusterId, TokenPublic};
+use transport::{ClusterId, TokenKeys, TokenPublic};
 use world::rules::{World, WorldFileError};
 
 /// Why a configuration was refused.
@@ -67,6 +67,8 @@ pub struct NodeFile {
     pub world: PathBuf,
     /// What verifies clients' tokens, 64 hexadecimal digits.
     pub token_key: TokenPublic,
+    /// What verifies the tokens that gateways give to players, 64 hexadecimal digits.
+    pub player_key: TokenPublic,
     /// How the world is divided at first.
     pub layout: Layout,
     /// How fast failures are noticed.
@@ -75,6 +77,9 @@ pub struct NodeFile {
     /// How the stores are laid out.
     #[serde(default)]
     pub storage: Storage,
+    /// How it serves players and scripts.
+    #[serde(default)]
+    pub http: Http,
     /// All nodes of the cluster.
     pub nodes: Vec<NodeRow>,
 }
@@ -160,6 +165,60 @@ impl Default for Storage {
     }
 }
 
+/// How a node serves players and scripts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// A certificate chain (PEM) for the public address; with it, HTTP is HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key (PEM), which only this user may read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// The origins whose pages may use the API. (`*`: all. A page has no more rights than the token it holds.)
+    pub allow_origins: Vec<String>,
+    /// Whether pages are told of the other nodes, to go on there when this one is gone. Not where one address stands before all.
+    pub tell_nodes: bool,
+    /// Commands that a player may give in a second, at most; twice as many at once.
+    pub commands_per_s: u32,
+    /// Requests that one address may make in a second, at most; twice as many at once.
+    pub requests_per_s: u32,
+    /// WebSockets at a time.
+    pub sockets: usize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            tls_certificate: None,
+            tls_key: None,
+            allow_origins: vec!["*".to_owned()],
+            tell_nodes: true,
+            commands_per_s: 50,
+            requests_per_s: 500,
+            sockets: 16_384,
+        }
+    }
+}
+
+impl Http {
+    /// What is wrong with it, if anything.
+    fn mistake(&self) -> Option<String> {
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Some("tls_certificate and tls_key belong together: set both, or neither".to_owned());
+        }
+        let none = [("commands_per_s", self.commands_per_s == 0), ("requests_per_s", self.requests_per_s == 0)];
+        let none = none.into_iter().chain([("sockets", self.sockets == 0)]).find(|(_, none)| *none);
+        none.map(|(which, _)| format!("{which} is 0: nobody could play"))
+    }
+
+    /// With its files looked for in `directory`.
+    fn beside(self, directory: &Path) -> Self {
+        let beside = |path: PathBuf| directory.join(path);
+        Self { tls_certificate: self.tls_certificate.map(beside), tls_key: self.tls_key.map(beside), ..self }
+    }
+}
+
 /// One node of the cluster, as everybody sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,7 +255,9 @@ pub struct NodeConfig {
     /// The world file.
     pub world_file: PathBuf,
     /// What verifies clients' tokens.
-    pub token_key: TokenPublic,
+    pub tokens: TokenKeys,
+    /// How it serves players and scripts; paths from where it runs.
+    pub public: Http,
     /// How the world is divided at first.
     pub layout: Layout,
     /// Between two probes.
@@ -294,6 +355,9 @@ impl NodeConfig {
                 2 * segment_mib
             )));
         }
+        if let Some(what) = file.http.mistake() {
+            return Err(invalid(format!("http: {what}")));
+        }
         let config = Self {
             path: path.to_owned(),
             node,
@@ -304,7 +368,8 @@ impl NodeConfig {
             data: directory.join(file.data),
             keys: directory.join(file.keys),
             world_file: directory.join(file.world),
-            token_key: file.token_key,
+            tokens: TokenKeys { cluster, operator: file.token_key, players: file.player_key },
+            public: file.http.beside(directory),
             layout: file.layout,
             probe: Duration::from_millis(probe_ms),
             election_timeout: Duration::from_millis(election_timeout_ms),

@@ -32,6 +32,9 @@ pub enum NodeError {
     /// Its HTTP port.
     #[error(transparent)]
     Http(#[from] gateway::BindError),
+    /// Its gateway.
+    #[error(transparent)]
+    Gateway(#[from] gateway::StartError),
     /// What the stores hold cannot be used.
     #[error(transparent)]
     Host(#[from] host::HostError),

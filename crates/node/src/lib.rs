@@ -10,6 +10,7 @@
 //! | [`log_thread`], [`page_thread`] | the two stores, each behind a bounded queue |
 //! | [`driver`] | a node: opening it, its turns, its end |
 //! | `clock` | the machine's clocks |
+//! | `own_gateway` | starting the gateway, and what it is told of the land that it looks at |
 //! | `ready` | what `/readyz` tells |
 //! | `inspection` | looking at the data of a node that does not run |
 //! | `error` | why a node could not start, or had to stop |
@@ -22,6 +23,7 @@ pub mod driver;
 mod error;
 mod inspection;
 pub mod log_thread;
+mod own_gateway;
 pub mod page_thread;
 mod ready;
 mod telemetry;
@@ -29,4 +31,5 @@ mod telemetry;
 pub use config::{ConfigError, NodeConfig, NodeFile};
 pub use driver::{LET_GO, Node};
 pub use error::NodeError;
+pub use gateway::{GATEWAY_TOKEN, PLAYERS_KEY};
 pub use inspection::inspect;

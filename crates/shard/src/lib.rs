@@ -16,6 +16,7 @@
 //! | `office` | standing for election, leading, handing over |
 //! | `reads` | when a question may be answered, and with what |
 //! | `views` | land that many look at, packed |
+//! | [`Sight`] | what the gateway of this node looks at, and what it is told |
 //! | `watching` | what has changed of late, and who waits to hear of it |
 //! | [`vantage`] | what a replica may say of itself at one moment |
 //! | `paying` | payments between shards |
@@ -36,6 +37,7 @@ mod paying;
 mod reads;
 pub mod replica;
 pub mod requests;
+mod sight;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -46,5 +48,6 @@ mod watching;
 pub use batch::{Batch, Genesis, Item};
 pub use effect::{ConnId, Effect, Origin};
 pub use replica::Replica;
+pub use sight::Sight;
 pub use state::{Cut, RestoreError, Stored};
 pub use vantage::{Mono, Vantage};

@@ -20,7 +20,7 @@ use paxos::replica::ReadTicket;
 use std::collections::{BTreeSet, VecDeque};
 use wire::client::MAX_FIELDS;
 use wire::{AnswerBody, Holdings, Level, Query, Refusal, Reply};
-use world::{Bucket, ChunkId, FieldId};
+use world::{Bucket, ChunkId, FieldId, Zoom};
 
 /// Reads that wait for a confirmation, a proof or a chunk.
 const READS: usize = 16_384;
@@ -216,7 +216,7 @@ impl Replica {
 
     /// How old the applied state can be at most, in microseconds, if that can be proven; and, where a lease proves it, until
     /// when.
-    fn bound(&self, vantage: &Vantage<'_>) -> (Option<u64>, Option<Mono>) {
+    pub(crate) fn bound(&self, vantage: &Vantage<'_>) -> (Option<u64>, Option<Mono>) {
         let applied = self.applied();
         if let (lease @ Some(_), Some(index)) = (vantage.valid_lease(), self.paxos.read_index())
             && index <= applied
@@ -234,7 +234,7 @@ impl Replica {
             Query::Field(field) => holds(field),
             Query::Fields(fields) => fields.chunk_by(|a, b| a.chunk() == b.chunk()).all(|run| holds(&run[0])),
             Query::Player(player) => self.holds_bucket(Bucket::of_player(seed, player)),
-            Query::View(_) | Query::Changes { .. } | Query::Holdings(_) => true,
+            Query::View(_) | Query::Changes { .. } | Query::Holdings(_) | Query::Estate(_) | Query::Census(_) => true,
         }
     }
 
@@ -251,7 +251,8 @@ impl Replica {
                 Some(fields) => self.state.not_here(fields.into_iter().map(FieldId::chunk)),
                 None => self.state.not_here(rect.chunks()),
             },
-            Query::Player(_) | Query::Holdings(_) => BTreeSet::new(),
+            Query::Census(block) if block.zoom() < Zoom::CHUNKS => self.state.not_here(block.chunks()),
+            Query::Player(_) | Query::Holdings(_) | Query::Estate(_) | Query::Census(_) => BTreeSet::new(),
         }
     }
 
@@ -277,6 +278,8 @@ impl Replica {
                 let (fields, pending) = land.holdings(player);
                 Reply::Holdings(Holdings { fields, pending })
             }
+            Query::Estate(player) => Reply::Estate(land.estate(player).to_vec()),
+            Query::Census(block) => Reply::Census(land.census(*block)),
         })
     }
 }
@@ -288,7 +291,13 @@ fn work(query: &Query, reply: &Reply, is_ready: bool) -> usize {
     }
     let chunks = match query {
         Query::View(rect) | Query::Changes { rect, .. } => rect.chunks().count(),
-        Query::Field(_) | Query::Fields(_) | Query::Player(_) | Query::Holdings(_) => 0,
+        Query::Census(block) if block.zoom() < Zoom::CHUNKS => block.chunks().count(),
+        Query::Field(_)
+        | Query::Fields(_)
+        | Query::Player(_)
+        | Query::Holdings(_)
+        | Query::Estate(_)
+        | Query::Census(_) => 0,
     };
     chunks + reply.fields().max(1)
 }

@@ -9,7 +9,7 @@ use crate::requests::Verdict;
 use crate::state::{Effected, RestoreError, State, Stored};
 use crate::vantage::{Mono, Vantage};
 use crate::views::Views;
-use crate::watching::Watching;
+use crate::watching::{Change, Watching};
 use bytes::Bytes;
 use paxos::{Ballot, Configuration, Liveness, Message, NodeId, QuorumSystem, Recovered, Slot, Token, Value};
 use placement::{ShardId, ShardInfo};
@@ -36,7 +36,7 @@ pub(crate) enum Waiting {
 /// One replica of one shard.
 #[derive(Debug)]
 pub struct Replica {
-    shard: ShardId,
+    pub(crate) shard: ShardId,
     me: NodeId,
     pub(crate) genesis: Genesis,
     pub(crate) paxos: paxos::Replica,
@@ -370,8 +370,8 @@ impl Replica {
             assert!(slot == self.applied.next(), "slot {slot} applied after {}", self.applied);
             self.applied = slot;
             for effected in &effected {
-                if let Effected::Outcome(Outcome::Done { field, .. }) = effected {
-                    self.watching.changed(slot, field.field);
+                if let Effected::Outcome(Outcome::Done { field, .. }, shift) = effected {
+                    self.watching.changed(Change { slot, field: field.field, shift: *shift });
                     self.views.changed(field.field);
                 }
             }
@@ -397,7 +397,7 @@ impl Replica {
         let receipt = self.strong_receipt();
         for (waiting, effected) in waiting.into_iter().zip(effected) {
             match (waiting, effected) {
-                (Waiting::Client(origin), Effected::Outcome(outcome) | Effected::Repeated(outcome)) => {
+                (Waiting::Client(origin), Effected::Outcome(outcome, _) | Effected::Repeated(outcome)) => {
                     self.answer(origin, AnswerBody::Applied { outcome, receipt });
                 }
                 (Waiting::Client(origin), Effected::Refused(refusal)) => self.refuse(origin, refusal),

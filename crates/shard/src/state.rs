@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use wire::codec::{self, CodecError};
 use wire::{ClientId, Refusal};
 use world::land::{PageError, PageKey, Readiness};
-use world::{Bucket, ChunkId, Land, Millis, Outcome};
+use world::{Bucket, ChunkId, Land, Millis, Outcome, Shift};
 
 /// Page keys of the requests' table begin with this byte, above all of the land's.
 const CLIENT_TAG: u8 = 0xC0;
@@ -72,8 +72,8 @@ struct Head {
 /// What came of one item, for whoever waits for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effected {
-    /// A command, done or rejected by the rules.
-    Outcome(Outcome),
+    /// A command, done or rejected by the rules; and what that means for the census.
+    Outcome(Outcome, Option<Shift>),
     /// A command that had been applied before, with what came of it then.
     Repeated(Outcome),
     /// A command that was not applied.
@@ -219,7 +219,11 @@ impl State {
                 Verdict::Fresh => {
                     let outcome = land.apply(now, &envelope.player, &envelope.command);
                     self.requests.record(&envelope, now, outcome.clone());
-                    Effected::Outcome(outcome)
+                    let shift = match &outcome {
+                        Outcome::Done { deed, .. } => Shift::of(*deed, &envelope.player),
+                        Outcome::Registered { .. } | Outcome::Rejected(_) => None,
+                    };
+                    Effected::Outcome(outcome, shift)
                 }
                 Verdict::Repeat(outcome) => Effected::Repeated(outcome),
                 Verdict::Forgotten => Effected::Refused(Refusal::Forgotten),

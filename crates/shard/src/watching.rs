@@ -10,7 +10,7 @@ use crate::vantage::Mono;
 use paxos::Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::Level;
-use world::{ChunkId, FieldId, Rect};
+use world::{ChunkId, FieldId, Rect, Shift};
 
 /// Changes remembered.
 const REMEMBERED: usize = 4_096;
@@ -31,11 +31,21 @@ pub(crate) struct Watcher {
     pub until: Mono,
 }
 
+/// A field has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// By this slot.
+    pub slot: Slot,
+    pub field: FieldId,
+    /// Whether it came to somebody, or left somebody.
+    pub shift: Option<Shift>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Watching {
     /// Every change behind `floor`, in order.
-    recent: VecDeque<(Slot, FieldId)>,
+    recent: VecDeque<Change>,
     floor: Slot,
     watchers: BTreeMap<u64, Watcher>,
     next: u64,
@@ -58,14 +68,15 @@ impl Watching {
         self.stirred.extend(self.watchers.keys());
     }
 
-    /// `field` was changed by `slot`.
-    pub fn changed(&mut self, slot: Slot, field: FieldId) {
+    /// A field has changed.
+    pub fn changed(&mut self, change: Change) {
+        let Change { slot, field, .. } = change;
         if self.recent.len() >= REMEMBERED
-            && let Some((oldest, _)) = self.recent.pop_front()
+            && let Some(oldest) = self.recent.pop_front()
         {
-            self.floor = oldest;
+            self.floor = oldest.slot;
         }
-        self.recent.push_back((slot, field));
+        self.recent.push_back(change);
         for id in self.by_chunk.get(&field.chunk()).into_iter().flatten() {
             if self.watchers[id].rect.contains(field) && self.watchers[id].seen < slot {
                 self.stirred.insert(*id);
@@ -75,9 +86,14 @@ impl Watching {
 
     /// The fields of `rect` that have changed behind `seen`; `None`: so much is not remembered.
     pub fn since(&self, rect: Rect, seen: Slot) -> Option<BTreeSet<FieldId>> {
-        let from = self.recent.partition_point(|(slot, _)| *slot <= seen);
-        let fields = || self.recent.range(from..).map(|(_, field)| *field).filter(|field| rect.contains(*field));
-        (seen >= self.floor).then(|| fields().collect())
+        let changes = self.behind(seen)?;
+        Some(changes.map(|change| change.field).filter(|field| rect.contains(*field)).collect())
+    }
+
+    /// All changes behind `seen`, in order; `None`: so much is not remembered.
+    pub fn behind(&self, seen: Slot) -> Option<impl Iterator<Item = &Change>> {
+        let from = self.recent.partition_point(|change| change.slot <= seen);
+        (seen >= self.floor).then(|| self.recent.range(from..))
     }
 
     /// Whether one more may wait.
@@ -149,6 +165,10 @@ mod tests {
         Watcher { origin, rect, seen: Slot(seen), level: Level::Eventual, after: Slot(seen), until: Mono(1_000) }
     }
 
+    fn changed(watching: &mut Watching, slot: u64, field: FieldId) {
+        watching.changed(Change { slot: Slot(slot), field, shift: None });
+    }
+
     fn woken(watching: &mut Watching, now: u64) -> Vec<u64> {
         watching.wake(Mono(now)).iter().map(|watcher| watcher.origin.id).collect()
     }
@@ -160,9 +180,9 @@ mod tests {
         {
             watching.park(watcher(id, land, seen), land.chunks());
         }
-        watching.changed(Slot(9), field(4, 4));
+        changed(&mut watching, 9, field(4, 4));
         assert_eq!(woken(&mut watching, 0), [1], "2 looks elsewhere, 3 has seen it");
-        watching.changed(Slot(10), field(63, 63));
+        changed(&mut watching, 10, field(63, 63));
         assert_eq!(woken(&mut watching, 0), [3], "in the same chunk as 1's land, and 1 is answered");
         assert_eq!(woken(&mut watching, 999), [0; 0]);
         assert_eq!(woken(&mut watching, 1_000), [2], "its time is up");
@@ -174,7 +194,7 @@ mod tests {
     fn what_has_changed_since_a_slot_is_told_exactly_or_not_at_all() {
         let mut watching = Watching::new(Slot(5));
         for (slot, at) in [(6, field(1, 1)), (7, field(2, 2)), (7, field(90, 1)), (8, field(1, 1))] {
-            watching.changed(Slot(slot), at);
+            changed(&mut watching, slot, at);
         }
         let since = |watching: &Watching, seen| watching.since(rect(0, 0, 10, 10), Slot(seen));
         assert_eq!(since(&watching, 4), None, "before it began to remember");
@@ -189,7 +209,7 @@ mod tests {
     fn it_remembers_so_many_changes_and_knows_which_it_has_forgotten() {
         let mut watching = Watching::default();
         for slot in 1..=REMEMBERED as u64 + 2 {
-            watching.changed(Slot(slot), field(1, 1));
+            changed(&mut watching, slot, field(1, 1));
         }
         assert_eq!(watching.recent.len(), REMEMBERED);
         assert_eq!(watching.since(rect(0, 0, 2, 2), Slot(1)), None);
@@ -215,7 +235,7 @@ mod tests {
             watching.park(watcher(id, land, 5), land.chunks());
         }
         assert!(!watching.has_room());
-        watching.changed(Slot(6), field(0, 0));
+        changed(&mut watching, 6, field(0, 0));
         assert_eq!(woken(&mut watching, 0).len(), WATCHERS);
         assert!(watching.has_room());
     }

@@ -232,13 +232,13 @@ impl Judge {
         let effects = shadow.apply(batch);
         if let Some(land) = shadow.land() {
             for effected in &effects {
-                if let Effected::Outcome(Outcome::Done { field, .. }) = effected {
+                if let Effected::Outcome(Outcome::Done { field, .. }, _) = effected {
                     self.watches.changed(shard, slot, land.field(field.field));
                 }
             }
         }
         for (command, effected) in commands.into_iter().zip(effects) {
-            if let (Some(command), Effected::Outcome(outcome)) = (command, effected) {
+            if let (Some(command), Effected::Outcome(outcome, _)) = (command, effected) {
                 self.decided.entry(command).or_insert((time, outcome));
             }
         }

@@ -70,7 +70,7 @@ impl Cluster {
                 return self.judge.saw_land(self.now, rect, Sight::View, &fields.unpack(), receipts);
             }
             Read::Watch(rect) => (rect, None, None),
-            Read::Changes { rect, shard, seen } => (rect, Some(shard), Some(seen)),
+            Read::Changes { rect, shard, seen, .. } => (rect, Some(shard), Some(seen)),
             _ => return,
         };
         let watch = self.players[number].watch.as_mut().filter(|watch| watch.rect == rect);
@@ -97,8 +97,11 @@ impl Watch {
 
     fn questions(&self) -> Vec<(Option<ShardId>, Read)> {
         let rect = self.rect;
-        let mut open: Vec<(Option<ShardId>, Read)> =
-            self.seen.iter().map(|(&shard, &seen)| (Some(shard), Read::Changes { shard, rect, seen })).collect();
+        let mut open: Vec<(Option<ShardId>, Read)> = self
+            .seen
+            .iter()
+            .map(|(&shard, &seen)| (Some(shard), Read::Changes { shard, rect, seen, wait: true }))
+            .collect();
         if open.is_empty() {
             open.push((None, Read::Watch(rect)));
         }

@@ -45,4 +45,4 @@ pub use key_file::KeyFileError;
 pub use node::{PeerStatus, SendClientError, SendError, Transport, TransportError};
 pub use placement::{ClusterId, ClusterIdError};
 pub use stats::Stats;
-pub use token::{SignedToken, Subject, Token, TokenError, TokenKey, TokenKeyError, TokenPublic};
+pub use token::{SignedToken, Subject, Token, TokenError, TokenKey, TokenKeyError, TokenKeys, TokenPublic};

@@ -5,6 +5,7 @@
 
 use crate::hex;
 use crate::key_file::{self, KeyFileError};
+use paxos::NodeId;
 use placement::ClusterId;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -26,6 +27,8 @@ pub enum Subject {
     LocalOperator,
     /// One player.
     Player(PlayerName),
+    /// The gateway of a node: commands for any player, whose own token it has checked, and may ask for reports.
+    Gateway(NodeId),
 }
 
 /// What a token says.
@@ -53,6 +56,11 @@ pub enum TokenError {
     /// Signed by us, but not readable: made by another version.
     #[error("the token is of another version ({0}): ask the cluster's operator for a new one")]
     Malformed(String),
+    /// Signed with the key that is for players' tokens alone.
+    #[error(
+        "a gateway signed this token, and gateways sign players' tokens alone: ask the cluster's operator for a token"
+    )]
+    NotAPlayers,
     /// Of another cluster.
     #[error("the token is for cluster {theirs}, this is cluster {ours}: use the profile of this cluster")]
     OtherCluster {
@@ -78,7 +86,7 @@ pub enum TokenKeyError {
     #[error(transparent)]
     File(#[from] KeyFileError),
     /// The file holds something else.
-    #[error("{} holds no Ed25519 key: {detail}", path.display())]
+    #[error("{} holds something else than it should: {detail}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -163,6 +171,31 @@ impl TokenPublic {
     }
 }
 
+/// What verifies all of a cluster's tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenKeys {
+    /// Which cluster.
+    pub cluster: ClusterId,
+    /// The operator's key: signs any token. Its secret half is kept where the cluster was founded.
+    pub operator: TokenPublic,
+    /// The gateways' key: signs players' tokens and no others. Its secret half is on every node.
+    pub players: TokenPublic,
+}
+
+impl TokenKeys {
+    /// Whom the token speaks for, if one of the keys signed it that may.
+    pub fn verify(&self, token: &[u8], now: Millis) -> Result<Subject, TokenError> {
+        match self.operator.verify(token, now, self.cluster) {
+            Err(TokenError::Signature) => {}
+            verified => return verified.map(|token| token.subject),
+        }
+        match self.players.verify(token, now, self.cluster)?.subject {
+            player @ Subject::Player(_) => Ok(player),
+            Subject::LocalOperator | Subject::Gateway(_) => Err(TokenError::NotAPlayers),
+        }
+    }
+}
+
 /// A token as it travels. As text, for a client's profile: hexadecimal. Whoever has it is its subject: a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -172,6 +205,20 @@ impl SignedToken {
     /// What goes into the greeting.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Writes it as text to a file that only its owner may read (mode 0600).
+    pub fn save(&self, path: &Path) -> Result<(), TokenKeyError> {
+        Ok(key_file::write_secret(path, self.to_hex().as_bytes())?)
+    }
+
+    /// Reads such a file.
+    pub fn load(path: &Path) -> Result<Self, TokenKeyError> {
+        let text = String::from_utf8_lossy(&key_file::read_secret(path)?).into_owned();
+        text.trim().parse().map_err(|error: TokenTextError| TokenKeyError::Malformed {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        })
     }
 
     /// As text.

@@ -9,7 +9,10 @@ use paxos::{Ballot, NodeId, Slot};
 use placement::{Level, ShardId, ShardMap};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use world::{Acorns, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rect, RuleBook, WorldSeed};
+use world::{
+    Acorns, Block, Census, ChunkId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rect,
+    RuleBook, WorldSeed,
+};
 
 /// Of this protocol; part of the ALPN name too.
 pub const VERSION: u32 = 1;
@@ -102,6 +105,10 @@ pub enum Query {
     Player(PlayerName),
     /// What a player has on this shard's land.
     Holdings(PlayerName),
+    /// Where on the shard's land a player has fields.
+    Estate(PlayerName),
+    /// How many fields of each cell of this block belong to whom, as far as the shard holds them.
+    Census(Block),
     /// What has changed in this rectangle. A watch is one such question after the other.
     Changes {
         /// Where.
@@ -126,16 +133,22 @@ pub enum Reply {
     Player(Option<PlayerView>),
     /// What it has here.
     Holdings(Holdings),
+    /// The chunks in which the player has fields, and how many in each.
+    Estate(Vec<(ChunkId, u16)>),
+    /// The cells in which somebody has fields, by their place in the block.
+    Census(Vec<(u16, Census)>),
     /// Fields that have changed, or all that ever have, where the replica remembers no better. By packed id.
     Changes(Rows),
 }
 
 impl Reply {
-    /// How many fields it shows.
+    /// How many fields (or chunks, or cells) it shows.
     pub fn fields(&self) -> usize {
         match self {
             Self::Field(_) => 1,
             Self::Fields(rows) | Self::View(rows) | Self::Changes(rows) => rows.len(),
+            Self::Estate(chunks) => chunks.len(),
+            Self::Census(cells) => cells.len(),
             Self::Player(_) | Self::Holdings(_) => 0,
         }
     }

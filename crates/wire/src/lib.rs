@@ -1,5 +1,5 @@
 //! What travels: between a client and a node ([`client`]), and between two nodes ([`peer`]), how it becomes bytes
-//! ([`codec`]), and what a client keeps of it ([`session`]).
+//! ([`codec`]), and what a client keeps of it ([`session`]). Within one process: what a node tells its gateway ([`news`]).
 //!
 //! One frame is one length-prefixed MessagePack value. Between nodes structs are arrays and payloads raw bytes, since
 //! there are millions of them; the greeting has named fields, so that two versions can still tell each other what they
@@ -8,6 +8,7 @@
 pub mod client;
 pub mod codec;
 pub mod consistency;
+pub mod news;
 pub mod peer;
 mod rows;
 pub mod session;
@@ -17,6 +18,7 @@ pub use client::{
     ReplicaReport, Reply, Request, RequestBody, RequestNo, Welcome,
 };
 pub use consistency::Receipt;
+pub use news::News;
 pub use placement::{Level, NotALevel};
 pub use rows::{RowError, Rows};
 pub use session::{NotASession, Session};

@@ -8,7 +8,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`grid`] | coordinates: fields, chunks, rectangles, and how they pack into integers |
+//! | [`zoom`] | levels of detail, and their blocks |
 //! | [`name`] | player names |
+//! | [`banner`] | the eight kinds of players that are told apart from afar |
 //! | [`quantity`] | units: milliseconds, acorns |
 //! | [`bucket`] | where a chunk or a player hashes to |
 //! | [`terrain`] | the land's shape, from the world's seed alone |
@@ -16,6 +18,7 @@
 //! | [`command`] | what players may ask, and what they hear |
 //! | [`land`] | one shard's part of the world, and `apply` |
 
+pub mod banner;
 pub mod bucket;
 pub mod command;
 pub mod grid;
@@ -24,7 +27,9 @@ pub mod name;
 pub mod quantity;
 pub mod rules;
 pub mod terrain;
+pub mod zoom;
 
+pub use banner::{Banner, Census, Shift};
 pub use bucket::Bucket;
 pub use command::{Command, CropView, Deed, FieldView, Outcome, PlayerView, Rejection};
 pub use grid::{ChunkId, FieldId, Rect};
@@ -33,3 +38,4 @@ pub use name::PlayerName;
 pub use quantity::{Acorns, Millis};
 pub use rules::{BuildingId, CharacterId, CropId, RuleBook, World};
 pub use terrain::{Terrain, TerrainMap, WorldSeed};
+pub use zoom::{Block, Zoom};

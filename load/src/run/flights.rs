@@ -220,7 +220,10 @@ impl Flights {
                 return Ok(());
             }
             Success::Field { receipt, .. } | Success::Wallet { receipt, .. } => std::slice::from_ref(receipt),
-            Success::View { receipts, .. } | Success::Player { receipts, .. } => receipts,
+            Success::View { receipts, .. }
+            | Success::Player { receipts, .. }
+            | Success::Estate { receipts, .. }
+            | Success::Census { receipts, .. } => receipts,
             Success::Changed | Success::Node(_) | Success::Shards(_) => &[],
         };
         let Ask::Show(_, level) = flight.action.ask else { return Ok(()) };
@@ -298,7 +301,7 @@ fn rest_of_watch(action: &Action, success: &Success) -> Option<(Read, Level)> {
     let (Doing::Watch, Ask::Show(Read::Watch(rect), level)) = (action.doing, action.ask) else { return None };
     let Success::View { receipts, .. } = success else { return None };
     let [receipt] = receipts[..] else { return None };
-    Some((Read::Changes { shard: receipt.shard, rect, seen: receipt.slot }, level))
+    Some((Read::Changes { shard: receipt.shard, rect, seen: receipt.slot, wait: true }, level))
 }
 
 fn millis(time: Duration) -> u32 {

@@ -147,7 +147,7 @@ fn a_look_that_takes_long_is_asked_of_another_replica_and_whoever_answers_first_
     for (read, level, from) in [
         (Read::Field(field), Level::Strong, None),
         (Read::Field(field), Level::Eventual, Some(paxos::NodeId(2))),
-        (Read::Changes { shard, rect, seen }, Level::Eventual, None),
+        (Read::Changes { shard, rect, seen, wait: true }, Level::Eventual, None),
     ] {
         play.proto.start_read(play.now, read, Some(level), from).unwrap();
         assert_eq!(play.sent().len(), 1);
@@ -311,7 +311,7 @@ fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() 
     assert_eq!(receipts.iter().map(|receipt| receipt.shard).collect::<BTreeSet<_>>(), shards.iter().copied().collect());
 
     let (shard, seen) = (receipts[1].shard, receipts[1].slot);
-    play.proto.start_read(play.now, Read::Changes { shard, rect, seen }, None, None).unwrap();
+    play.proto.start_read(play.now, Read::Changes { shard, rect, seen, wait: true }, None, None).unwrap();
     let sent = play.one_sent();
     let goes_on = Query::Changes { rect, seen: Some(seen), wait_ms: 500 };
     assert_eq!(asked(std::slice::from_ref(&sent)), [(shard, Level::Eventual, goes_on)]);
@@ -323,7 +323,7 @@ fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() 
         matches!(&result, Ok(Success::View { fields, receipts }) if fields.unpack()[0].version == 4 && receipts.len() == 1)
     );
 
-    let nowhere = Read::Changes { shard: placement::ShardId(17), rect, seen };
+    let nowhere = Read::Changes { shard: placement::ShardId(17), rect, seen, wait: true };
     let refused = play.proto.start_read(play.now, nowhere, None, None);
     assert_eq!(refused, Err(client_proto::StartError::NoSuchShard(placement::ShardId(17))));
 }

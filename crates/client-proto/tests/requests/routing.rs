@@ -171,6 +171,8 @@ fn a_new_map_moves_commands_and_splits_reads_anew() {
             wire::Query::Holdings(_) => wire::Reply::Holdings(wire::Holdings { fields: 1, ..Default::default() }),
             wire::Query::View(_) => wire::Reply::View(wire::Rows::default()),
             wire::Query::Changes { .. } => wire::Reply::Changes(wire::Rows::default()),
+            wire::Query::Estate(_) => wire::Reply::Estate(Vec::new()),
+            wire::Query::Census(_) => wire::Reply::Census(Vec::new()),
             wire::Query::Field(_) | wire::Query::Fields(_) => panic!("{sent:?}"),
         };
         let receipt = receipt(&sent.1, sent.0);

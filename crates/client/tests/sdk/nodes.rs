@@ -294,6 +294,20 @@ impl World {
                 let owned = fields.iter().filter(|(field, owner)| *owner == name && here(field)).count();
                 Reply::Holdings(Holdings { fields: owned as u64, pending: Acorns(0) })
             }
+            Query::Estate(name) => {
+                let owned = fields.iter().filter(|(field, owner)| *owner == name && here(field));
+                let mut chunks = BTreeMap::<_, u16>::new();
+                owned.for_each(|(field, _)| *chunks.entry(field.chunk()).or_default() += 1);
+                Reply::Estate(chunks.into_iter().collect())
+            }
+            Query::Census(block) => {
+                let inside = |field: &FieldId| here(field) && world::Block::of(block.zoom(), *field) == *block;
+                let mut cells = BTreeMap::<_, world::Census>::new();
+                for (field, owner) in fields.iter().filter(|(field, _)| inside(field)) {
+                    cells.entry(block.offset(*field)).or_default().enter(world::Banner::of(owner));
+                }
+                Reply::Census(cells.into_iter().collect())
+            }
         }
     }
 }

@@ -4,9 +4,11 @@ use crate::clients::{Clients, Received, greet};
 use crate::clock;
 use crate::error::NodeError;
 use crate::log_thread::{LogDone, LogJob, LogThread};
+use crate::own_gateway;
 use crate::page_thread::{PageDone, PageJob, PageThread};
 use crate::ready::Ready;
-use crate::telemetry::{Ask, Asking, Telemetry};
+use crate::telemetry::{Ask, Telemetry};
+use gateway::TapEnd;
 use host::{Host, Mono, Turn};
 use paxos::NodeId;
 use placement::Membership;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::DataDir;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use transport::{Event, EventReceiver, Transport};
 use wire::codec;
 use wire::{Answer, AnswerBody, RequestBody};
@@ -37,6 +39,8 @@ const READY_EVERY: u64 = 200_000;
 const RECLAIM_EVERY: u64 = 200_000;
 /// A clean stop writes checkpoints for at most this long.
 const CHECKPOINT_GRACE: Duration = Duration::from_secs(4);
+/// The gateway ends within this.
+const GATEWAY_GRACE: Duration = Duration::from_secs(3);
 /// Then lets what is queued reach the network for at most this long.
 const NETWORK_GRACE: Duration = Duration::from_millis(500);
 
@@ -51,7 +55,9 @@ pub struct Node {
     page_done: mpsc::Receiver<PageDone>,
     clients: Clients,
     /// Until it runs.
-    http: Option<tokio::net::TcpListener>,
+    gateway: Option<own_gateway::Waiting>,
+    /// What the gateway wishes, and is told.
+    tap: TapEnd,
     ready: Arc<Ready>,
     /// Held until the node has ended: nobody else may use the directory.
     data: DataDir,
@@ -66,8 +72,6 @@ pub struct Node {
     reclaim_at: Mono,
     /// Who wants to see the figures.
     asked: mpsc::Receiver<Ask>,
-    /// The other end, until it runs.
-    figures: Arc<Asking>,
 }
 
 impl Node {
@@ -78,24 +82,22 @@ impl Node {
 
     /// Runs until `stop` is done, or something breaks that a node must not survive.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
-        let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
-        let times = gateway::Times::default();
-        let gateway = self.http.take().map(|listener| {
-            let until = async {
-                let _ = http_stopped.await;
-            };
-            tokio::spawn(gateway::serve(listener, self.ready.clone(), self.figures.clone(), times, until))
-        });
+        let gateway = self.gateway.take().map(own_gateway::Waiting::start).transpose()?;
         let mut stop = std::pin::pin!(stop);
         let mut events = Vec::with_capacity(EVENTS);
         let result = loop {
             match self.turn(&mut events, stop.as_mut()).await {
                 Ok(true) => {}
-                Ok(false) => break self.checkpoint().await,
+                Ok(false) => {
+                    // Players go on with another node while this one finishes.
+                    if let Some(gateway) = &gateway {
+                        gateway.stop();
+                    }
+                    break self.checkpoint().await;
+                }
                 Err(error) => break Err(error),
             }
         };
-        let _ = stop_http.send(());
         let Self { transport, log, pages, .. } = self;
         transport.shutdown("the node is stopping", NETWORK_GRACE).await;
         if result.is_ok() {
@@ -104,7 +106,7 @@ impl Node {
             pages.stop();
         }
         if let Some(gateway) = gateway {
-            let _ = timeout(times.grace, gateway).await;
+            gateway.ended(GATEWAY_GRACE).await;
         }
         tracing::info!("stopped");
         result
@@ -129,6 +131,7 @@ impl Node {
                 network.bad_frames += self.garbled + self.clients.garbled();
                 self.telemetry.answer(ask, &survey, network, self.clients.len(), reserve);
             }
+            Some(wish) = self.tap.wish() => own_gateway::grant(&mut self.host, clock::now(), wish),
             () = sleep_until(tick) => {}
             () = stop => return Ok(false),
         }
@@ -139,6 +142,9 @@ impl Node {
             self.page_done(done)?;
         }
         let now = clock::now();
+        while let Some(wish) = self.tap.try_wish() {
+            own_gateway::grant(&mut self.host, now, wish);
+        }
         self.look_at_disk(now)?;
         for event in events.drain(..) {
             self.event(now, event);
@@ -324,6 +330,7 @@ impl Node {
             self.answer_all(conn, &answers);
             self.host.reuse_answers(answers);
         }
+        self.tap.tell(turn.news);
         for read in turn.log_reads {
             self.submit_log(LogJob::Read(read))?;
         }

@@ -6,9 +6,11 @@ use crate::clock;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::log_thread::{Keeping, Lengths, LogThread};
+use crate::own_gateway::{self, Waiting};
 use crate::page_thread::{self, PageThread};
 use crate::ready::Ready;
 use crate::telemetry::{self, Telemetry};
+use gateway::running::OwnNode;
 use host::{Host, HostConfig, Mono, RecoveredShard};
 use paxos::{NodeId, Recovered};
 use placement::Membership;
@@ -42,7 +44,7 @@ impl Node {
         let identity = NodeIdentity::load(&config.keys, config.cluster, config.node)?;
         // The directory first: a node that is running already is told by that, not by its port.
         let mut data = take_directory(&config).await?;
-        let http = gateway::bind(config.http).await?;
+        let http = gateway::bind(config.http)?;
         let http_addr = http.local_addr().map_err(system("ask for the HTTP port"))?;
         let options = StoreOptions {
             log: LogOptions { segment_bytes: config.segment_bytes, rewrite_bytes: config.segment_bytes / REWRITE },
@@ -128,6 +130,18 @@ impl Node {
         let keeping = Keeping { lengths, reserve: data.reserve().clone(), sync_delay: config.sync_delay };
         let (log, log_done) = LogThread::start(log, keeping).map_err(system("start the log's thread"))?;
         let (pages, page_done) = PageThread::start(pages).map_err(system("start the checkpoints' thread"))?;
+        let (ready, telemetry) = (Arc::new(Ready::starting()), Telemetry::new(peers));
+        let (gateways_tap, tap) = gateway::tap();
+        let gateway = Waiting {
+            listener: http,
+            settings: own_gateway::settings(&config),
+            node: OwnNode {
+                readiness: ready.clone(),
+                figures: Arc::new(figures),
+                tap: gateways_tap,
+                meters: telemetry.meters(),
+            },
+        };
         tracing::info!(node = %config.node, quic = %quic_addr, http = %http_addr, replicas, boot = data.boots(), "started");
         Ok(Self {
             host,
@@ -137,19 +151,19 @@ impl Node {
             log_done,
             pages,
             page_done,
-            clients: Clients::new(config.cluster, config.token_key),
-            http: Some(http),
-            ready: Arc::new(Ready::starting()),
+            clients: Clients::new(config.tokens),
+            gateway: Some(gateway),
+            tap,
+            ready,
             data,
             support: Some(config.support),
             buffer: Vec::new(),
-            telemetry: Telemetry::new(peers),
+            telemetry,
             garbled: 0,
             upkeep_at: Mono(0),
             ready_at: Mono(0),
             reclaim_at: Mono(0),
             asked,
-            figures: Arc::new(figures),
         })
     }
 }

@@ -15,7 +15,7 @@ mod per_shard;
 mod process;
 mod words;
 
-use gateway::{Figures, Rendering};
+use gateway::{Figures, Meters, Rendering};
 use host::{ShardSurvey, Survey, Turn};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -85,6 +85,7 @@ pub struct Telemetry {
     peers: BTreeMap<NodeId, Peer>,
     node: NodeGauges,
     cpu: Gauge,
+    gateway: Meters,
     log_before: LogStats,
     /// What operators ask for, counted once more: a recorder's counters cannot be read.
     figures: NodeFigures,
@@ -162,11 +163,26 @@ impl Telemetry {
                 peers: peers.collect(),
                 node: NodeGauges::new(),
                 cpu: gauge!("process_cpu_seconds_total"),
+                gateway: Meters {
+                    viewers: gauge!("icefarm_gateway_viewers"),
+                    scenes: gauge!("icefarm_gateway_scenes"),
+                    messages: counter!("icefarm_gateway_messages_total"),
+                    bytes: counter!("icefarm_gateway_sent_bytes_total"),
+                    held_back: counter!("icefarm_gateway_held_back_total"),
+                    delivery: histogram!("icefarm_gateway_delivery_seconds"),
+                    requests: counter!("icefarm_gateway_requests_total"),
+                    limited: counter!("icefarm_gateway_limited_total"),
+                },
                 log_before: LogStats::default(),
                 figures: NodeFigures::default(),
                 handle: recorder.handle(),
             }
         })
+    }
+
+    /// Where the gateway counts.
+    pub fn meters(&self) -> Meters {
+        self.gateway.clone()
     }
 
     /// A turn, which took so long.

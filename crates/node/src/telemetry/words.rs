@@ -47,6 +47,18 @@ pub fn reason(refusal: &Refusal) -> &'static str {
 
 /// Tells the recorder at hand what each figure means.
 pub fn describe() {
+    describe_gauge!("icefarm_gateway_viewers", Unit::Count, "WebSockets that may see land");
+    describe_gauge!("icefarm_gateway_scenes", Unit::Count, "Blocks of land that somebody sees, or saw a moment ago");
+    describe_counter!("icefarm_gateway_messages_total", Unit::Count, "Messages with land sent to viewers");
+    describe_counter!("icefarm_gateway_sent_bytes_total", Unit::Bytes, "Bytes of them");
+    describe_counter!("icefarm_gateway_held_back_total", Unit::Count, "Times that a viewer had not taken what it had");
+    describe_histogram!(
+        "icefarm_gateway_delivery_seconds",
+        Unit::Seconds,
+        "From applied on this node to handed to the network, of changes that a viewer sees"
+    );
+    describe_counter!("icefarm_gateway_requests_total", Unit::Count, "Requests to the API");
+    describe_counter!("icefarm_gateway_limited_total", Unit::Count, "Requests and commands refused for being too many");
     describe_histogram!("icefarm_turn_seconds", Unit::Seconds, "Time of a turn, without its waiting");
     describe_histogram!("icefarm_log_sync_seconds", Unit::Seconds, "Time of a sync of the log");
     describe_histogram!("icefarm_batch_items", "Commands in a batch proposed here");

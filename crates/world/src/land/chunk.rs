@@ -9,7 +9,7 @@ use super::{
     residency::NODE,
 };
 use crate::{
-    CharacterId, ChunkId, FieldId, PlayerName, Rect, RuleBook, Terrain, TerrainMap,
+    Banner, CharacterId, ChunkId, FieldId, PlayerName, Rect, RuleBook, Terrain, TerrainMap,
     command::{CropView, FieldView},
 };
 use std::cell::Cell;
@@ -97,6 +97,16 @@ impl Chunk {
             let field = chunk.field(plot.offset()).expect("no plot lies off the grid");
             if rect.contains(field) {
                 into.push(self.view_of(plot, field, map));
+            }
+        }
+    }
+
+    /// Tells of each owned field which banner flies there.
+    pub(super) fn owned(&self, chunk: ChunkId, mut tell: impl FnMut(FieldId, Banner)) {
+        let banners: Vec<Banner> = self.owners.iter().map(|owner| Banner::of(&owner.name)).collect();
+        for plot in &self.plots {
+            if let Some(owner) = plot.owner() {
+                tell(chunk.field(plot.offset()).expect("no plot lies off the grid"), banners[usize::from(owner)]);
             }
         }
     }

@@ -51,8 +51,8 @@ impl Land {
             return Err(Rejection::TooManyInChunk { field, player, limit });
         }
         self.chunks.entry(field.chunk()).or_default().occupy(field.offset(), terrain, &player, character).touch();
-        self.hold(player, |holding| holding.fields += 1);
-        self.owned_fields += 1;
+        self.estates.enter(&player, field.chunk());
+        self.changes.estates.insert(player);
         Ok(Deed::Claimed)
     }
 
@@ -137,8 +137,8 @@ impl Land {
         own(chunk, order)?;
         let chunk = self.chunks.get_mut(&order.field.chunk()).expect("found just now");
         chunk.vacate(order.field.offset()).touch();
-        self.hold(order.player, |holding| holding.fields -= 1);
-        self.owned_fields -= 1;
+        self.estates.leave(&order.player, order.field.chunk());
+        self.changes.estates.insert(order.player);
         Ok(Deed::Abandoned)
     }
 

@@ -15,6 +15,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `farm` | the rules of one field |
+//! | `estate` | who has how much, and where, of all this land |
 //! | `ledger` | wallets, and harvests on their way to them |
 //! | `audit` | what must add up |
 //! | `chunk`, `plot` | fields in memory, compactly |
@@ -25,6 +26,7 @@
 
 mod audit;
 mod chunk;
+mod estate;
 mod farm;
 mod ledger;
 mod page;
@@ -32,11 +34,12 @@ mod plot;
 mod residency;
 
 use crate::{
-    Acorns, Bucket, ChunkId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rect, RuleBook,
-    TerrainMap, WorldSeed,
+    Acorns, Block, Bucket, Census, ChunkId, Command, FieldId, FieldView, Millis, Outcome, PlayerName, PlayerView, Rect,
+    RuleBook, TerrainMap, WorldSeed, Zoom,
 };
 pub use audit::{Imbalance, Totals, audit};
 use chunk::Chunk;
+use estate::Estates;
 pub use ledger::Payment;
 use ledger::{Outbox, Purses, minus, plus};
 pub use page::{PageError, PageFault, PageKey};
@@ -59,19 +62,9 @@ pub struct Land {
     hand: Option<ChunkId>,
     purses: Purses,
     outbox: Outbox,
-    /// What each player has here; nobody who has nothing.
-    holdings: BTreeMap<PlayerName, Holding>,
-    owned_fields: u64,
+    estates: Estates,
     totals: Totals,
     changes: Changes,
-}
-
-/// What a player has on this land.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Holding {
-    fields: u64,
-    /// In the outboxes, for its wallet.
-    pending: Acorns,
 }
 
 /// What has changed since the last checkpoint began.
@@ -81,7 +74,7 @@ struct Changes {
     chunks: BTreeSet<ChunkId>,
     players: BTreeSet<PlayerName>,
     channels: BTreeSet<(Bucket, PlayerName)>,
-    holdings: BTreeSet<PlayerName>,
+    estates: BTreeSet<PlayerName>,
 }
 
 impl Land {
@@ -97,8 +90,7 @@ impl Land {
             hand: None,
             purses: Purses::default(),
             outbox: Outbox::default(),
-            holdings: BTreeMap::new(),
-            owned_fields: 0,
+            estates: Estates::default(),
             totals: Totals::default(),
             changes: Changes::default(),
         }
@@ -171,13 +163,32 @@ impl Land {
 
     /// How many fields of this land a player has, and the acorns harvested here that its wallet is not known to have.
     pub fn holdings(&self, player: &PlayerName) -> (u64, Acorns) {
-        let Holding { fields, pending } = self.holdings.get(player).copied().unwrap_or_default();
-        (fields, pending)
+        self.estates.of(player)
+    }
+
+    /// The chunks of this land in which a player has fields, and how many in each; by chunk.
+    pub fn estate(&self, player: &PlayerName) -> &[(ChunkId, u16)] {
+        self.estates.chunks_of(player)
+    }
+
+    /// Whose the fields of each cell of `block` are, as far as they are this land's: cells in which somebody has any, in order.
+    /// Finer than chunks, the block's chunks must be [`Readiness::Ready`]; a block of fields has none but cells of one field.
+    pub fn census(&self, block: Block) -> Vec<(u16, Census)> {
+        if block.zoom() >= Zoom::CHUNKS {
+            return self.estates.census(block);
+        }
+        let mut cells = BTreeMap::<u16, Census>::new();
+        for id in block.chunks() {
+            if let Some(chunk) = self.chunk(id) {
+                chunk.owned(id, |field, owner| cells.entry(block.offset(field)).or_default().enter(owner));
+            }
+        }
+        cells.into_iter().collect()
     }
 
     /// How many fields of this land have an owner.
     pub fn owned_fields(&self) -> u64 {
-        self.owned_fields
+        self.estates.owned()
     }
 
     /// All payments in flight from this land: to be offered to their players' shards until settled.
@@ -222,7 +233,7 @@ impl Land {
             totals.accruing = minus(totals.accruing, channel.in_flight);
             self.changes.head = true;
             self.changes.channels.insert((from, *player));
-            self.hold(*player, |holding| holding.pending = minus(holding.pending, amount));
+            self.estates.owe(player, |pending| minus(pending, amount));
         }
     }
 
@@ -257,20 +268,7 @@ impl Land {
         totals.accruing = plus(totals.accruing, minus(after.accruing, before.accruing));
         self.changes.head = true;
         self.changes.channels.insert((from, player));
-        self.hold(player, |holding| holding.pending = plus(holding.pending, amount));
-    }
-
-    /// Changes what a player has here.
-    fn hold(&mut self, player: PlayerName, change: impl FnOnce(&mut Holding)) {
-        let holding = self.holdings.entry(player).or_default();
-        let fields = holding.fields;
-        change(holding);
-        if holding.fields != fields {
-            self.changes.holdings.insert(player);
-        }
-        if *holding == Holding::default() {
-            self.holdings.remove(&player);
-        }
+        self.estates.owe(&player, |pending| plus(pending, amount));
     }
 }
 

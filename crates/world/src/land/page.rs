@@ -19,8 +19,8 @@ pub enum PageKey {
     Player(PlayerName),
     /// What a bucket owes a player.
     Channel(Bucket, PlayerName),
-    /// How many fields of this land a player has.
-    Holding(PlayerName),
+    /// The chunks of this land in which a player has fields, and how many in each.
+    Estate(PlayerName),
 }
 
 impl PageKey {
@@ -41,7 +41,7 @@ impl PageKey {
             Self::Chunk(chunk) => (Self::CHUNK_TAG, &chunk.pack().to_be_bytes()[..], None),
             Self::Player(name) => (2, &[][..], Some(name)),
             Self::Channel(bucket, name) => (3, &bucket.0.to_be_bytes()[..], Some(name)),
-            Self::Holding(name) => (4, &[][..], Some(name)),
+            Self::Estate(name) => (4, &[][..], Some(name)),
         };
         let name = name.map_or(&[][..], |name| name.as_str().as_bytes());
         into.push(tag);
@@ -58,7 +58,7 @@ impl PageKey {
             }
             [2, text @ ..] => name(text).map(Self::Player),
             [3, a, b, text @ ..] => name(text).map(|name| Self::Channel(Bucket(u16::from_be_bytes([*a, *b])), name)),
-            [4, text @ ..] => name(text).map(Self::Holding),
+            [4, text @ ..] => name(text).map(Self::Estate),
             _ => None,
         };
         key.ok_or_else(|| PageError::NotAKey(bytes.to_vec()))

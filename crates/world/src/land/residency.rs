@@ -72,17 +72,15 @@ impl Land {
                     }
                     land.totals.in_flight = plus(land.totals.in_flight, channel.in_flight);
                     land.totals.accruing = plus(land.totals.accruing, channel.accruing);
-                    land.hold(player, |holding| holding.pending = plus(holding.pending, channel.owed()));
+                    land.estates.owe(&player, |pending| plus(pending, channel.owed()));
                     land.outbox.restore(from, player, channel)
                 }
-                PageKey::Holding(player) => {
-                    let fields: u64 = Page::decode(page).map_err(refused(key))?;
-                    let sum = land.owned_fields.checked_add(fields).filter(|_| fields > 0);
-                    land.owned_fields =
-                        sum.ok_or_else(|| refused(key)(PageFault::Invalid("an impossible number of fields")))?;
-                    let before = land.holdings.get(&player).map_or(0, |holding| holding.fields);
-                    land.hold(player, |holding| holding.fields = fields);
-                    before == 0
+                PageKey::Estate(player) => {
+                    let chunks: Vec<(ChunkId, u16)> = Page::decode(page).map_err(refused(key))?;
+                    let new = land.estates.chunks_of(&player).is_empty();
+                    let restored = if new { land.estates.restore(&player, chunks) } else { Some(()) };
+                    restored.ok_or_else(|| refused(key)(PageFault::Invalid("land that nobody can have")))?;
+                    new
                 }
             };
             if !new {
@@ -187,7 +185,7 @@ impl Land {
 
     /// The same, one after the other, each page in a buffer that the next one overwrites.
     pub fn drain_changes(&mut self, mut take: impl FnMut(PageKey, Option<&[u8]>)) {
-        let Changes { head, chunks, players, channels, holdings } = std::mem::take(&mut self.changes);
+        let Changes { head, chunks, players, channels, estates } = std::mem::take(&mut self.changes);
         let mut page = Vec::new();
         let mut take = |key, write: Option<Write<'_>>| {
             page.clear();
@@ -217,10 +215,10 @@ impl Land {
                 None => take(PageKey::Channel(from, player), None),
             }
         }
-        for player in holdings {
-            match self.holdings(&player) {
-                (0, _) => take(PageKey::Holding(player), None),
-                (fields, _) => take(PageKey::Holding(player), Some(&|page| Page::encode(page, &fields))),
+        for player in estates {
+            match self.estates.chunks_of(&player) {
+                [] => take(PageKey::Estate(player), None),
+                chunks => take(PageKey::Estate(player), Some(&|page| Page::encode(page, &chunks))),
             }
         }
     }
@@ -231,7 +229,7 @@ impl Land {
             + self.stored.len() * (size_of::<ChunkId>() + NODE)
             + self.purses.entries() * (size_of::<(super::PlayerName, Purse)>() * 4 / 3 + NODE)
             + self.outbox.entries() * (size_of::<(super::PlayerName, Channel)>() * 4 / 3 + NODE)
-            + self.holdings.len() * (size_of::<(super::PlayerName, super::Holding)>() * 4 / 3 + NODE)
+            + self.estates.heap_bytes()
     }
 
     /// A chunk that somebody touched.

@@ -37,10 +37,15 @@ pub const LAYERS: &[Layer] = &[
     layer("checker", Pure, &["world", "paxos", "placement", "wire"]),
     layer("storage", Io, &["world", "paxos", "placement"]),
     layer("transport", Io, &["world", "paxos", "placement", "wire"]),
-    layer("gateway", Io, &["world", "paxos", "placement", "wire"]),
-    layer("node", Io, &["world", "paxos", "placement", "wire", "shard", "host", "storage", "transport", "gateway"]),
     layer("client", Io, &["world", "paxos", "placement", "wire", "client-proto", "transport"]),
-    layer("icefarm", Io, &["world", "paxos", "placement", "wire", "storage", "transport", "node", "client"]),
+    layer("json", Io, &["world", "paxos", "placement", "wire", "client"]),
+    layer("gateway", Io, &["world", "paxos", "placement", "wire", "transport", "client", "json"]),
+    layer(
+        "node",
+        Io,
+        &["world", "paxos", "placement", "wire", "shard", "host", "storage", "transport", "client", "json", "gateway"],
+    ),
+    layer("icefarm", Io, &["world", "paxos", "placement", "wire", "storage", "transport", "client", "json", "node"]),
     layer(
         "sim",
         Deterministic,

@@ -74,7 +74,7 @@ fn keys_become_bytes_that_sort_as_they_do_and_come_back() {
         PageKey::Channel(Bucket(2), name("z")),
         PageKey::Channel(Bucket(256), name("a")),
         PageKey::Channel(Bucket(256), name("ä")),
-        PageKey::Holding(name("a")),
+        PageKey::Estate(name("a")),
     ];
     assert!(keys.is_sorted());
     let bytes: Vec<Vec<u8>> = keys.iter().map(PageKey::to_bytes).collect();
@@ -252,7 +252,7 @@ fn random_bytes_are_never_a_panic() {
             PageKey::Head,
             PageKey::Player(name("a")),
             PageKey::Channel(Bucket(1), name("a")),
-            PageKey::Holding(name("a")),
+            PageKey::Estate(name("a")),
         ] {
             let _ = Land::restore(world.seed, world.rules.clone(), [(key, &page)], []);
         }

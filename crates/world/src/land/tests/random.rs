@@ -4,8 +4,8 @@ use super::{
     pages::{Pages, checkpoint, load_all, reopen},
     *,
 };
-use crate::BuildingId;
-use std::collections::BTreeMap;
+use crate::{Banner, BuildingId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// xorshift64 (Marsaglia).
 pub(super) fn xorshift(state: &mut u64) -> u64 {
@@ -156,7 +156,9 @@ fn checkpoints_recovery_and_eviction_show_in_no_answer() {
                 for player in ["sid", "scrat", "manny", "diego"].map(name) {
                     assert_eq!(restless.holdings(&player), plain.holdings(&player));
                     assert_eq!(restless.player(&player), plain.player(&player));
+                    assert_eq!(restless.estate(&player), plain.estate(&player));
                 }
+                assert_eq!(world(&restless), world(&plain));
             }
             load_all(&mut restless, &store);
             assert_eq!(everything(&restless), everything(&plain), "seed {seed}");
@@ -167,6 +169,41 @@ fn checkpoints_recovery_and_eviction_show_in_no_answer() {
         }
     }
     assert!(evicted > 100, "only {evicted} chunks left memory");
+}
+
+/// All of the grid, from above.
+fn world(land: &Land) -> Vec<(u16, Census)> {
+    land.census(Block::of(Zoom::try_from(Zoom::MOST).unwrap(), claimable(1)[0]))
+}
+
+#[test]
+fn the_census_is_a_count_of_the_fields_at_every_level() {
+    let fields = playground();
+    for seed in 1..=5 {
+        let mut land = land();
+        for next in &game(seed * 31, 400)[0] {
+            step(&mut land, *next);
+        }
+        for zoom in Zoom::all() {
+            let mut counted = BTreeMap::<(Block, u16), Census>::new();
+            for view in everything(&land).0 {
+                let block = Block::of(zoom, view.field);
+                if let Some(owner) = view.owner {
+                    counted.entry((block, block.offset(view.field))).or_default().enter(Banner::of(&owner));
+                }
+            }
+            let blocks: BTreeSet<Block> = fields.iter().map(|field| Block::of(zoom, *field)).collect();
+            let told = blocks.into_iter().flat_map(|block| {
+                land.census(block).into_iter().map(move |(offset, census)| ((block, offset), census))
+            });
+            assert_eq!(told.collect::<BTreeMap<_, _>>(), counted, "seed {seed}, {zoom:?}");
+        }
+        let estates: u64 = ["sid", "scrat", "manny", "diego"]
+            .map(|player| land.estate(&name(player)).iter().map(|(_, fields)| u64::from(*fields)).sum::<u64>())
+            .iter()
+            .sum();
+        assert_eq!(estates, land.owned_fields());
+    }
 }
 
 #[test]
