@@ -10,7 +10,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use std::sync::Arc;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../game-client/dist"]
+#[folder = "../../game-client/dist"]
 #[allow_missing = true]
 struct Built;
 

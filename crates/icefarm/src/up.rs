@@ -217,7 +217,7 @@ impl Cluster {
             return Ok(());
         }
         let profile = self.data.join("client.toml");
-        stdout::text(&format!("{}\n\nready\n\n{}", self.table(founded)?, self.next_steps()))?;
+        stdout::text(&format!("{}\n\nready\n\n{}", self.table(founded)?, self.next_steps()?))?;
         let bots = self.start_bots(args.bots, &profile).await?;
         self.watch().await;
         if let Some(bots) = bots {
@@ -287,7 +287,10 @@ impl Cluster {
         Ok(rows.join("\n"))
     }
 
-    fn next_steps(&self) -> String {
+    fn next_steps(&self) -> Result<String, Failure> {
+        let first = self.data.join(&self.nodes[0].name).join("node.toml");
+        let config = NodeConfig::load(&first).map_err(|error| Failure::new(Exit::Machine, error.to_string()))?;
+        let page = format!("http://{}", config.http);
         let program = std::env::args().next().unwrap_or_else(|| "icefarm".into());
         let data = self.data.display();
         let export = if self.data == Path::new("./icefarm-data") {
@@ -295,14 +298,16 @@ impl Cluster {
         } else {
             format!("  export ICEFARM_CLUSTER={data}/client.toml\n")
         };
-        format!(
-            "Try, from another terminal:\n{export}\
+        Ok(format!(
+            "Play in a browser:        {page}/\n\
+Watch the cluster there:  {page}/console\n\n\
+Or from another terminal:\n{export}\
   \x20 {program} claim 30980,8190 --as scrat       # take a field\n\
   \x20 {program} view 30960,8180                   # look around\n\
   \x20 {program} admin nodes                       # who leads what\n\
   \x20 kill -9 $(cat {data}/n2/pid)                # and see that the others go on\n\
 Ctrl-C stops everything; `up` again goes on from {data}.\n"
-        )
+        ))
     }
 
     async fn start_bots(&self, count: usize, profile: &Path) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {

@@ -1,7 +1,7 @@
 //! Everything CI runs, in an order in which the cheapest complaint comes first.
 
 use crate::{
-    Failure, setup, tidy,
+    Failure, page, setup, tidy,
     workspace::{Workspace, succeed},
 };
 use std::{
@@ -20,14 +20,16 @@ struct Step {
     work: Work,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     Step { name: "setup", about: "what must be on this machine", work: set_up },
     Step { name: "fmt", about: "formatting", work: |workspace| cargo(workspace, &["fmt", "--all", "--check"]) },
+    Step { name: "page", about: "the web page: lints, types, unit tests, build", work: page::check },
     Step { name: "tidy", about: "house rules", work: |_| tidy::run() },
     Step { name: "clippy", about: "lints, warnings are errors", work: clippy },
     Step { name: "doc", about: "documentation, warnings are errors", work: doc },
     Step { name: "build", about: "all programs and examples", work: build },
     Step { name: "test", about: "unit, golden and cluster tests", work: test },
+    Step { name: "browser", about: "the web page in a browser, against clusters", work: browser },
     Step { name: "paths", about: "instructions of the hot paths, against the committed ones", work: paths },
     Step { name: "sim", about: "1,000 simulated clusters under faults", work: sim },
 ];
@@ -89,6 +91,11 @@ fn build(workspace: &Workspace) -> Result<(), Failure> {
 
 fn test(workspace: &Workspace) -> Result<(), Failure> {
     cargo(workspace, &["test", "--release", "--workspace"])
+}
+
+fn browser(workspace: &Workspace) -> Result<(), Failure> {
+    cargo(workspace, &["build", "--release", "--workspace", "--bins"])?;
+    page::browse(workspace)
 }
 
 fn paths(workspace: &Workspace) -> Result<(), Failure> {

@@ -7,13 +7,17 @@
 //! | [`workspace`] | where the workspace is, and running programs in it |
 //! | [`run`] | build a program of ours and become it: `up`, `sim`, `bench` |
 //! | [`check`] | everything CI runs, step by step |
+//! | [`page`] | the web page: its packages, checks and build |
+//! | [`generate`] | files that are made from others |
 //! | [`tidy`] | the house rules, as a program |
 //! | [`mutants`] | mistakes made on purpose, one by one, to see which the tests would miss |
 //! | [`failure`] | why it could not go on, and its exit status |
 
 mod check;
 mod failure;
+mod generate;
 mod mutants;
+mod page;
 mod run;
 mod setup;
 mod tidy;
@@ -28,13 +32,14 @@ Ice Age Farmland: set up, run, test.
   cargo xtask up [-- ARGS]          build everything, start a local cluster, say where to look
                                     ARGS go to `icefarm up`: try `cargo xtask up -- --help`
   cargo xtask test [STEP ...]       everything CI runs; with steps, only those:
-                                    setup fmt tidy clippy doc build test paths sim
-  cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners
+                                    setup fmt page tidy clippy doc build test browser paths sim
+  cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners, generated files
+  cargo xtask generate              the files that are made from others: TypeScript's types of the gateway's messages
   cargo xtask sim --seeds N [--from S] [--trace]
                                     play N clusters under faults; ends with the line `digest ...`
   cargo xtask bench WHAT [--json] [ARGS]
-                                    measured on this machine: claims, scale, reads, failover, slow-disk, rebuild, restart,
-                                    soak, idle, paths; `bench WHAT --help` says what each does
+                                    measured on this machine: claims, scale, reads, viewers, failover, slow-disk, rebuild,
+                                    restart, soak, idle, paths; `bench WHAT --help` says what each does
   cargo xtask load PROFILE [ARGS]   let the players of a profile loose on a cluster; see load/profiles: village, claims,
                                     contest, day. `load village --help` says what else it takes
   cargo xtask race [ARGS]           beside etcd, ZooKeeper, Redis and PostgreSQL, and consensus beside other libraries':
@@ -75,7 +80,7 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
             print!("{HELP}");
             Ok(())
         }
-        "test" | "tidy" | "mutants" if asks_for_help => {
+        "test" | "tidy" | "generate" | "mutants" if asks_for_help => {
             print!("{HELP}");
             Ok(())
         }
@@ -87,7 +92,10 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
         "test" => check::run(rest),
         "mutants" => mutants::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),
-        "tidy" => Err(Failure::Usage(format!("tidy takes no arguments, but was given '{}'", rest.join(" ")))),
+        "generate" if rest.is_empty() => generate::run(),
+        "tidy" | "generate" => {
+            Err(Failure::Usage(format!("{name} takes no arguments, but was given '{}'", rest.join(" "))))
+        }
         unknown => Err(Failure::Usage(format!("there is no command '{unknown}'"))),
     }
 }

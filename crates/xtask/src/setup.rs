@@ -16,6 +16,18 @@ const NEEDED: [Needed; 1] = [Needed {
     packages: &["gcc", "libc6-dev"],
 }];
 
+/// What builds the web page.
+const FOR_THE_PAGE: [Needed; 2] = [
+    Needed { program: "node", why: "it builds and checks the web page", packages: &["nodejs"] },
+    Needed { program: "npm", why: "it brings what the web page is built with", packages: &["npm"] },
+];
+/// Its version, at least: the page's build tool says so.
+const NODE: (u32, u32) = (20, 19);
+
+/// What the web page is tried in.
+const FOR_BROWSING: [Needed; 1] =
+    [Needed { program: "chromium", why: "the web page is tested in it", packages: &["chromium"] }];
+
 /// What tests call that only root can use; whoever else runs them does without these tests.
 const FOR_ROOT: [Needed; 1] =
     [Needed { program: "ip", why: "tests make networks of their own with it", packages: &["iproute2"] }];
@@ -54,7 +66,29 @@ pub fn programs() -> Result<(), Failure> {
 /// The same for what only tests need.
 pub fn test_programs() -> Result<(), Failure> {
     install(&FOR_COUNTING)?;
+    install(&FOR_BROWSING)?;
     if is_root() { install(&FOR_ROOT) } else { Ok(()) }
+}
+
+/// The same for what the web page is built with.
+pub fn page_programs() -> Result<(), Failure> {
+    install(&FOR_THE_PAGE)?;
+    let output = Command::new("node").arg("--version").output();
+    let output = output.map_err(|source| Failure::Start { program: "node".to_owned(), source })?;
+    let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if version(&found).is_some_and(|found| found >= NODE) {
+        return Ok(());
+    }
+    let (major, minor) = NODE;
+    Err(Failure::Missing(format!(
+        "node is {found}, and the web page is built with {major}.{minor} or newer: put that first on PATH, then run this again"
+    )))
+}
+
+/// `v20.19.2`: 20 and 19.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.strip_prefix('v')?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// The same for what only the race needs.
@@ -128,6 +162,13 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version("v20.19.2"), Some((20, 19)));
+        assert!(version("v9.100.0") < Some(NODE) && version("v100.0.0") > Some(NODE));
+        assert_eq!(version("no version"), None);
+    }
 
     #[test]
     fn a_program_is_on_the_path_only_if_it_can_be_run() {

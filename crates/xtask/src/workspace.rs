@@ -61,7 +61,15 @@ pub fn metadata(arguments: &[&str]) -> Result<Value, Failure> {
 
 /// The very cargo that runs us, so that a `+toolchain` holds for everything.
 fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What it told us of our own package would make it compile those again whose builds look at it (`ring`), and once more when
+    // it is next called by hand.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs to the end; anything but success is a failure.

@@ -8,6 +8,8 @@
 
 pub mod messages;
 mod session;
+#[cfg(test)]
+mod vectors;
 mod view;
 
 use crate::app::App;

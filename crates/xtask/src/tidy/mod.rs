@@ -7,6 +7,8 @@
 //! | [`scenarios`] | the table of scenarios names tests that exist |
 //! | [`manners`] | headers, lengths, lints, leftovers, sleeping tests, paths of somebody's machine |
 //!
+//! And what is generated must be what it would be if generated now.
+//!
 //! Every rule is a function from the [`Tree`] to [`Finding`]s, so that its tests feed it small broken trees.
 
 mod layers;
@@ -16,7 +18,7 @@ mod scenarios;
 mod source;
 pub mod tree;
 
-use crate::Failure;
+use crate::{Failure, generate, workspace::Workspace};
 use std::fmt;
 use tree::Tree;
 
@@ -57,7 +59,11 @@ impl fmt::Display for Finding {
 /// Reads the workspace, applies every rule and prints what they find.
 pub fn run() -> Result<(), Failure> {
     let tree = Tree::read()?;
-    let findings = check(&tree);
+    let mut findings = check(&tree);
+    if !generate::are_current(&Workspace::find()?)? {
+        let problem = "is not what the gateway's types make of it: run `cargo xtask generate`";
+        findings.push(Finding::error(generate::MESSAGES, 0, problem));
+    }
     for finding in &findings {
         println!("{finding}");
     }

@@ -103,7 +103,8 @@ fn read_folder(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<(), 
 /// Not what was built, downloaded, or written by a cluster.
 fn is_ours(path: &Path, name: &str) -> bool {
     let hidden = name.starts_with('.') && !matches!(name, ".ci" | ".cargo" | ".github");
-    let made = matches!(name, "target" | "node_modules" | "icefarm-data") || path.join("CACHEDIR.TAG").exists();
+    let made = matches!(name, "target" | "node_modules" | "dist" | "test-results" | "icefarm-data")
+        || path.join("CACHEDIR.TAG").exists();
     !hidden && !made
 }
 

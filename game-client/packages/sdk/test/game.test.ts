@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Game, type Settled } from "../src/game.ts";
+import { type FakeSocket, opener } from "./fakes.ts";
+
+const RECEIPT = { shard: 1, node: "n1", slot: 9, level: "strong", bound_ms: 0 };
+const answered = (owner: string | null, more = {}) => ({
+  outcome: "claimed",
+  field: {
+    x: 5,
+    y: 6,
+    terrain: "ice",
+    claimable: true,
+    owner,
+    character: owner === null ? null : "sloth",
+    crop: null,
+    structures: [],
+    price: null,
+    version: 1,
+  },
+  receipt: RECEIPT,
+  ...more,
+});
+const land = (slot: number, whole: boolean, rows: unknown[], owners = ["sid"]) => [
+  [0, 0, 0, whole, [1, "n1", slot, "session", 0], owners, rows],
+];
+
+let sockets: FakeSocket[];
+let game: Game;
+let settled: Settled[];
+
+const last = () => {
+  const socket = sockets.at(-1);
+  if (!socket) throw new Error("no socket was opened");
+  return socket;
+};
+/** Lets promises that are settled run. */
+const breathe = () => vi.advanceTimersByTimeAsync(0);
+const answer = (result: unknown) => {
+  const command = last().of("command").at(-1);
+  last().says({ type: "answer", id: command?.["id"], number: command?.["number"], result });
+  return breathe();
+};
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"] });
+  vi.stubGlobal("fetch", () => Promise.reject(new Error("no network")));
+  const fake = opener();
+  sockets = fake.sockets;
+  game = new Game({ gateways: ["http://one"], client: "0123456789abcdef", open: fake.open });
+  settled = [];
+  game.on("settled", (one) => settled.push(one));
+  game.start("secret");
+  last().welcomes();
+  game.look(0, { x: 0, y: 0, w: 64, h: 64 });
+  last().says(land(5, true, []));
+});
+
+afterEach(() => {
+  game.close();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("looking", () => {
+  it("asks once for the blocks that cells are in, and again only when these are others", () => {
+    game.look(0, { x: 3, y: 3, w: 10, h: 10 });
+    expect(last().of("look")).toHaveLength(1);
+    game.look(0, { x: 60, y: 3, w: 10, h: 10 });
+    expect(last().of("look")).toHaveLength(2);
+    expect(last().of("look")[1]).toMatchObject({ level: 0, x: 0, y: 0, w: 128, h: 64, have: [] });
+  });
+
+  it("goes on from what it holds when it comes back to a block", () => {
+    game.look(0, { x: 128, y: 0, w: 64, h: 64 });
+    game.look(0, { x: 0, y: 0, w: 64, h: 64 });
+    expect(last().of("look").at(-1)).toMatchObject({ have: [[0, 0, 1, 5n]] });
+  });
+
+  it("is cut where the world ends, and beyond there is nothing to ask for", () => {
+    game.look(0, { x: 999_990, y: 999_990, w: 100, h: 100 });
+    expect(last().of("look").at(-1)).toMatchObject({ x: 15_624 * 64, y: 15_624 * 64, w: 64, h: 64 });
+    const before = last().of("look").length;
+    game.look(0, { x: 1_000_000, y: 0, w: 10, h: 10 });
+    expect(last().of("look")).toHaveLength(before);
+  });
+});
+
+describe("a command", () => {
+  it("is shown at once and stays when it was done, before the land tells", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    expect(game.shown(5, 6)).toMatchObject({ pending: true, state: { owner: "scrat", character: 1 } });
+    await answer(answered("scrat"));
+    expect(game.shown(5, 6)).toMatchObject({ pending: false, state: { owner: "scrat", character: 1, version: 1 } });
+    expect(settled).toMatchObject([{ x: 5, y: 6, done: true }]);
+  });
+
+  it("is taken back when somebody else was first, with who that was", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    await answer({ outcome: "rejected", reason: "already_owned", owner: "sid", receipt: RECEIPT });
+    expect(game.shown(5, 6)).toEqual({ pending: false, state: undefined });
+    expect(settled).toMatchObject([{ done: false, answer: { reason: "already_owned", owner: "sid" } }]);
+    last().says(land(9, false, [[6 * 64 + 5, 1, 0, 0, null, [], null]]));
+    expect(game.shown(5, 6).state?.owner).toBe("sid");
+  });
+
+  it("keeps its number when it is said again to another node, and settles once", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    void game.give(6, 6, { do: "claim", character: "sloth" });
+    const first = last()
+      .of("command")
+      .map(({ number }) => number);
+    last().dies();
+    await breathe();
+    expect(game.shown(5, 6).pending).toBe(true);
+    last().welcomes({ node: "n2" });
+    const again = last().of("command");
+    expect(again.map(({ number }) => number)).toEqual(first);
+    expect(again.map(({ floor }) => floor)).toEqual([1n, 1n]);
+    last().says({ type: "answer", id: 1, number: 1, result: answered("scrat") });
+    last().says({ type: "answer", id: 1, number: 1, result: answered("scrat") });
+    await breathe();
+    expect(settled).toHaveLength(1);
+    expect(game.underWay).toBe(1);
+  });
+
+  it("is said again while the cluster cannot answer, and given up in the end", async () => {
+    void game.give(5, 6, { do: "claim" });
+    const unavailable = {
+      outcome: "unavailable",
+      applied: "unknown",
+      reason: "no_quorum",
+      missing: [],
+      retry_after_ms: 500,
+    };
+    await answer(unavailable);
+    expect(game.shown(5, 6).pending).toBe(true);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(last().of("command")).toHaveLength(2);
+    for (let nth = 0; nth < 100 && settled.length === 0; nth += 1) {
+      last().says({ type: "pong", id: 0, time_ms: 1 });
+      await answer(unavailable);
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    expect(settled).toMatchObject([{ done: false, answer: { outcome: "unavailable" } }]);
+    expect(game.shown(5, 6).pending).toBe(false);
+  });
+
+  it("that comes too fast waits as long as it is told", async () => {
+    void game.give(5, 6, { do: "claim" });
+    const problem = { type: "urn:icefarm:problem:too-many-requests", title: "", status: 429, retry_after_ms: 70 };
+    last().says({ type: "problem", id: last().of("command")[0]?.["id"], problem });
+    await vi.advanceTimersByTimeAsync(69);
+    expect(last().of("command")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(last().of("command")).toHaveLength(2);
+  });
+
+  it("that cannot be meant is taken back with what is wrong", async () => {
+    void game.give(5, 6, { do: "plant", crop: "no-such" });
+    const problem = { type: "urn:icefarm:problem:unknown-entry", title: "There is no such crop", status: 400 };
+    last().says({ type: "problem", id: last().of("command")[0]?.["id"], problem });
+    await breathe();
+    expect(settled).toMatchObject([{ done: false, answer: { outcome: "problem", problem } }]);
+  });
+
+  it("on top of another shows both until they are settled", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    void game.give(5, 6, { do: "plant", crop: "lichen" });
+    expect(game.shown(5, 6).state).toMatchObject({ owner: "scrat", crop: { kind: 0 } });
+    last().says({ type: "answer", id: 1, number: 1, result: answered("scrat") });
+    await breathe();
+    expect(game.shown(5, 6)).toMatchObject({ pending: true, state: { owner: "scrat", crop: { kind: 0 } } });
+  });
+});
+
+describe("a reconnect", () => {
+  it("asks only for what has changed since, and tells what was seen", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    await answer(answered("scrat"));
+    last().says(land(7, false, []));
+    last().dies();
+    await breathe();
+    last().welcomes({ node: "n2" });
+    expect(last().of("hello")[0]).toMatchObject({ seen: [[1, 9n]] });
+    expect(last().of("look")[0]).toMatchObject({ have: [[0, 0, 1, 7n]] });
+  });
+
+  it("to another world forgets everything", async () => {
+    last().says(land(6, false, [[0, 1, 0, 0, null, [], null]]));
+    expect(game.shown(0, 0).state?.owner).toBe("sid");
+    last().dies();
+    await breathe();
+    last().welcomes({ seed: 8n });
+    expect(game.shown(0, 0).state).toBeUndefined();
+    expect(last().of("look")[0]).toMatchObject({ have: [] });
+  });
+});

@@ -1,0 +1,4 @@
+declare module "virtual:drawings" {
+  /** SVG text by name. */
+  export const drawings: Readonly<Record<string, string>>;
+}

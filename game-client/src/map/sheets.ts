@@ -1,0 +1,128 @@
+/**
+ * Textures of the land: painted once, changed cell by cell, drawn every frame. A sheet is a square of cells of one level at one
+ * number of pixels per cell.
+ */
+
+import { BLOCK, type BlockAt, blockKey } from "@icefarm/sdk";
+import type { Detail } from "./detail.ts";
+
+/** Pixels of sheets that are kept beside those that are seen: 48 MiB. */
+const KEPT = 12 << 20;
+
+export interface Sheet {
+  readonly detail: Detail;
+  /** Which one of its level and scale. */
+  readonly sx: number;
+  readonly sy: number;
+  readonly canvas: HTMLCanvasElement;
+  readonly context: CanvasRenderingContext2D;
+  /** It shows what is known of terrain and land. */
+  painted: boolean;
+  /** It has done so at least once. */
+  drawn: boolean;
+  /** How many rows are painted since it was begun last. */
+  rows: number;
+  /** Cells to paint again, as offsets within the sheet. */
+  readonly stale: Set<number>;
+}
+
+/** The block that a sheet is a part of. */
+export function blockOf({ detail, sx, sy }: Pick<Sheet, "detail" | "sx" | "sy">): BlockAt {
+  const share = BLOCK / detail.sheet;
+  return { level: detail.level, bx: Math.floor(sx / share), by: Math.floor(sy / share) };
+}
+
+/** All of it is to be painted again. */
+export function repaint(sheet: Sheet): void {
+  sheet.painted = false;
+  sheet.rows = 0;
+}
+
+/** See the module. */
+export class Sheets {
+  readonly #sheets = new Map<string, Sheet>();
+  readonly #byBlock = new Map<number, Set<Sheet>>();
+  #pixels = 0;
+
+  /** The sheet, if there is one. */
+  find(detail: Detail, sx: number, sy: number): Sheet | undefined {
+    return this.#sheets.get(name(detail, sx, sy));
+  }
+
+  /** The sheet, made now if there is none. */
+  at(detail: Detail, sx: number, sy: number): Sheet | undefined {
+    const key = name(detail, sx, sy);
+    const known = this.#sheets.get(key);
+    if (known) {
+      // Last used, last in line to be forgotten.
+      this.#sheets.delete(key);
+      this.#sheets.set(key, known);
+      return known;
+    }
+    const canvas = document.createElement("canvas");
+    canvas.width = detail.sheet * detail.scale;
+    canvas.height = canvas.width;
+    const context = canvas.getContext("2d", { alpha: true });
+    if (!context) return undefined;
+    const sheet = { detail, sx, sy, canvas, context, painted: false, drawn: false, rows: 0, stale: new Set<number>() };
+    this.#sheets.set(key, sheet);
+    this.#pixels += canvas.width * canvas.width;
+    const block = blockKey(blockOf(sheet));
+    this.#byBlock.set(block, (this.#byBlock.get(block) ?? new Set()).add(sheet));
+    return sheet;
+  }
+
+  /** Every sheet that shows a part of the block. */
+  of(block: BlockAt): Iterable<Sheet> {
+    return this.#byBlock.get(blockKey(block)) ?? [];
+  }
+
+  /** Everything is to be painted again: drawings have come, or another player looks. */
+  repaint(): void {
+    this.#sheets.forEach(repaint);
+  }
+
+  /** Forgets the sheets that were not used for longest, down to what may be kept; never one of `seen`. */
+  prune(seen: ReadonlySet<Sheet>): void {
+    if (this.#pixels <= KEPT) return;
+    for (const [key, sheet] of this.#sheets) {
+      if (this.#pixels <= KEPT) return;
+      if (seen.has(sheet)) continue;
+      this.#sheets.delete(key);
+      this.#pixels -= sheet.canvas.width * sheet.canvas.width;
+      const block = blockKey(blockOf(sheet));
+      const others = this.#byBlock.get(block);
+      others?.delete(sheet);
+      if (others?.size === 0) this.#byBlock.delete(block);
+      // Gives the memory back now rather than at the next collection.
+      sheet.canvas.width = 0;
+      sheet.canvas.height = 0;
+    }
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#sheets.size;
+  }
+}
+
+/**
+ * Sheets side by side, to be stretched together: each on its own would blend with nothing at its edges, and seams would show.
+ */
+export class Mosaic {
+  readonly #canvas = document.createElement("canvas");
+
+  /** An empty one of so many pixels. */
+  begin(width: number, height: number): CanvasRenderingContext2D | undefined {
+    const context = this.#canvas.getContext("2d") ?? undefined;
+    if (this.#canvas.width !== width || this.#canvas.height !== height) {
+      this.#canvas.width = width;
+      this.#canvas.height = height;
+    } else context?.clearRect(0, 0, width, height);
+    return context;
+  }
+}
+
+function name({ level, scale }: Detail, sx: number, sy: number): string {
+  return `${level} ${scale} ${sx} ${sy}`;
+}
