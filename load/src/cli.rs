@@ -50,6 +50,8 @@ pub enum Verb {
     BenchSlowDisk(SlowDiskArgs),
     /// Strong reads under lease beside confirmed and eventual ones, and an echo
     BenchReads(ReadsArgs),
+    /// People who watch busy land through one node's WebSocket: memory, CPU, bytes, and how late they are told
+    BenchViewers(ViewersArgs),
     /// Kill the node that leads most, and see when each of its shards serves claims again
     BenchFailover(FailoverArgs),
     /// How soon a full world serves after a clean stop, and after every node was killed
@@ -239,6 +241,29 @@ pub struct IdleArgs {
     pub shards: u32,
     /// Seconds to watch
     #[arg(long, default_value_t = 10)]
+    pub seconds: u64,
+}
+
+/// `bench-viewers`
+#[derive(Debug, Args)]
+pub struct ViewersArgs {
+    /// For every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// How many watch
+    #[arg(long, default_value_t = 2_000)]
+    pub viewers: usize,
+    /// Fields that each sees, from west to east; the second run has twice as many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub width: u32,
+    /// Fields that each sees, from north to south; the second run has twice as many
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub height: u32,
+    /// Changes a second, all over 512 x 512 fields
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// Seconds measured at rest, and again with changes
+    #[arg(long, default_value_t = 15)]
     pub seconds: u64,
 }
 

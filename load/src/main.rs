@@ -99,6 +99,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::BenchScale(args) => bench::scale::bench(&args).await,
         Verb::BenchSlowDisk(args) => bench::slow_disk::bench(&args).await,
         Verb::BenchReads(args) => bench::reads::bench(&args).await,
+        Verb::BenchViewers(args) => bench::viewers::bench(&args).await,
         Verb::BenchFailover(args) => bench::failover::bench(&args).await,
         Verb::BenchRestart(args) => bench::restart::bench(&args).await,
         Verb::BenchRebuild(args) => bench::rebuild::bench(&args).await,

@@ -2,7 +2,7 @@
 //! status is ours.
 
 use crate::{
-    Failure, setup,
+    Failure, page, setup,
     workspace::{Workspace, succeed},
 };
 use std::{os::unix::process::CommandExt, process::Command};
@@ -10,6 +10,7 @@ use std::{os::unix::process::CommandExt, process::Command};
 /// `up [-- ARGS]`
 pub fn up(arguments: &[String]) -> Result<(), Failure> {
     setup::programs()?;
+    page::build(&Workspace::find()?)?;
     let arguments = match arguments {
         [dashes, rest @ ..] if dashes == "--" => rest,
         other => other,
@@ -32,6 +33,7 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
         "scale" => "bench-scale",
         "slow-disk" => "bench-slow-disk",
         "reads" => "bench-reads",
+        "viewers" => "bench-viewers",
         "failover" => "bench-failover",
         "restart" => "bench-restart",
         "rebuild" => "bench-rebuild",

@@ -6,6 +6,7 @@
 //! | `claims` | durable claims, a closed loop |
 //! | `scale` | claims with more shards, voters and land |
 //! | `reads` | with and without a lease |
+//! | `viewers` | those who watch land through a gateway |
 //! | `failover`, `restart`, `rebuild`, `slow_disk` | what a fault costs, and how soon it is mended |
 //! | `soak`, `memory` | whether disk and memory level off, and where |
 //! | `partitions` | three ways to lay chunks over shards (nothing is started) |
@@ -25,3 +26,4 @@ pub mod restart;
 pub mod scale;
 pub mod slow_disk;
 pub mod soak;
+pub mod viewers;

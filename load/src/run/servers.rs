@@ -119,7 +119,8 @@ pub async fn all(servers: &[Server]) -> Vec<Option<Figures>> {
     all
 }
 
-async fn page(http: &str) -> Result<String, Failure> {
+/// What a node counts, as it prints it.
+pub async fn page(http: &str) -> Result<String, Failure> {
     let stream = TcpStream::connect(http).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // It ends when the answer has been read.

@@ -24,6 +24,8 @@ use axum::routing::get;
 use messages::MAX_MESSAGE;
 use std::sync::Arc;
 
+/// What is read at a time, and kept for each client: they say little. (The library's own choice is 128 KiB.)
+const READ_BUFFER: usize = 4 << 10;
 /// What the network has not taken is kept up to here; one message may be larger.
 const WRITE_BUFFER: usize = 64 << 10;
 /// The largest message to a client: what a mailbox holds, and one large frame.
@@ -54,6 +56,7 @@ async fn open(
     let upgrade = upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE);
     Ok(upgrade.on_upgrade(move |socket| session::run(socket, app, place)).into_response())

@@ -30,6 +30,8 @@ use world::Outcome;
 
 /// Upper bounds of durations, in seconds: 10 µs to 10 s.
 const SECONDS: [f64; 13] = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Upper bounds of how late viewers are told: most of it is what a gateway gathers before it tells anybody.
+const DELIVERY: [f64; 13] = [0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.3, 1.0, 10.0];
 /// Upper bounds of counts.
 const COUNTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
 /// Those who ask at a time; more are turned away.
@@ -318,6 +320,8 @@ fn recorder() -> PrometheusRecorder {
     let counts = Matcher::Full("icefarm_batch_items".to_owned());
     let builder = PrometheusBuilder::new().set_buckets(&SECONDS);
     let builder = builder.and_then(|builder| builder.set_buckets_for_metric(counts, &COUNTS));
+    let delivery = Matcher::Full("icefarm_gateway_delivery_seconds".to_owned());
+    let builder = builder.and_then(|builder| builder.set_buckets_for_metric(delivery, &DELIVERY));
     builder.expect("there are buckets").build_recorder()
 }
 
