@@ -7,7 +7,8 @@
 //! | [`cli`] | the command line as scripts use it: exit status and JSON |
 //! | [`operator`] | the SDK for tests that are not asynchronous themselves: reports, and what each replica holds |
 //! | [`storm`] | many clients claiming at once, and what they were told |
-//! | [`http`] | the little HTTP that `/metrics` and `/readyz` need |
+//! | [`http`] | the little HTTP that asking a node needs |
+//! | [`viewer`] | somebody at a gateway's WebSocket, message by message |
 //! | [`raw`] | a client that says what no SDK would |
 //! | [`scratch`] | directories that go with their test, unless it failed |
 //! | [`disk`] | damage to a node's files |
@@ -29,6 +30,7 @@ pub mod raw;
 pub mod scratch;
 pub mod small_disk;
 pub mod storm;
+pub mod viewer;
 pub mod wait;
 
 pub use cli::{Answer, Cli};

@@ -42,6 +42,7 @@ pub struct Problem {
 /// What every problem says; each kind may have members of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema, TS)]
 #[ts(rename = "ProblemDetails")]
+#[schema(as = ProblemDetails)]
 pub struct Details {
     /// `urn:icefarm:problem:KIND`: programs may compare it.
     #[serde(rename = "type")]

@@ -40,7 +40,7 @@ impl PlayerAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, TS)]
 pub struct Registered {
     outcome: &'static str,
-    player: NewPlayer,
+    player: Newcomer,
     /// Whether it was not there before.
     new: bool,
     /// Who has it plays as this player. A secret.
@@ -49,7 +49,7 @@ pub struct Registered {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, TS)]
-struct NewPlayer {
+struct Newcomer {
     name: String,
     #[ts(type = "number")]
     acorns: u64,
@@ -58,7 +58,7 @@ struct NewPlayer {
 impl Registered {
     /// With the token that was made for it.
     pub fn new(registered: &client::Registered, token: String) -> Self {
-        let player = NewPlayer { name: registered.player.name.to_string(), acorns: registered.player.acorns.0 };
+        let player = Newcomer { name: registered.player.name.to_string(), acorns: registered.player.acorns.0 };
         Self { outcome: "registered", player, new: registered.new, token, receipt: (&registered.receipt).into() }
     }
 }

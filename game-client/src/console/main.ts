@@ -3,7 +3,7 @@
 import type { messages } from "@icefarm/sdk";
 import { byId, h } from "../ui/dom.ts";
 import { grouped } from "../words.ts";
-import { type NodeNow, rates, type Sample } from "./rates.ts";
+import { type NodeNow, rates, type Sample, shardRates } from "./rates.ts";
 
 type Cluster = Omit<messages.Cluster, "nodes"> & { readonly nodes: readonly NodeNow[] };
 
@@ -32,7 +32,7 @@ async function look(): Promise<void> {
     if (!response.ok)
       throw new Error((body as messages.ProblemDetails).detail ?? `the gateway answered ${response.status}`);
     latest = body as Cluster;
-    const now: Sample = { atMs: performance.now(), nodes: latest.nodes };
+    const now: Sample = { atMs: performance.now(), nodes: latest.nodes, shards: latest.shards };
     draw(latest, now);
     before = now;
     const down = latest.nodes.filter(({ state }) => state !== "up").length;
@@ -48,8 +48,9 @@ async function look(): Promise<void> {
 
 function draw(cluster: Cluster, now: Sample): void {
   drawNodes(cluster, now);
-  drawShards(cluster);
-  drawChosen(cluster);
+  const load = shardRates(before, now);
+  drawShards(cluster, load);
+  drawChosen(cluster, load);
 }
 
 function drawNodes({ nodes, missing }: Cluster, now: Sample): void {
@@ -107,8 +108,12 @@ function lagOf(shard: messages.Shard): number {
   return applied.length === 0 ? 0 : shard.chosen - Math.min(...applied);
 }
 
-/** A tile a shard: its leader's colour; ringed where a replica lags or is silent; crossed where nobody leads. */
-function drawShards({ nodes, shards }: Cluster): void {
+/**
+ * A tile a shard: its leader's colour; a dark bar as high as it is busy beside the busiest; ringed where a replica lags or is silent,
+ * and empty where nobody leads.
+ */
+function drawShards({ nodes, shards }: Cluster, load: ReadonlyMap<number, number>): void {
+  const busiest = Math.max(1, ...load.values());
   const colours = new Map(nodes.map(({ node }, nth) => [node, nth % 8]));
   const rows = Math.ceil(shards.length / ROW);
   const picture = document.createElementNS(SVG, "svg");
@@ -116,6 +121,7 @@ function drawShards({ nodes, shards }: Cluster): void {
   picture.setAttribute("class", "shards");
   picture.setAttribute("role", "group");
   picture.setAttribute("aria-label", `${shards.length} shards, each in the colour of the node that leads it`);
+  const loads: string[] = [];
   shards.forEach((shard, nth) => {
     const tile = document.createElementNS(SVG, "rect");
     tile.setAttribute("x", String((nth % ROW) * TILE + 2));
@@ -136,19 +142,28 @@ function drawShards({ nodes, shards }: Cluster): void {
     );
     const pick = () => {
       chosen = shard.shard;
-      if (latest) drawChosen(latest);
+      if (latest) drawChosen(latest, load);
     };
     tile.addEventListener("click", pick);
     tile.addEventListener("focus", pick);
     picture.append(tile);
+    const high = Math.round((TILE - 10) * ((load.get(shard.shard) ?? 0) / busiest));
+    if (high > 0) {
+      const [left, bottom] = [(nth % ROW) * TILE + 5, Math.floor(nth / ROW) * TILE + TILE - 5];
+      loads.push(`M${left} ${bottom}v${-high}h${TILE - 10}v${high}z`);
+    }
   });
+  const bars = document.createElementNS(SVG, "path");
+  bars.setAttribute("class", "loads");
+  bars.setAttribute("d", loads.join(""));
+  picture.append(bars);
   const focused = document.activeElement?.closest("svg.shards") ? chosen : undefined;
   shardsRoot.replaceChildren(picture);
   const again = shards.findIndex(({ shard }) => shard === focused);
   if (again >= 0) (picture.children[again] as SVGElement | undefined)?.focus();
 }
 
-function drawChosen({ shards }: Cluster): void {
+function drawChosen({ shards }: Cluster, load: ReadonlyMap<number, number>): void {
   const shard = shards.find((shard) => shard.shard === chosen);
   if (!shard) {
     chosenRoot.replaceChildren(
@@ -156,6 +171,7 @@ function drawChosen({ shards }: Cluster): void {
     );
     return;
   }
+  const busy = load.get(shard.shard);
   const rows = [
     ...shard.voters.map((node) => [node, "voter"] as const),
     ...shard.standbys.map((node) => [node, "standby"] as const),
@@ -165,7 +181,7 @@ function drawChosen({ shards }: Cluster): void {
     h(
       "p",
       {},
-      `buckets ${shard.buckets[0]} to ${shard.buckets[1]} · ${grouped(shard.fields)} fields owned · ballot ${shard.ballot} · ${grouped(shard.chosen)} slots chosen`,
+      `buckets ${shard.buckets[0]} to ${shard.buckets[1]} · ${grouped(shard.fields)} fields owned · ballot ${shard.ballot} · ${grouped(shard.chosen)} slots chosen${busy === undefined ? "" : `, ${grouped(Math.round(busy))}/s`}`,
     ),
     h(
       "table",

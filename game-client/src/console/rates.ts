@@ -9,6 +9,7 @@ export type NodeNow = messages.Node & Partial<messages.Figures>;
 export interface Sample {
   readonly atMs: number;
   readonly nodes: readonly NodeNow[];
+  readonly shards: readonly Pick<messages.Shard, "shard" | "chosen">[];
 }
 
 export interface Rates {
@@ -30,4 +31,16 @@ export function rates(before: Sample | undefined, now: Sample, node: string): Ra
   const [commands, reads, cpu] = [per("commands"), per("reads"), per("cpu_ms")];
   if (commands === undefined || reads === undefined || cpu === undefined) return undefined;
   return { commands, reads, cpu: cpu / 1_000 };
+}
+
+/** Slots that were chosen per second in each shard that both looks tell of. */
+export function shardRates(before: Sample | undefined, now: Sample): ReadonlyMap<number, number> {
+  const seconds = before ? (now.atMs - before.atMs) / 1_000 : 0;
+  const old = new Map(before?.shards.map(({ shard, chosen }) => [shard, chosen]));
+  const found = new Map<number, number>();
+  for (const { shard, chosen } of now.shards) {
+    const from = old.get(shard);
+    if (from !== undefined && chosen >= from && seconds > 0) found.set(shard, (chosen - from) / seconds);
+  }
+  return found;
 }

@@ -106,7 +106,7 @@ macro_rules! command {
             params(
                 ("x" = u32, Path, description = "Column, from the west", maximum = 999_999),
                 ("y" = u32, Path, description = "Row, from the north", maximum = 999_999),
-                ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable ASCII characters: the same command with the same key takes effect once, and is answered the same for ten minutes")
+                ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]([ -~]{0,62}[!-~])?$", description = "1 to 64 printable ASCII characters: the same command with the same key takes effect once, and is answered the same for ten minutes")
             ),
             responses(
                 (status = 200, description = $done, body = json::Done),

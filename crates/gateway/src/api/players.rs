@@ -61,7 +61,7 @@ pub struct Page {
 /// a name that is taken is refused.
 #[utoipa::path(
     post, path = "/v1/players", tag = "players", request_body = NewPlayer,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable ASCII characters, drawn at random: who knows it gets the token")),
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]([ -~]{0,62}[!-~])?$", description = "1 to 64 printable ASCII characters, drawn at random: who knows it gets the token")),
     responses(
         (status = 201, description = "The player is in the world.", body = json::Registered),
         (status = 400, description = "No player can be called that.", body = Details, content_type = "application/problem+json"),

@@ -308,7 +308,7 @@ read?: string,
  */
 have?: Array<Have>, };
 
-export type NewPlayer = { name: string, acorns: number, };
+export type Newcomer = { name: string, acorns: number, };
 
 /**
  * A node.
@@ -528,7 +528,7 @@ export type ReceiptRow = [number, string, bigint, string, number | null];
 /**
  * A player that has entered the world, or was there before.
  */
-export type Registered = { outcome: string, player: NewPlayer, 
+export type Registered = { outcome: string, player: Newcomer, 
 /**
  * Whether it was not there before.
  */
