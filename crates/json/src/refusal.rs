@@ -134,6 +134,7 @@ pub struct Details {
     /// Whose the field is; `null`: nobody's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "string | null")]
+    #[schema(value_type = Option<String>)]
     owner: Option<Owner>,
     /// Whose name it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,8 +156,7 @@ pub struct Details {
 }
 
 /// Whose a field is, if anybody's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(value_type = Option<String>)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Owner(Option<String>);
 
 impl Details {

@@ -57,7 +57,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// A body of JSON; nothing at all is an empty object.
+/// A body of JSON; nothing at all, and `null`, are an empty object.
 #[derive(Clone, Debug)]
 pub struct Body<T>(pub T);
 
@@ -71,7 +71,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             }
             _ => Problem::bad_request(format!("the body did not come whole: {error}")),
         })?;
-        let text = if bytes.is_empty() { &b"{}"[..] } else { &bytes[..] };
+        let text = match bytes.trim_ascii() {
+            b"" | b"null" => b"{}",
+            text => text,
+        };
         serde_json::from_slice(text).map(Self).map_err(|error| Problem::bad_request(format!("the body: {error}")))
     }
 }

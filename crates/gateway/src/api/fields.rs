@@ -26,6 +26,7 @@ pub struct Claim {
 #[serde(deny_unknown_fields)]
 pub struct Plant {
     /// A crop of the rule book.
+    #[schema(min_length = 1)]
     crop: String,
 }
 
@@ -34,6 +35,7 @@ pub struct Plant {
 #[serde(deny_unknown_fields)]
 pub struct Build {
     /// A building of the rule book.
+    #[schema(min_length = 1)]
     building: String,
 }
 
