@@ -2,6 +2,7 @@
 //! `game-client/packages/sdk/src/messages.ts`, and `cargo xtask tidy` fails when that file is another.
 
 use gateway::socket::messages::{ALL_SHARDS, Frame, FromGateway, MAX_MESSAGE, PROTOCOL, ToGateway};
+use gateway::socket::{MAX_BLOCKS, MAX_SIDE};
 use std::collections::BTreeMap;
 use ts_rs::{Config, TS, TypeVisitor};
 
@@ -44,6 +45,8 @@ fn main() {
     println!();
     println!("/** The protocol that this speaks. */\nexport const PROTOCOL = {PROTOCOL};");
     println!("/** The longest message to a gateway, in bytes. */\nexport const MAX_MESSAGE = {MAX_MESSAGE};");
+    println!("/** The most cells that a view is wide or high. */\nexport const MAX_SIDE = {MAX_SIDE};");
+    println!("/** The most blocks that it touches. */\nexport const MAX_BLOCKS = {MAX_BLOCKS};");
     println!("/** The shard that a receipt names which speaks of many. */\nexport const ALL_SHARDS = {ALL_SHARDS};");
     for declaration in declarations.found.values() {
         println!("\n{}", declaration.trim_end());

@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use messages::MAX_MESSAGE;
 use std::sync::Arc;
+pub use view::{MAX_BLOCKS, MAX_SIDE};
 
 /// What is read at a time, and kept for each client: they say little. (The library's own choice is 128 KiB.)
 const READ_BUFFER: usize = 4 << 10;

@@ -7,7 +7,7 @@ import type { FieldState, FreshFrame, Receipt } from "./codec.ts";
 import { type Answer, Commands, type Deed } from "./commands.ts";
 import { Connection, type ConnectionOptions, type Status } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { BLOCK, type BlockAt, blocksIn, cutToWorld, fieldKey, type Rect } from "./grid.ts";
+import { BLOCK, type BlockAt, blockKey, blocksIn, cutToWorld, fieldKey, type Rect } from "./grid.ts";
 import { Api } from "./http.ts";
 import { Land } from "./land.ts";
 import type { FromGateway, Look, Player, ProblemDetails, Rules, Welcome } from "./messages.ts";
@@ -54,9 +54,6 @@ const WALLET_SOON_MS = 150;
 const WALLET_OFTEN_MS = 5_000;
 /** Shards of which a hello tells what was seen. */
 const SEEN = 128;
-/** The most cells that a view is wide or high, and the most blocks that it touches. */
-export const MAX_SIDE = 1_024;
-export const MAX_BLOCKS = 128;
 
 /** See the module. */
 export class Game extends Emitter<Events> {
@@ -149,10 +146,8 @@ export class Game extends Emitter<Events> {
     const key = `${level} ${first.bx},${first.by} ${last.bx},${last.by} ${read}`;
     if (key === this.#viewKey) return;
     this.#viewKey = key;
-    const before = new Set(
-      this.#view?.read === read ? this.#view.blocks.map((block) => `${block.level} ${block.bx} ${block.by}`) : [],
-    );
-    const fresh = blocks.filter((block) => !before.has(`${block.level} ${block.bx} ${block.by}`));
+    const before = new Set(this.#view?.read === read ? this.#view.blocks.map(blockKey) : []);
+    const fresh = blocks.filter((block) => !before.has(blockKey(block)));
     const have = this.land.have(fresh);
     this.#view = { level, blocks, read };
     this.land.view(blocks);

@@ -4,6 +4,10 @@
 export const PROTOCOL = 1;
 /** The longest message to a gateway, in bytes. */
 export const MAX_MESSAGE = 16384;
+/** The most cells that a view is wide or high. */
+export const MAX_SIDE = 1024;
+/** The most blocks that it touches. */
+export const MAX_BLOCKS = 128;
 /** The shard that a receipt names which speaks of many. */
 export const ALL_SHARDS = 4294967295;
 
