@@ -1,8 +1,10 @@
 //! Somebody at a gateway's WebSocket who says and hears plain messages: no SDK between.
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::io::ErrorKind::{TimedOut, WouldBlock};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket};
 
@@ -42,10 +44,32 @@ impl Viewer {
     /// # Panics
     /// If nobody answers.
     pub fn silent(http: &str) -> Self {
-        let stream = TcpStream::connect(http).unwrap_or_else(|error| panic!("{http}: {error}"));
+        Self::over(TcpStream::connect(http).unwrap_or_else(|error| panic!("{http}: {error}")), http)
+    }
+
+    /// Connects such that hardly anything fits into the pipe, and says hello.
+    ///
+    /// # Panics
+    /// If it is not welcome.
+    pub fn narrow(http: &str, client: &str) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4 << 10).expect("a small one");
+        let address: SocketAddr = http.parse().expect("an address");
+        socket.connect(&address.into()).unwrap_or_else(|error| panic!("{http}: {error}"));
+        let mut viewer = Self::over(socket.into(), http);
+        viewer.hello(client, None);
+        viewer
+    }
+
+    fn over(stream: TcpStream, http: &str) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a time-out");
         let (socket, _) = tungstenite::client(format!("ws://{http}/v1/ws"), stream).expect("a WebSocket");
         Self { socket, land: BTreeMap::new(), whole: 0, partial: 0, tiles: BTreeMap::new() }
+    }
+
+    fn hello(&mut self, client: &str, token: Option<&str>) -> Value {
+        self.say(&json!({"type": "hello", "protocol": 1, "client": client, "token": token}));
+        self.control("welcome")
     }
 
     /// Connects and says hello, as the player of `token` if there is one; with what it was welcomed.
@@ -54,8 +78,7 @@ impl Viewer {
     /// If it is not welcome.
     pub fn welcomed(http: &str, client: &str, token: Option<&str>) -> (Self, Value) {
         let mut viewer = Self::silent(http);
-        viewer.say(&json!({"type": "hello", "protocol": 1, "client": client, "token": token}));
-        let welcome = viewer.control("welcome");
+        let welcome = viewer.hello(client, token);
         (viewer, welcome)
     }
 
@@ -73,6 +96,25 @@ impl Viewer {
     /// If nobody is there any more.
     pub fn say_bytes(&mut self, bytes: Vec<u8>) {
         self.socket.send(Message::Binary(bytes.into())).expect("somebody listens");
+    }
+
+    /// Says these over and over, and hears nothing, until there is no room for any more of it; how many it said.
+    ///
+    /// # Panics
+    /// If somebody listens for ever.
+    pub fn say_until_nobody_listens(&mut self, messages: &[Value]) -> usize {
+        const FULL: Duration = Duration::from_secs(1);
+        self.socket.get_ref().set_write_timeout(Some(FULL)).expect("a socket has a time-out");
+        for (nth, message) in messages.iter().cycle().enumerate() {
+            assert!(nth < 1_000_000, "it was heard a million times");
+            let bytes = rmp_serde::to_vec_named(message).expect("JSON has a MessagePack form");
+            match self.socket.send(Message::Binary(bytes.into())) {
+                Ok(()) => {}
+                Err(tungstenite::Error::Io(error)) if matches!(error.kind(), WouldBlock | TimedOut) => return nth,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        unreachable!("a cycle has no end")
     }
 
     /// Says a text.

@@ -1,11 +1,12 @@
-//! How often one may ask: so many requests of an address, so many commands of a player.
+//! How often one may ask: so many requests of an address, so many commands of a player, so much land of a viewer.
 
 use crate::Problem;
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::time::Duration;
 use world::PlayerName;
 
 /// With so many remembered, those who have not asked for a while are forgotten.
@@ -50,9 +51,37 @@ impl Limits {
         }
         limiter.check_key(key).map_err(|early| {
             let wait = early.wait_time_from(self.clock.now());
-            Problem::too_many(who, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
+            Problem::too_many(who, millis(wait))
         })
     }
+}
+
+/// What one of them may take: so much in a second, and twice as much at once.
+#[derive(Debug)]
+pub struct Limit {
+    limiter: DefaultDirectRateLimiter,
+    clock: DefaultClock,
+}
+
+impl Limit {
+    /// So much in a second.
+    pub fn new(per_s: u32) -> Self {
+        Self { limiter: RateLimiter::direct(quota(per_s)), clock: DefaultClock::default() }
+    }
+
+    /// Takes so much; otherwise says in how many milliseconds that may be asked again. More than there ever is at once is
+    /// all there ever is.
+    pub fn take(&self, cost: u32) -> Result<(), u64> {
+        let cost = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+        match self.limiter.check_n(cost) {
+            Ok(taken) => taken.map_err(|early| millis(early.wait_time_from(self.clock.now()))),
+            Err(capacity) => self.take(capacity.0),
+        }
+    }
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 fn quota(per_s: u32) -> Quota {
@@ -89,6 +118,14 @@ mod tests {
             (429, &"urn:icefarm:problem:too-many-requests".into())
         );
         assert!((1..=500).contains(&details["retry_after_ms"].as_u64().unwrap()), "{details}");
+    }
+
+    #[test]
+    fn who_takes_more_than_there_is_hears_when_there_will_be() {
+        let limit = Limit::new(100);
+        assert_eq!((0..10).filter(|_| limit.take(30).is_ok()).count(), 6, "twice as much at once");
+        assert!((1..=300).contains(&limit.take(30).unwrap_err()));
+        assert!(Limit::new(100).take(1_000).is_ok(), "all there is");
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl Link {
         Ok(Self(link))
     }
 
+    /// A way to nowhere: whatever is asked has no answer.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self(watch::channel(None).1)
+    }
+
     /// The client, once it is there; `None`: it never will be.
     pub async fn client(&self) -> Option<Client> {
         let mut link = self.0.clone();

@@ -134,6 +134,11 @@ impl Problem {
             .detail("go on with another node")
     }
 
+    /// The node has as much as it may have at a time.
+    pub fn full(detail: impl Into<String>) -> Self {
+        Self::unavailable().detail(detail).with("applied", "no".into()).with("retry_after_ms", 1_000.into())
+    }
+
     /// What the SDK gave instead of an answer, unless that is a rejection by the rules, which is no problem.
     pub fn of(error: &Error) -> Self {
         match error {

@@ -14,6 +14,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use socket2::SockRef;
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -32,6 +33,10 @@ pub const MAX_HEADER_BYTES: usize = 16 << 10;
 pub const MAX_HEADER_FIELDS: usize = 64;
 /// The largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
+/// The system takes so many bytes to send to one client beyond what is on its way to it; what comes later waits with us, where
+/// it can still become less.
+const UNSENT: u32 = 64 << 10;
+
 /// How long clients may keep a server waiting, and it them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
@@ -136,8 +141,9 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
-                // What is told is told at once.
+                // What is told is told at once, and what a slow reader is still to be told does not pile up in the system.
                 let _ = stream.set_nodelay(true);
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
                 return Ok((stream, from, place));
             }
             Err(error) if is_the_peers(&error) => {}

@@ -92,6 +92,19 @@ impl Land {
         *self = Self { receipt: self.receipt, ..Self::new(chunk) };
     }
 
+    /// How many changes are remembered.
+    pub fn remembered(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Forgets the older half of them: whoever has not been told is shown all of it.
+    pub fn forget_half(&mut self) {
+        for (slot, _) in self.changes.drain(..self.changes.len() / 2) {
+            self.floor = self.floor.map(|floor| floor.max(slot));
+        }
+        self.changes.shrink_to_fit();
+    }
+
     /// Bytes that are kept only to be quick.
     pub fn cached(&self) -> usize {
         self.whole.as_ref().map_or(0, |(_, frame)| frame.len())
@@ -230,6 +243,19 @@ mod tests {
         assert_eq!((land.update(Some(Slot(11)), Slot::ZERO), land.shard()), (Update::Unknown, Some(ShardId(4))));
         land.read(receipt(20), &[]);
         assert_eq!(told(land.update(None, Slot::ZERO)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_shown_as_a_whole_and_what_is_not_as_it_changed() {
+        let mut land = land();
+        land.read(receipt(10), &[]);
+        for slot in 11..=18 {
+            land.changed(receipt(slot), vec![field(1, 1)]);
+        }
+        land.forget_half();
+        assert_eq!(land.remembered(), 4);
+        assert_eq!(land.update(Some(Slot(13)), Slot::ZERO), Update::Unknown);
+        assert_eq!(told(land.update(Some(Slot(14)), Slot::ZERO)), [(false, 18, vec![(1, 1)])]);
     }
 
     #[test]

@@ -27,6 +27,6 @@ mod tap;
 mod tiles;
 
 pub use frames::message;
-pub use hub::{Hub, Sure, TooMuch, ViewerId};
+pub use hub::{Hub, LookError, Sure, ViewerId};
 pub use mailbox::Mailbox;
 pub use tap::{Sight, Tap, TapEnd, Told, tap};

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use messages::MAX_MESSAGE;
@@ -50,9 +50,7 @@ async fn open(
         return Err(Problem::stopping());
     }
     let Ok(place) = app.sockets.clone().try_acquire_owned() else {
-        let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The cluster could not answer");
-        let full = full.detail("this node has as many WebSockets as it may: go on with another");
-        return Err(full.with("applied", "no".into()).with("retry_after_ms", 1_000.into()));
+        return Err(Problem::full("this node has as many WebSockets as it may: go on with another"));
     };
     let upgrade = upgrade
         .max_message_size(MAX_MESSAGE)

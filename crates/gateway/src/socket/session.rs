@@ -9,7 +9,8 @@ use super::messages::{
 use super::view;
 use crate::app::App;
 use crate::commands::{self, Words};
-use crate::live::{Mailbox, ViewerId, message};
+use crate::limits::Limit;
+use crate::live::{LookError, Mailbox, ViewerId, message};
 use crate::problem::Problem;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use client::{Client, Given, ReadOptions};
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use wire::{ClientId, RequestNo};
 use world::{FieldId, PlayerName};
 
@@ -32,6 +33,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 const HEARD_WITHIN: Duration = Duration::from_mins(1);
 /// Commands and questions of one client under way at a time.
 const UNDER_WAY: usize = 256;
+/// Messages that are heard in a second, and twice as many at once.
+const MESSAGES_PER_S: u32 = 256;
 /// Messages that cannot be understood, until the connection is closed.
 const MISTAKES: u32 = 16;
 
@@ -142,9 +145,16 @@ impl Session {
         let (answers_in, mut answers) = mpsc::channel::<Answered>(UNDER_WAY);
         let (mut under_way, mut mistakes) = (0, 0);
         let mut stopping = self.app.stopping.clone();
+        let messages = Limit::new(MESSAGES_PER_S);
+        let mut deaf_until = None;
         loop {
             let done = tokio::select! {
-                told = timeout(HEARD_WITHIN, next(socket)) => {
+                () = sleep_until(deaf_until.unwrap_or_else(Instant::now)), if deaf_until.is_some() => {
+                    deaf_until = None;
+                    Ok(())
+                }
+                told = timeout(HEARD_WITHIN, next(socket)), if deaf_until.is_none() => {
+                    deaf_until = messages.take(1).err().map(|wait_ms| Instant::now() + Duration::from_millis(wait_ms));
                     let told = match told {
                         Ok(Ok(told)) => told,
                         Ok(Err(end)) => return end,
@@ -235,7 +245,13 @@ impl Session {
             let (blocks, sure) = (view::blocks(look)?, view::sure(look.read.as_deref())?);
             let count = u32::try_from(blocks.len()).expect("a view has few blocks");
             let looked = self.app.hub.look(viewer, sure, blocks).await;
-            looked.map(|()| count).map_err(|error| Problem::too_large(error.to_string()))
+            looked.map(|()| count).map_err(|error| match error {
+                LookError::TooFast { retry_after_ms } => {
+                    self.app.meters.limited.increment(1);
+                    Problem::too_many("this viewer", retry_after_ms)
+                }
+                LookError::TooMuch => Problem::full(error.to_string()),
+            })
         };
         match seen.await {
             Ok(blocks) => FromGateway::Looking { id: look.id, blocks },

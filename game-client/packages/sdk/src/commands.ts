@@ -46,8 +46,8 @@ export class Commands {
     const number = this.#next;
     this.#next += 1n;
     return new Promise((settle) => {
-      // Message ids are of 32 bits; numbers of commands never come near.
-      const id = Number(number & 0xffff_ffffn);
+      // Message ids are of 32 bits; numbers of commands never come near. Views have the upper half.
+      const id = Number(number & 0x7fff_ffffn);
       const message = { type: "command" as const, id, number, floor: number, x, y, ...deed };
       this.#open.set(number, { message, since: performance.now(), settle });
       this.#say(number);

@@ -52,6 +52,10 @@ interface Events {
 /** Wallets are asked for so long after something happened, and so often without; in milliseconds. */
 const WALLET_SOON_MS = 150;
 const WALLET_OFTEN_MS = 5_000;
+/** Ids of views: those of commands are lower. */
+const LOOK_IDS = 0x8000_0000;
+/** A view that was refused for now is asked for again after so long, unless the gateway says when; in milliseconds. */
+const LOOK_AGAIN_MS = 1_000;
 /** Shards of which a hello tells what was seen. */
 const SEEN = 128;
 
@@ -66,7 +70,8 @@ export class Game extends Emitter<Events> {
   #terrain: TerrainMap | undefined;
   #view: { readonly level: number; readonly blocks: readonly BlockAt[]; readonly read: ReadLevel } | undefined;
   #viewKey = "";
-  #lookId = 0;
+  #lookId = LOOK_IDS;
+  #lookAgain: ReturnType<typeof setTimeout> | undefined;
   #aheadMs = 0;
   #walletTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -95,6 +100,7 @@ export class Game extends Emitter<Events> {
   /** Ends. */
   close(): void {
     clearTimeout(this.#walletTimer);
+    clearTimeout(this.#lookAgain);
     this.#connection.close();
   }
 
@@ -201,7 +207,8 @@ export class Game extends Emitter<Events> {
     const { level, blocks, read } = this.#view;
     const [first, last] = [blocks[0], blocks.at(-1)];
     if (!first || !last) return;
-    this.#lookId += 1;
+    clearTimeout(this.#lookAgain);
+    this.#lookId = LOOK_IDS + ((this.#lookId + 1) % LOOK_IDS);
     this.#connection.send({
       type: "look",
       id: this.#lookId,
@@ -237,7 +244,20 @@ export class Game extends Emitter<Events> {
   #heard(control: FromGateway): void {
     if (this.#commands.heard(control)) return;
     if (control.type === "pong") this.#aheadMs = control.time_ms - Date.now();
+    else if (control.type === "problem" && control.id !== undefined && control.id >= LOOK_IDS) this.#unseen(control);
     else if (control.type === "problem" || control.type === "bye") this.emit("problem", control.problem);
+  }
+
+  /** The gateway does not show what was asked for. */
+  #unseen({ id, problem }: { readonly id?: number | undefined; readonly problem: ProblemDetails }): void {
+    // One that is no longer wanted is not missed.
+    if (id !== this.#lookId) return;
+    if (problem.status === 429 || problem.status === 503) {
+      const again = () => this.#look(this.land.have(this.#view?.blocks ?? []));
+      this.#lookAgain = setTimeout(again, problem.retry_after_ms ?? LOOK_AGAIN_MS);
+    }
+    // Too fast for a moment is nothing to speak of.
+    if (problem.status !== 429) this.emit("problem", problem);
   }
 
   #saw({ shard, slot }: Pick<Receipt, "shard"> & { readonly slot: number | bigint }): void {

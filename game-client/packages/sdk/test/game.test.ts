@@ -85,6 +85,45 @@ describe("looking", () => {
   });
 });
 
+describe("a view that is refused", () => {
+  const refuse = (problem: object, id = last().of("look").at(-1)?.["id"]) =>
+    last().says({ type: "problem", id, problem });
+  const fast = { type: "urn:icefarm:problem:too-many-requests", title: "", status: 429, retry_after_ms: 70 };
+  const full = { type: "urn:icefarm:problem:unavailable", title: "", status: 503, retry_after_ms: 1_000 };
+
+  it("because it came too fast is asked for again when it may be, and nobody hears of it", async () => {
+    const problems: unknown[] = [];
+    game.on("problem", (problem) => problems.push(problem));
+    refuse(fast);
+    await vi.advanceTimersByTimeAsync(69);
+    expect(last().of("look")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(last().of("look")).toHaveLength(2);
+    expect(last().of("look")[1]).toMatchObject({ x: 0, y: 0, have: [[0, 0, 1, 5n]] });
+    expect(problems).toEqual([]);
+    refuse(full);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(last().of("look")).toHaveLength(3);
+    expect(problems).toMatchObject([full]);
+  });
+
+  it("is not asked for again once another is wanted", async () => {
+    refuse(fast);
+    const id = last().of("look")[0]?.["id"];
+    game.look(0, { x: 128, y: 0, w: 64, h: 64 });
+    refuse(fast, id);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(last().of("look")).toHaveLength(2);
+  });
+
+  it("is never taken for a command that was", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    refuse({ ...fast, status: 413 });
+    await breathe();
+    expect([game.underWay, settled]).toEqual([1, []]);
+  });
+});
+
 describe("a command", () => {
   it("is shown at once and stays when it was done, before the land tells", async () => {
     void game.give(5, 6, { do: "claim", character: "sloth" });

@@ -12,6 +12,11 @@ use world::{Block, Zoom};
 
 impl State {
     pub(super) fn heard(&mut self, heard: Heard) {
+        if let Heard::Whole(key, _) | Heard::Since(_, key, _) | Heard::Counted(key, _) = &heard
+            && let Some(scene) = self.scenes.get_mut(key)
+        {
+            scene.asked -= 1;
+        }
         match heard {
             Heard::Whole(key, Ok((receipt, fields))) => {
                 let Some(scene) = self.scenes.get_mut(&key) else { return };

@@ -6,6 +6,8 @@
 
 mod hearing;
 mod keeping;
+#[cfg(test)]
+mod tests;
 mod viewing;
 
 use super::land::Land;
@@ -13,6 +15,7 @@ use super::mailbox::Mailbox;
 use super::sources::{Heard, Sources};
 use super::tap::{Tap, Told};
 use super::tiles::Tiles;
+use crate::limits::Limit;
 use crate::link::Link;
 use crate::meters::Meters;
 use crate::socket::messages::Have;
@@ -21,7 +24,7 @@ use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use wire::{Level, Receipt};
@@ -45,6 +48,11 @@ const KEPT_TICKS: u64 = 40;
 const SCENES: usize = 65_536;
 /// Encoded blocks that are kept only to be quick, in bytes.
 const CACHED: usize = 64 << 20;
+/// Changes that are remembered, of all scenes together.
+const REMEMBERED: usize = 262_144;
+/// What a viewer may turn to in a second, and twice as much at once: each block that it has not seen counts one, and each
+/// view one and a sixteenth of its blocks.
+const LOOKS_PER_S: u32 = 512;
 /// Who has seen more elsewhere waits for so many ticks until this node has caught up.
 const PATIENCE_TICKS: u64 = 12;
 /// A replica of this node that another answered for is asked again so often.
@@ -65,10 +73,19 @@ pub enum Sure {
     At(Level),
 }
 
-/// More blocks than may be seen on one node.
+/// Why a view is refused. What was seen before is seen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this node shows {SCENES} blocks already, and no more: go on with another node")]
-pub struct TooMuch;
+pub enum LookError {
+    /// More blocks than may be seen on one node, by all viewers together.
+    #[error("this node shows as many blocks as it may ({SCENES}): go on with another node, or come back later")]
+    TooMuch,
+    /// This viewer turns to new land more often than it may.
+    #[error("this viewer asks for new land faster than a node allows ({LOOKS_PER_S} blocks a second)")]
+    TooFast {
+        /// When it may come back, in milliseconds.
+        retry_after_ms: u64,
+    },
+}
 
 /// A block, and how sure: `None`, from near.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +100,7 @@ enum Ask {
         viewer: ViewerId,
         sure: Sure,
         blocks: Vec<(Block, Option<Have>)>,
-        done: tokio::sync::oneshot::Sender<Result<(), TooMuch>>,
+        done: oneshot::Sender<Result<(), LookError>>,
     },
     Seen(ViewerId, ShardId, Slot),
     Drained(ViewerId),
@@ -100,19 +117,7 @@ impl Hub {
         let (asks_in, asks) = mpsc::channel(ASKS);
         let (heard_in, heard) = mpsc::channel(HEARD);
         let Tap { sights, told } = tap;
-        let state = State {
-            node,
-            sources: Sources { link, sights, heard: heard_in },
-            meters,
-            viewers: HashMap::new(),
-            scenes: HashMap::new(),
-            local: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            stalled: BTreeSet::new(),
-            since: None,
-            flushed: Instant::now(),
-            ticks: 0,
-        };
+        let state = State::new(node, Sources { link, sights, heard: heard_in }, meters);
         tokio::spawn(state.run(asks, heard, told));
         Self(asks_in)
     }
@@ -123,8 +128,13 @@ impl Hub {
     }
 
     /// It sees these blocks from now on, and no others. What it has of them from before is brought up to date.
-    pub async fn look(&self, viewer: ViewerId, sure: Sure, blocks: Vec<(Block, Option<Have>)>) -> Result<(), TooMuch> {
-        let (done, looks) = tokio::sync::oneshot::channel();
+    pub async fn look(
+        &self,
+        viewer: ViewerId,
+        sure: Sure,
+        blocks: Vec<(Block, Option<Have>)>,
+    ) -> Result<(), LookError> {
+        let (done, looks) = oneshot::channel();
         self.ask(Ask::Look { viewer, sure, blocks, done }).await;
         // A hub that has ended shows nothing, and the mailbox says so.
         looks.await.unwrap_or(Ok(()))
@@ -153,6 +163,7 @@ impl Hub {
 
 struct Viewer {
     mailbox: Arc<Mailbox>,
+    looks: Limit,
     sure: Sure,
     /// What it sees, and of each block up to where it was told: a slot of near land, a version from afar.
     view: BTreeMap<Block, Option<u64>>,
@@ -181,6 +192,8 @@ struct Scene {
     /// Who cannot be told anything before it has been read.
     waiting: BTreeSet<ViewerId>,
     reading: bool,
+    /// Questions about it that have no answer yet. Until they have, it stays: one may be about to say that somebody looks.
+    asked: u32,
     /// What changes there is told by the node's own replicas.
     looked: bool,
     /// How often it was read in vain.
@@ -200,6 +213,8 @@ struct State {
     node: NodeId,
     sources: Sources,
     meters: Meters,
+    /// For so many scenes.
+    room: usize,
     viewers: HashMap<ViewerId, Viewer>,
     scenes: HashMap<Key, Scene>,
     /// The shards of which this node has a replica, and how fresh it is.
@@ -215,6 +230,23 @@ struct State {
 }
 
 impl State {
+    fn new(node: NodeId, sources: Sources, meters: Meters) -> Self {
+        Self {
+            node,
+            sources,
+            meters,
+            room: SCENES,
+            viewers: HashMap::new(),
+            scenes: HashMap::new(),
+            local: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            stalled: BTreeSet::new(),
+            since: None,
+            flushed: Instant::now(),
+            ticks: 0,
+        }
+    }
+
     async fn run(
         mut self,
         mut asks: mpsc::Receiver<Ask>,
@@ -227,7 +259,7 @@ impl State {
             let due = self.flushed + GATHER;
             tokio::select! {
                 ask = asks.recv() => match ask {
-                    Some(ask) => self.asked(ask),
+                    Some(ask) => self.asked(ask).await,
                     None => break,
                 },
                 Some(heard) = heard.recv() => self.heard(heard),
@@ -328,6 +360,7 @@ impl Scene {
             viewers: BTreeSet::new(),
             waiting: BTreeSet::new(),
             reading: false,
+            asked: 0,
             looked: false,
             tries: 0,
             waits: 0,
@@ -336,6 +369,15 @@ impl Scene {
             heard: Instant::now(),
             left: None,
         }
+    }
+
+    /// Whether nobody would miss it.
+    fn is_left(&self) -> bool {
+        self.left.is_some() && self.asked == 0
+    }
+
+    fn remembered(&self) -> usize {
+        if let What::Land(land) = &self.what { land.remembered() } else { 0 }
     }
 
     fn cached(&self) -> usize {

@@ -1,6 +1,7 @@
 //! What viewers wish, and what they are told.
 
-use super::{Ask, Key, SCENES, Scene, State, Sure, TooMuch, Viewer, ViewerId, What};
+use super::{Ask, Key, LOOKS_PER_S, LookError, Scene, State, Sure, Viewer, ViewerId, What};
+use crate::limits::Limit;
 use crate::live::{land, tiles};
 use crate::socket::messages::Have;
 use paxos::Slot;
@@ -9,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use world::{Block, Zoom};
 
 impl State {
-    pub(super) fn asked(&mut self, ask: Ask) {
+    pub(super) async fn asked(&mut self, ask: Ask) {
         match ask {
             Ask::Join(id, mailbox) => {
                 let viewer = Viewer {
                     mailbox,
+                    looks: Limit::new(LOOKS_PER_S),
                     sure: Sure::Session,
                     view: BTreeMap::new(),
                     full: false,
@@ -24,7 +26,7 @@ impl State {
             }
             Ask::Look { viewer, sure, blocks, done } => {
                 // A viewer that has gone meanwhile does not wait for it.
-                let _ = done.send(self.look(viewer, sure, blocks));
+                let _ = done.send(self.look(viewer, sure, blocks).await);
             }
             Ask::Seen(id, shard, slot) => {
                 if let Some(viewer) = self.viewers.get_mut(&id) {
@@ -52,34 +54,39 @@ impl State {
         }
     }
 
-    pub(super) fn look(&mut self, id: ViewerId, sure: Sure, blocks: Vec<(Block, Option<Have>)>) -> Result<(), TooMuch> {
-        let Some(viewer) = self.viewers.get_mut(&id) else { return Ok(()) };
+    pub(super) async fn look(
+        &mut self,
+        id: ViewerId,
+        sure: Sure,
+        blocks: Vec<(Block, Option<Have>)>,
+    ) -> Result<(), LookError> {
         let at = |sure| if let Sure::At(level) = sure { Some(level) } else { None };
+        let Some(viewer) = self.viewers.get(&id) else { return Ok(()) };
         let same = at(viewer.sure) == at(sure);
+        let is_new = |block: &Block| !same || !viewer.view.contains_key(block);
+        let new = blocks.iter().filter(|(block, _)| is_new(block)).count();
+        let cost = u32::try_from(1 + blocks.len() / 16 + new).unwrap_or(u32::MAX);
+        viewer.looks.take(cost).map_err(|retry_after_ms| LookError::TooFast { retry_after_ms })?;
+        let keys = blocks.iter().map(|(block, _)| Key { block: *block, at: at(sure) });
+        self.make_room(keys.collect()).await?;
+
+        let Some(viewer) = self.viewers.get_mut(&id) else { return Ok(()) };
         let before = std::mem::take(&mut viewer.view);
         let old = at(viewer.sure);
         viewer.sure = sure;
-        viewer.behind.retain(|block| same && blocks.iter().any(|(seen, _)| seen == block));
         let wanted: BTreeSet<Block> = blocks.iter().map(|(block, _)| *block).collect();
+        viewer.behind.retain(|block| same && wanted.contains(block));
         for block in before.keys().filter(|block| !same || !wanted.contains(block)) {
             self.turn_away(id, Key { block: *block, at: old });
         }
-        let mut result = Ok(());
         let mut resumed = Vec::new();
         for (block, have) in blocks {
             let key = Key { block, at: at(sure) };
-            if !self.scenes.contains_key(&key) {
-                if self.scenes.len() >= SCENES {
-                    result = Err(TooMuch);
-                    continue;
-                }
-                self.scenes.insert(key, Scene::new(block));
-            }
             let seen = before.get(&block).copied().filter(|_| same).flatten();
-            let scene = self.scenes.get_mut(&key).expect("inserted just now");
+            let scene = self.scenes.entry(key).or_insert_with(|| Scene::new(block));
             scene.viewers.insert(id);
             scene.left = None;
-            let Some(viewer) = self.viewers.get_mut(&id) else { return result };
+            let Some(viewer) = self.viewers.get_mut(&id) else { return Ok(()) };
             viewer.view.insert(block, seen);
             match have {
                 Some(have) if seen.is_none() && block.zoom() == Zoom::FIELDS => resumed.push((key, have)),
@@ -90,7 +97,24 @@ impl State {
         for (key, have) in resumed {
             self.resume(id, key, have);
         }
-        result
+        Ok(())
+    }
+
+    /// Sees to it that there is room for scenes of these: those that nobody sees give way, the longest unseen first.
+    async fn make_room(&mut self, keys: Vec<Key>) -> Result<(), LookError> {
+        let new = keys.iter().filter(|key| !self.scenes.contains_key(key)).count();
+        if self.scenes.len() + new <= self.room {
+            return Ok(());
+        }
+        let wanted: BTreeSet<Key> = keys.into_iter().collect();
+        let left = self.scenes.iter().filter(|(key, scene)| scene.is_left() && !wanted.contains(key));
+        let mut left: Vec<(u64, Key)> = left.map(|(key, scene)| (scene.left.unwrap_or_default(), *key)).collect();
+        left.sort_unstable();
+        // Some more than must go: the next who comes need not search again.
+        for (_, key) in left.into_iter().take(new.max(self.room / 16)) {
+            self.drop_scene(key).await;
+        }
+        if self.scenes.len() + new <= self.room { Ok(()) } else { Err(LookError::TooMuch) }
     }
 
     /// A viewer comes with what it had elsewhere: of that it is told what has changed since.
@@ -104,6 +128,7 @@ impl State {
         }
         if matches!(land.update(Some(slot), Slot::ZERO), land::Update::Unknown) {
             let look = key.at.is_none() && !std::mem::replace(&mut scene.looked, true);
+            scene.asked += 1;
             return self.sources.since(id, key, shard, slot, look);
         }
         if let Some(seen) = self.viewers.get_mut(&id).and_then(|viewer| viewer.view.get_mut(&key.block)) {
@@ -180,6 +205,7 @@ impl State {
             return;
         }
         let look = key.at.is_none() && !std::mem::replace(&mut scene.looked, true);
+        scene.asked += 1;
         match scene.what {
             What::Land(_) => self.sources.whole(key, look),
             What::Tiles(_) => self.sources.count(key, look),
