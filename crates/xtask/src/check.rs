@@ -1,7 +1,7 @@
 //! Everything CI runs, in an order in which the cheapest complaint comes first.
 
 use crate::{
-    Failure, page, setup, tidy,
+    Failure, api, page, setup, tidy,
     workspace::{Workspace, succeed},
 };
 use std::{
@@ -20,7 +20,7 @@ struct Step {
     work: Work,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "setup", about: "what must be on this machine", work: set_up },
     Step { name: "fmt", about: "formatting", work: |workspace| cargo(workspace, &["fmt", "--all", "--check"]) },
     Step { name: "page", about: "the web page: lints, types, unit tests, build", work: page::check },
@@ -29,6 +29,7 @@ const STEPS: [Step; 11] = [
     Step { name: "doc", about: "documentation, warnings are errors", work: doc },
     Step { name: "build", about: "all programs and examples", work: build },
     Step { name: "test", about: "unit, golden and cluster tests", work: test },
+    Step { name: "api", about: "the HTTP API against its OpenAPI document", work: api::check },
     Step { name: "browser", about: "the web page in a browser, against clusters", work: browser },
     Step { name: "paths", about: "instructions of the hot paths, against the committed ones", work: paths },
     Step { name: "sim", about: "1,000 simulated clusters under faults", work: sim },

@@ -7,12 +7,14 @@
 //! | [`workspace`] | where the workspace is, and running programs in it |
 //! | [`run`] | build a program of ours and become it: `up`, `sim`, `bench` |
 //! | [`check`] | everything CI runs, step by step |
+//! | [`api`] | the HTTP API against its OpenAPI document |
 //! | [`page`] | the web page: its packages, checks and build |
 //! | [`generate`] | files that are made from others |
 //! | [`tidy`] | the house rules, as a program |
 //! | [`mutants`] | mistakes made on purpose, one by one, to see which the tests would miss |
 //! | [`failure`] | why it could not go on, and its exit status |
 
+mod api;
 mod check;
 mod failure;
 mod generate;
@@ -32,7 +34,7 @@ Ice Age Farmland: set up, run, test.
   cargo xtask up [-- ARGS]          build everything, start a local cluster, say where to look
                                     ARGS go to `icefarm up`: try `cargo xtask up -- --help`
   cargo xtask test [STEP ...]       everything CI runs; with steps, only those:
-                                    setup fmt page tidy clippy doc build test browser paths sim
+                                    setup fmt page tidy clippy doc build test api browser paths sim
   cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners, generated files
   cargo xtask generate              the files that are made from others: TypeScript's types of the gateway's messages
   cargo xtask sim --seeds N [--from S] [--trace]

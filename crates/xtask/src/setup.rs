@@ -1,7 +1,11 @@
 //! What must be on the machine before anything is built. Looks first: where nothing is missing, no network is touched.
 
 use crate::{Failure, workspace::succeed};
-use std::{env, path::Path, process::Command};
+use std::{
+    env,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 /// A program the build calls, and the Debian packages that bring it.
 struct Needed {
@@ -27,6 +31,12 @@ const NODE: (u32, u32) = (20, 19);
 /// What the web page is tried in.
 const FOR_BROWSING: [Needed; 1] =
     [Needed { program: "chromium", why: "the web page is tested in it", packages: &["chromium"] }];
+
+/// What the tool that asks the API is written in.
+const FOR_ASKING: [Needed; 1] =
+    [Needed { program: "python3", why: "the API is checked with a tool written in it", packages: PYTHON }];
+/// With what makes environments of their own for its programs.
+const PYTHON: &[&str] = &["python3", "python3-venv"];
 
 /// What tests call that only root can use; whoever else runs them does without these tests.
 const FOR_ROOT: [Needed; 1] =
@@ -85,6 +95,17 @@ pub fn page_programs() -> Result<(), Failure> {
     )))
 }
 
+/// The same for the tool that asks the API.
+pub fn python() -> Result<(), Failure> {
+    install(&FOR_ASKING)?;
+    let mut whole = Command::new("python3");
+    let whole = whole.args(["-c", "import venv, ensurepip"]).stderr(Stdio::null()).status();
+    if whole.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    bring(PYTHON, "python3's venv (the API is checked with a tool that it keeps apart)")
+}
+
 /// `v20.19.2`: 20 and 19.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.strip_prefix('v')?.split('.').map(str::parse);
@@ -109,12 +130,16 @@ fn install(needed: &[Needed]) -> Result<(), Failure> {
         return Ok(());
     }
     let packages: Vec<_> = missing.iter().flat_map(|needed| needed.packages).copied().collect();
+    let list: Vec<_> = missing.iter().map(|needed| format!("{} ({})", needed.program, needed.why)).collect();
+    bring(&packages, &list.join(", "))
+}
+
+/// Installs these packages, for the sake of what is missing.
+fn bring(packages: &[&str], missing: &str) -> Result<(), Failure> {
     if !on_path("apt-get") || !is_root() {
-        let list: Vec<_> = missing.iter().map(|needed| format!("{} ({})", needed.program, needed.why)).collect();
         let packages = packages.join(" ");
         return Err(Failure::Missing(format!(
-            "missing: {}. On Debian, as root: apt-get install {packages}; then run this again",
-            list.join(", ")
+            "missing: {missing}. On Debian, as root: apt-get install {packages}; then run this again"
         )));
     }
     eprintln!("xtask: installing {}", packages.join(" "));
@@ -122,7 +147,7 @@ fn install(needed: &[Needed]) -> Result<(), Failure> {
     let environment = [("DEBIAN_FRONTEND", "noninteractive"), ("RUNLEVEL", "1")];
     let apt = |arguments: &[&str]| succeed(Command::new("apt-get").envs(environment).args(arguments));
     apt(&["update", "--quiet"])?;
-    apt(&[&["install", "--yes", "--quiet", "--no-install-recommends"][..], &packages[..]].concat())
+    apt(&[&["install", "--yes", "--quiet", "--no-install-recommends"][..], packages].concat())
 }
 
 /// Sees to the parts of the toolchain that checking needs.

@@ -2,7 +2,7 @@
 
 use super::extract::{Body, Field, Key};
 use super::players::Read;
-use super::{extract::Asked, fresh, refused};
+use super::{Usual, extract::Asked, fresh, refused};
 use crate::app::App;
 use crate::commands::{self, Words};
 use crate::problem::{Details, Problem};
@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// A character of the rule book; the first one unless said otherwise.
+    #[schema(example = "mammoth")]
     character: Option<String>,
 }
 
@@ -26,7 +27,7 @@ pub struct Claim {
 #[serde(deny_unknown_fields)]
 pub struct Plant {
     /// A crop of the rule book.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, example = "lichen")]
     crop: String,
 }
 
@@ -35,7 +36,7 @@ pub struct Plant {
 #[serde(deny_unknown_fields)]
 pub struct Build {
     /// A building of the rule book.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, example = "igloo")]
     building: String,
 }
 
@@ -44,7 +45,7 @@ pub struct Build {
 #[serde(deny_unknown_fields)]
 pub struct Offer {
     /// Acorns; `null`: not for sale.
-    #[schema(maximum = 9_007_199_254_740_991_u64)]
+    #[schema(maximum = 9_007_199_254_740_991_u64, example = 25)]
     price: Option<u64>,
 }
 
@@ -57,15 +58,14 @@ pub struct Nothing {}
 #[utoipa::path(
     get, path = "/v1/fields/{x}/{y}", tag = "fields",
     params(
-        ("x" = u32, Path, description = "Column, from the west", maximum = 999_999),
-        ("y" = u32, Path, description = "Row, from the north", maximum = 999_999),
+        ("x" = u32, Path, description = "Column, from the west", maximum = 999_999, example = 30_960),
+        ("y" = u32, Path, description = "Row, from the north", maximum = 999_999, example = 8_190),
         Read
     ),
     responses(
         (status = 200, description = "The field.", body = json::FieldAnswer),
         (status = 400, description = "Off the grid, or there is no such level.", body = Details, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "The cluster could not answer.", body = Details, content_type = "application/problem+json"),
+        Usual,
     )
 )]
 pub async fn field(
@@ -106,8 +106,8 @@ macro_rules! command {
         #[utoipa::path(
             post, path = $path, tag = "commands", request_body(content = Option<$body>, content_type = "application/json"),
             params(
-                ("x" = u32, Path, description = "Column, from the west", maximum = 999_999),
-                ("y" = u32, Path, description = "Row, from the north", maximum = 999_999),
+                ("x" = u32, Path, description = "Column, from the west", maximum = 999_999, example = 30_960),
+                ("y" = u32, Path, description = "Row, from the north", maximum = 999_999, example = 8_190),
                 ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]([ -~]{0,62}[!-~])?$", description = "1 to 64 printable ASCII characters: the same command with the same key takes effect once, and is answered the same for ten minutes")
             ),
             responses(
@@ -117,8 +117,7 @@ macro_rules! command {
                 (status = 403, description = "This token is no player's.", body = Details, content_type = "application/problem+json"),
                 (status = 409, description = "The rules say no; nothing has changed.", body = json::Problem),
                 (status = 413, description = "The body is too large.", body = Details, content_type = "application/problem+json"),
-                (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-                (status = 503, description = "The cluster could not answer; `applied` says whether it may have taken effect.", body = Details, content_type = "application/problem+json"),
+                Usual,
             ),
             security(("token" = []))
         )]

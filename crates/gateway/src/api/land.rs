@@ -1,7 +1,7 @@
 //! Looking at a rectangle.
 
 use super::extract::{Asked, level};
-use super::fresh;
+use super::{Usual, fresh};
 use crate::app::App;
 use crate::problem::{Details, Problem};
 use axum::extract::State;
@@ -42,8 +42,7 @@ pub struct View {
         (status = 200, description = "The owned fields, and a receipt of each shard. There is no snapshot across shards.", body = json::ViewAnswer),
         (status = 400, description = "Off the grid, or there is no such level.", body = Details, content_type = "application/problem+json"),
         (status = 413, description = "More than 65,536 fields.", body = Details, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "The cluster could not answer.", body = Details, content_type = "application/problem+json"),
+        Usual,
     )
 )]
 pub async fn view(State(app): State<Arc<App>>, Asked(asked): Asked<View>) -> Result<Response, Problem> {

@@ -18,6 +18,7 @@ mod world;
 
 use crate::Problem;
 use crate::app::App;
+use crate::problem::Details;
 use ::world::RuleBook;
 use axum::Json;
 use axum::Router;
@@ -27,6 +28,7 @@ use axum::routing::{get, post};
 use client::Error;
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::IntoResponses;
 
 pub use document::document;
 pub use extract::Peer;
@@ -50,6 +52,24 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/cluster", get(world::cluster))
         .route("/openapi.json", get(document::serve))
         .with_state(app)
+}
+
+/// How any request may be refused.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it speaks for the document alone")]
+enum Usual {
+    #[response(
+        status = 429,
+        description = "Too many requests; `retry_after_ms` says when to come back.",
+        content_type = "application/problem+json"
+    )]
+    TooMany(Details),
+    #[response(
+        status = 503,
+        description = "The cluster could not answer, or this node has not found it yet; `applied` says whether a command may have taken effect.",
+        content_type = "application/problem+json"
+    )]
+    Unavailable(Details),
 }
 
 /// What changes with every command is kept by nobody.

@@ -1,7 +1,7 @@
 //! Entering the world; wallets and land.
 
 use super::extract::{Asked, Body, Key, Name, level};
-use super::{fresh, refused};
+use super::{Usual, fresh, refused};
 use crate::app::App;
 use crate::commands;
 use crate::problem::{Details, Problem};
@@ -22,7 +22,7 @@ const CHUNKS: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct NewPlayer {
     /// 1 to 32 bytes of UTF-8, without control characters or white space at its ends. It never changes.
-    #[schema(min_length = 1, max_length = 32)]
+    #[schema(min_length = 1, max_length = 32, example = "scrat")]
     name: String,
 }
 
@@ -69,8 +69,7 @@ pub struct Page {
         (status = 403, description = "The token that was sent is no player's.", body = Details, content_type = "application/problem+json"),
         (status = 409, description = "`name_taken`: somebody else has this name.", body = json::Problem),
         (status = 413, description = "The body is too large.", body = Details, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "The cluster could not answer.", body = Details, content_type = "application/problem+json"),
+        Usual,
     ),
     security((), ("token" = []))
 )]
@@ -104,13 +103,12 @@ pub async fn enter(
 /// A player: its wallet, what is on its way there, and how many fields it has.
 #[utoipa::path(
     get, path = "/v1/players/{name}", tag = "players",
-    params(("name" = String, Path, description = "Its name", min_length = 1, max_length = 32), Read),
+    params(("name" = String, Path, description = "Its name", min_length = 1, max_length = 32, example = "scrat"), Read),
     responses(
         (status = 200, description = "The player.", body = json::PlayerAnswer),
         (status = 400, description = "No player can be called that, or there is no such level.", body = Details, content_type = "application/problem+json"),
         (status = 404, description = "Nobody of that name has entered the world.", body = Details, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "The cluster could not answer.", body = Details, content_type = "application/problem+json"),
+        Usual,
     )
 )]
 pub async fn player(
@@ -129,12 +127,11 @@ pub async fn player(
 /// Where a player has land: chunks, and how many fields in each.
 #[utoipa::path(
     get, path = "/v1/players/{name}/land", tag = "players",
-    params(("name" = String, Path, description = "Its name", min_length = 1, max_length = 32), Page),
+    params(("name" = String, Path, description = "Its name", min_length = 1, max_length = 32, example = "scrat"), Page),
     responses(
         (status = 200, description = "Chunks, row by row. Nobody's, if nobody of that name has any.", body = json::EstateAnswer),
         (status = 400, description = "No player can be called that, or there is no such level or page.", body = Details, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "The cluster could not answer.", body = Details, content_type = "application/problem+json"),
+        Usual,
     )
 )]
 pub async fn land(

@@ -1,8 +1,8 @@
 //! The rule book; nodes and shards.
 
-use super::fresh;
+use super::{Usual, fresh};
 use crate::app::App;
-use crate::problem::{Details, Problem};
+use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,8 +13,7 @@ use std::sync::Arc;
     get, path = "/v1/rules", tag = "world",
     responses(
         (status = 200, description = "The rule book in force.", body = json::RulesAnswer),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "This node has not found its cluster yet.", body = Details, content_type = "application/problem+json"),
+        Usual,
     )
 )]
 pub async fn rules(State(app): State<Arc<App>>) -> Result<Response, Problem> {
@@ -27,8 +26,7 @@ pub async fn rules(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     get, path = "/v1/cluster", tag = "world",
     responses(
         (status = 200, description = "Nodes and shards.", body = json::Cluster),
-        (status = 429, description = "Too many requests.", body = Details, content_type = "application/problem+json"),
-        (status = 503, description = "This node has not found its cluster yet.", body = Details, content_type = "application/problem+json"),
+        Usual,
     )
 )]
 pub async fn cluster(State(app): State<Arc<App>>) -> Result<Response, Problem> {

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::tests::{Alone, Pair, SEED, answers, claimable, origin, register};
-use world::{CharacterId, Command, Millis, PlayerName, Rect};
+use std::collections::BTreeMap;
+use world::{Banner, Block, Census, CharacterId, Command, Millis, PlayerName, Rect, Zoom};
 
 fn one() -> Query {
     Query::Field(claimable().next().unwrap())
@@ -152,6 +153,44 @@ fn what_a_question_costs_is_its_fields_and_the_chunks_looked_at() {
 }
 
 #[test]
+fn where_somebody_has_land_and_how_much_of_it_belongs_to_whom_is_told_from_any_height() {
+    let mut alone = Alone::leading();
+    let [scrat, sid] = ["scrat", "sid"].map(|name| PlayerName::new(name).unwrap());
+    let fields: Vec<FieldId> = claimable().take(9).collect();
+    for (nth, field) in fields.iter().enumerate() {
+        let player = if nth < 6 { scrat } else { sid };
+        alone.command(player, Command::Claim { field: *field, character: CharacterId(0) });
+    }
+    alone.command(scrat, Command::Abandon { field: fields[0] });
+    let mut ask = |query: Query| {
+        alone.wanted.clear();
+        alone.replica.handle_read(Mono(0), origin(1), query, Level::Eventual, Slot::ZERO);
+        alone.settle();
+        let [(_, AnswerBody::Read { reply, .. })] = &alone.answers()[..] else { panic!("{:?}", alone.answers()) };
+        (*reply).clone()
+    };
+    let of = |owned: &[FieldId]| {
+        let mut chunks = BTreeMap::<_, u16>::new();
+        for field in owned {
+            *chunks.entry(field.chunk()).or_default() += 1;
+        }
+        Reply::Estate(chunks.into_iter().collect())
+    };
+    assert_eq!(ask(Query::Estate(scrat)), of(&fields[1..6]));
+    assert_eq!(ask(Query::Estate(sid)), of(&fields[6..]));
+    assert_eq!(ask(Query::Estate(PlayerName::new("manny").unwrap())), Reply::Estate(Vec::new()));
+    for zoom in Zoom::all().skip(1) {
+        let Reply::Census(cells) = ask(Query::Census(Block::of(zoom, fields[0]))) else { panic!("a census") };
+        let mut census = Census::NOBODY;
+        for (_, cell) in cells {
+            census += cell;
+        }
+        let (scrats, sids) = (census.0[Banner::of(&scrat).index()], census.0[Banner::of(&sid).index()]);
+        assert_eq!((scrats, sids, census.sum()), (5, 3, 8), "from {zoom:?}");
+    }
+}
+
+#[test]
 fn a_question_about_land_of_another_shard_is_sent_on() {
     let half = u16::MAX / 2;
     let mut alone = Alone::leading_of((Bucket(0), Bucket(half)));
@@ -173,6 +212,9 @@ fn a_question_about_land_of_another_shard_is_sent_on() {
         // Of these, what is here is shown.
         (Query::View(rect), true),
         (Query::Holdings(stranger), true),
+        (Query::Estate(stranger), true),
+        (Query::Census(Block::of(Zoom::try_from(7).unwrap(), own[0])), true),
+        (Query::Census(Block::of(Zoom::FIELDS, own[0])), true),
     ];
     for (query, is_here) in questions {
         alone.wanted.clear();
