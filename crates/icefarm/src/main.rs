@@ -7,6 +7,7 @@
 mod admin;
 mod bots;
 mod cli;
+mod door;
 mod draw;
 mod exit;
 mod founding;

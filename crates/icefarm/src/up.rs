@@ -1,6 +1,7 @@
 //! `icefarm up`: a whole cluster on this machine, every node a process of its own.
 
 use crate::bots;
+use crate::door::Door;
 use crate::exit::{Exit, Failure};
 use crate::founding::{self, Founded, Plan, Site};
 use crate::processes::{self, NodeProcess, describe};
@@ -12,10 +13,8 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval};
 
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(50);
@@ -97,7 +96,7 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Machine, format!("cannot start the runtime: {error}")))?;
-    let result = runtime.block_on(Cluster::start_and_watch(args, &founded, &http));
+    let result = runtime.block_on(Cluster::start_and_watch(args, &founded));
     drop(held);
     result
 }
@@ -192,7 +191,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start_and_watch(args: &UpArgs, founded: &Founded, http: &[SocketAddr]) -> Result<(), Failure> {
+    async fn start_and_watch(args: &UpArgs, founded: &Founded) -> Result<(), Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::new(Exit::Machine, format!("cannot listen for signals: {error}")))
         };
@@ -202,22 +201,23 @@ impl Cluster {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         };
-        let result = cluster.serve(args, founded, http).await;
+        let result = cluster.serve(args, founded).await;
         cluster.stop().await;
         result
     }
 
-    async fn serve(&mut self, args: &UpArgs, founded: &Founded, http: &[SocketAddr]) -> Result<(), Failure> {
+    async fn serve(&mut self, args: &UpArgs, founded: &Founded) -> Result<(), Failure> {
         for index in 1..=founded.nodes {
             let name = format!("n{index}");
             let process = NodeProcess::start(&self.data.join(&name), &name)?;
             self.nodes.push(process);
         }
-        if !self.until_ready(http).await? {
+        let doors = self.configs()?.iter().map(Door::of).collect::<Result<Vec<_>, _>>()?;
+        if !self.until_ready(&doors).await? {
             return Ok(());
         }
         let profile = self.data.join("client.toml");
-        stdout::text(&format!("{}\n\nready\n\n{}", self.table(founded)?, self.next_steps()?))?;
+        stdout::text(&format!("{}\n\nready\n\n{}", self.table(founded)?, self.next_steps(&doors[0].url())))?;
         let bots = self.start_bots(args.bots, &profile).await?;
         self.watch().await;
         if let Some(bots) = bots {
@@ -227,7 +227,7 @@ impl Cluster {
     }
 
     /// Waits until every node serves; `false`: told to stop meanwhile. A node that ends now is a failure.
-    async fn until_ready(&mut self, http: &[SocketAddr]) -> Result<bool, Failure> {
+    async fn until_ready(&mut self, doors: &[Door]) -> Result<bool, Failure> {
         let deadline = Instant::now() + START;
         let mut look = interval(LOOK);
         loop {
@@ -248,8 +248,8 @@ impl Cluster {
                 }
             }
             let mut waiting = None;
-            for (node, addr) in self.nodes.iter().zip(http) {
-                if let Some(why) = not_ready(*addr).await {
+            for (node, door) in self.nodes.iter().zip(doors) {
+                if let Some(why) = door.not_ready().await {
                     waiting = Some((node.name.clone(), why));
                     break;
                 }
@@ -276,21 +276,24 @@ impl Cluster {
             String::new(),
             format!("{:<6}{:<10}{:<23}{:<23}log", "node", "process", "QUIC", "HTTP"),
         ];
-        for node in &self.nodes {
-            let home = self.data.join(&node.name);
-            let config = NodeConfig::load(&home.join("node.toml"))
-                .map_err(|error| Failure::new(Exit::Machine, error.to_string()))?;
-            let (pid, logs) = (node.pid(), home.join("logs"));
+        for (node, config) in self.nodes.iter().zip(self.configs()?) {
+            let (pid, logs) = (node.pid(), self.data.join(&node.name).join("logs"));
             let (quic, http) = (config.quic.to_string(), config.http.to_string());
             rows.push(format!("{:<6}{pid:<10}{quic:<23}{http:<23}{}", node.name, logs.display()));
         }
         Ok(rows.join("\n"))
     }
 
-    fn next_steps(&self) -> Result<String, Failure> {
-        let first = self.data.join(&self.nodes[0].name).join("node.toml");
-        let config = NodeConfig::load(&first).map_err(|error| Failure::new(Exit::Machine, error.to_string()))?;
-        let page = format!("http://{}", config.http);
+    /// How each node is configured.
+    fn configs(&self) -> Result<Vec<NodeConfig>, Failure> {
+        let load = |node: &NodeProcess| {
+            let config = NodeConfig::load(&self.data.join(&node.name).join("node.toml"));
+            config.map_err(|error| Failure::new(Exit::Machine, error.to_string()))
+        };
+        self.nodes.iter().map(load).collect()
+    }
+
+    fn next_steps(&self, page: &str) -> String {
         let program = std::env::args().next().unwrap_or_else(|| "icefarm".into());
         let data = self.data.display();
         let export = if self.data == Path::new("./icefarm-data") {
@@ -298,7 +301,7 @@ impl Cluster {
         } else {
             format!("  export ICEFARM_CLUSTER={data}/client.toml\n")
         };
-        Ok(format!(
+        format!(
             "Play in a browser:        {page}/\n\
 Watch the cluster there:  {page}/console\n\n\
 Or from another terminal:\n{export}\
@@ -307,7 +310,7 @@ Or from another terminal:\n{export}\
   \x20 {program} admin nodes                       # who leads what\n\
   \x20 kill -9 $(cat {data}/n2/pid)                # and see that the others go on\n\
 Ctrl-C stops everything; `up` again goes on from {data}.\n"
-        ))
+        )
     }
 
     async fn start_bots(&self, count: usize, profile: &Path) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
@@ -392,25 +395,6 @@ Ctrl-C stops everything; `up` again goes on from {data}.\n"
 }
 
 /// Why the node at `addr` does not serve yet; `None`: it does.
-async fn not_ready(addr: SocketAddr) -> Option<String> {
-    let ask = async {
-        let mut stream = TcpStream::connect(addr).await?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").await?;
-        let mut answer = Vec::new();
-        stream.take(64 << 10).read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    match timeout(Duration::from_secs(2), ask).await {
-        Err(_) => Some("it does not answer on HTTP".into()),
-        Ok(Err(error)) => Some(format!("it does not answer on HTTP: {error}")),
-        Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 200") => None,
-        Ok(Ok(answer)) => {
-            let text = String::from_utf8_lossy(&answer);
-            Some(text.split("\r\n\r\n").nth(1).unwrap_or("it is not ready").to_owned())
-        }
-    }
-}
-
 fn cannot(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Machine, format!("cannot {doing} {}: {error}", path.display()))
 }

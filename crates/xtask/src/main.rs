@@ -31,8 +31,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Ice Age Farmland: set up, run, test.
 
-  cargo xtask up [-- ARGS]          build everything, start a local cluster, say where to look
-                                    ARGS go to `icefarm up`: try `cargo xtask up -- --help`
+  cargo xtask up [-- ARGS]          build everything, start a local cluster with 20 bots, say where to look
+                                    ARGS go to `icefarm up` instead of `--bots 20`: try `cargo xtask up -- --help`
   cargo xtask test [STEP ...]       everything CI runs; with steps, only those:
                                     setup fmt page tidy clippy doc build test api browser paths sim
   cargo xtask tidy                  the house rules alone: layers, purity, lengths, manners, generated files

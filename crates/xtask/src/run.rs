@@ -7,11 +7,16 @@ use crate::{
 };
 use std::{os::unix::process::CommandExt, process::Command};
 
+/// What `up` is told by who says nothing: whoever comes to see the world finds somebody there.
+const LIVELY: [&str; 2] = ["--bots", "20"];
+
 /// `up [-- ARGS]`
 pub fn up(arguments: &[String]) -> Result<(), Failure> {
     setup::programs()?;
     page::build(&Workspace::find()?)?;
+    let lively = LIVELY.map(str::to_owned);
     let arguments = match arguments {
+        [] => &lively,
         [dashes, rest @ ..] if dashes == "--" => rest,
         other => other,
     };

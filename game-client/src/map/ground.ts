@@ -13,8 +13,8 @@ export interface GroundAnswer {
   readonly cells: Uint8Array<ArrayBuffer>;
 }
 
-/** Blocks that are kept: 4 KiB each at level 0, 16 from afar. */
-const KEPT = 1_500;
+/** Blocks that are kept: 4 KiB each at level 0, 16 from afar. A screen shows 128 at most. */
+const KEPT = 384;
 /** Questions that the worker has at a time: what is asked for last is seen now, and must not wait for what was. */
 const AT_ONCE = 3;
 

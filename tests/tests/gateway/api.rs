@@ -123,3 +123,21 @@ fn a_command_with_a_key_takes_effect_once_on_whichever_node_it_is_repeated() {
     assert_eq!(enter(&n1, "guessed").expect(409)["reason"], "name_taken");
     cluster.down();
 }
+
+/// With the certificate that the node shows other nodes: a browser would not take it, but whoever knows it does.
+#[test]
+fn with_a_certificate_the_public_address_speaks_tls_and_nothing_else() {
+    let mut cluster = Cluster::prepare("gateway-tls", SMALL);
+    cluster.found();
+    for node in cluster.nodes() {
+        let files = "tls_certificate = \"keys/node.crt\"\ntls_key = \"keys/node.key\"";
+        cluster.configure(node, &[&format!("allow_origins = [\"*\"]\n{files}")]);
+    }
+    // It asks each node over TLS whether it is ready, and takes no other certificate.
+    cluster.up();
+    let addr = cluster.http(N1);
+    let said = cluster.up_process().stdout();
+    assert!(said.contains(&format!("https://{addr}/console")), "{said}");
+    assert!(ask(&addr, "GET /readyz", &[], None).is_err(), "without TLS nobody is answered");
+    cluster.down();
+}
