@@ -58,6 +58,34 @@ test("what is done while nobody answers is kept and done once a node does", asyn
   }
 });
 
+test("what the badge says of age is true, also where nobody can prove what was asked for", async ({ context }) => {
+  const cluster = await Cluster.start();
+  try {
+    const page = await sit(context, cluster, 1, "ellie", "#30950,8190,40");
+    const badge = page.locator("#badge");
+    for (const level of ["bounded:500", "strong"]) {
+      await page.locator("#read").selectOption(level);
+      await expect(badge).toHaveAttribute("title", new RegExp(`read level ${level}`));
+      await expect(badge).toHaveAttribute("data-state", "live");
+    }
+    // Without a majority nobody can be sure, and the page does not pretend to be.
+    cluster.kill(2);
+    cluster.kill(3);
+    await expect(badge).toHaveAttribute("data-state", "unsure");
+    // Land that was never seen cannot be shown now; that is said too.
+    await page.evaluate(() => {
+      location.hash = "#700000,300000,40";
+    });
+    await expect(badge).toContainText("age unknown");
+    // Whoever is content with what there is sees it at once.
+    await page.locator("#read").selectOption("eventual");
+    await expect(badge).toHaveAttribute("title", /read level eventual|cannot prove/);
+    await expect(badge).not.toContainText("not connected");
+  } finally {
+    await cluster.stop();
+  }
+});
+
 test("a page without WebSocket says what is wrong", async ({ page }) => {
   const cluster = await Cluster.start("--nodes", "1", "--voters", "1");
   try {

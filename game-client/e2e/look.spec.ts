@@ -150,6 +150,43 @@ test("on a phone everything that is needed fits", async ({ browser }) => {
   await context.close();
 });
 
+test("two fingers look closer at what is between them, and one drags", async ({ browser }) => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const page = await sit(context, cluster, 1, "fingers", "#30960,8190,16");
+  const map = (await page.locator("#map").boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+  const [mx, my] = [map.x + map.width / 2, map.y + map.height / 2];
+  const hand = await context.newCDPSession(page);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...places: readonly (readonly [number, number])[]) =>
+    hand.send("Input.dispatchTouchEvent", { type, touchPoints: places.map(([x, y], id) => ({ x, y, id })) });
+  await touch("touchStart", [mx - 40, my], [mx + 40, my]);
+  for (let step = 1; step <= 8; step += 1)
+    await touch("touchMove", [mx - 40 - step * 10, my], [mx + 40 + step * 10, my]);
+  await touch("touchEnd");
+  const z = () => page.evaluate(() => Number(location.hash.split(",")[2]));
+  await expect.poll(z).toBeGreaterThan(40);
+  expect(await z()).toBeLessThan(56);
+  await expect(page.locator("#panel")).toBeHidden();
+  const place = await page.evaluate(() => location.hash);
+  expect(place).toMatch(/^#309(59|60|61),81(89|90|91),/);
+  await touch("touchStart", [mx, my]);
+  for (let step = 1; step <= 5; step += 1) await touch("touchMove", [mx, my - step * 40]);
+  await touch("touchEnd");
+  await expect.poll(() => page.evaluate(() => Number(location.hash.split(",")[1]))).toBeGreaterThan(8_192);
+  // The page itself neither scrolled nor grew.
+  expect(await page.evaluate(() => [window.scrollY, window.visualViewport?.scale])).toEqual([0, 1]);
+  await context.close();
+});
+
+test("a click on the small world goes there", async ({ context }) => {
+  const page = await sit(context, cluster, 1, "traveller", "#30960,8190,16");
+  const small = (await page.locator("#minimap").boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+  await page.mouse.click(small.x + small.width * 0.75, small.y + small.height * 0.25);
+  await page.waitForFunction(() => {
+    const [x = 0, y = 0] = location.hash.slice(1).split(",").map(Number);
+    return Math.abs(x - 750_000) < 20_000 && Math.abs(y - 250_000) < 20_000;
+  });
+});
+
 /** None that axe calls serious or worse. */
 async function barriers(page: Page): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).analyze();
