@@ -106,3 +106,22 @@ test("land is planted, tended, built on, offered, and given up only after a ques
   await page.getByRole("button", { name: "Abandon it" }).click();
   await expect(owner(page)).toContainText("nobody yet");
 });
+
+test("a newcomer is shown a free field, and another one when somebody is faster", async ({ context }) => {
+  const page = await context.newPage();
+  const { x, y } = field(40);
+  await page.goto(`${cluster.at(1)}/#${x},${y},40`);
+  await page.getByLabel("What shall you be called?").fill("crash");
+  await page.getByRole("button", { name: "Enter the world" }).click();
+  const heading = page.locator("#panel h2");
+  await expect(heading).toHaveText(`Field ${x}, ${y}`);
+  await expect(page.getByRole("button", { name: "Claim this field" })).toBeVisible();
+  const authorization = `Bearer ${await cluster.player("eddie")}`;
+  const headers = { authorization, "content-type": "application/json" };
+  const claimed = await fetch(`${cluster.at(2)}/v1/fields/${x}/${y}/claim`, { method: "POST", headers, body: "{}" });
+  expect(claimed.status).toBe(200);
+  await expect(heading).not.toHaveText(`Field ${x}, ${y}`);
+  await page.getByRole("button", { name: "Claim this field" }).click();
+  await expect(page.locator("#guide")).toContainText("2 of 3");
+  await expect(owner(page)).toContainText("you");
+});

@@ -1,6 +1,6 @@
 /** The first minute: a name, and a first claim, planting and harvest with somebody pointing at what to press. */
 
-import { ApiError, claimable, type Game, GRID, onGrid } from "@icefarm/sdk";
+import { ApiError, BLOCK, claimable, type Game, GRID, offsetOf, onGrid } from "@icefarm/sdk";
 import type { Identity } from "../keep.ts";
 import type { At } from "../map/marks.ts";
 import { button, h } from "./dom.ts";
@@ -125,13 +125,23 @@ const STEPS = [
 export class Guide {
   readonly #root: HTMLElement;
   readonly #game: Game;
-  readonly #point: (at: At | undefined) => void;
+  readonly #show: (at: At | undefined) => void;
   #step = STEPS.length as number;
+  #at: At | undefined;
 
-  constructor(root: HTMLElement, game: Game, point: (at: At | undefined) => void) {
+  constructor(root: HTMLElement, game: Game, show: (at: At | undefined) => void) {
     this.#root = root;
     this.#game = game;
-    this.#point = point;
+    this.#show = show;
+    game.on("land", ({ block, offsets }) => {
+      const at = this.#at;
+      if (!at || STEPS[this.#step]?.deed !== "claim" || block.level > 0) return;
+      if (Math.floor(at.x / BLOCK) !== block.bx || Math.floor(at.y / BLOCK) !== block.by) return;
+      if (offsets !== undefined && !offsets.includes(offsetOf(at.x, at.y))) return;
+      // Somebody was faster: there is more land.
+      const { state, pending } = game.shown(at.x, at.y);
+      if (!pending && (state?.owner ?? null) !== null) this.#point(freeNear(game, at));
+    });
     game.on("settled", ({ deed, done, x, y }) => {
       const step = STEPS[this.#step];
       if (!step) return;
@@ -141,6 +151,11 @@ export class Guide {
       } else if (!done && deed.do === "claim") this.#point(freeNear(this.#game, { x, y }));
       this.#draw();
     });
+  }
+
+  #point(at: At | undefined): void {
+    this.#at = at;
+    this.#show(at);
   }
 
   /** Begins at a free field near a place. */
