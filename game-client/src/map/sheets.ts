@@ -6,16 +6,22 @@
 import { BLOCK, type BlockAt, blockKey } from "@icefarm/sdk";
 import type { Detail } from "./detail.ts";
 
-/** Pixels of sheets that are kept beside those that are seen: 48 MiB. */
-const KEPT = 12 << 20;
+/** Pixels of sheets that are kept beside those that are seen: 32 MiB. */
+const KEPT = 8 << 20;
+/** Pixels of canvases that wait to be used again: 16 MiB. */
+const SPARE = 4 << 20;
 
-export interface Sheet {
+/** What is painted on. */
+interface Canvas {
+  readonly canvas: HTMLCanvasElement;
+  readonly context: CanvasRenderingContext2D;
+}
+
+export interface Sheet extends Canvas {
   readonly detail: Detail;
   /** Which one of its level and scale. */
   readonly sx: number;
   readonly sy: number;
-  readonly canvas: HTMLCanvasElement;
-  readonly context: CanvasRenderingContext2D;
   /** It shows what is known of terrain and land. */
   painted: boolean;
   /** It has done so at least once. */
@@ -42,7 +48,10 @@ export function repaint(sheet: Sheet): void {
 export class Sheets {
   readonly #sheets = new Map<string, Sheet>();
   readonly #byBlock = new Map<number, Set<Sheet>>();
+  /** By their width: a browser that makes and drops canvases all day ends with its memory in shreds. */
+  readonly #spare = new Map<number, Canvas[]>();
   #pixels = 0;
+  #sparePixels = 0;
 
   /** The sheet, if there is one. */
   find(detail: Detail, sx: number, sy: number): Sheet | undefined {
@@ -59,14 +68,11 @@ export class Sheets {
       this.#sheets.set(key, known);
       return known;
     }
-    const canvas = document.createElement("canvas");
-    canvas.width = detail.sheet * detail.scale;
-    canvas.height = canvas.width;
-    const context = canvas.getContext("2d", { alpha: true });
-    if (!context) return undefined;
-    const sheet = { detail, sx, sy, canvas, context, painted: false, drawn: false, rows: 0, stale: new Set<number>() };
+    const blank = this.#blank(detail.sheet * detail.scale);
+    if (!blank) return undefined;
+    const sheet = { detail, sx, sy, ...blank, painted: false, drawn: false, rows: 0, stale: new Set<number>() };
     this.#sheets.set(key, sheet);
-    this.#pixels += canvas.width * canvas.width;
+    this.#pixels += blank.canvas.width ** 2;
     const block = blockKey(blockOf(sheet));
     this.#byBlock.set(block, (this.#byBlock.get(block) ?? new Set()).add(sheet));
     return sheet;
@@ -89,14 +95,47 @@ export class Sheets {
       if (this.#pixels <= KEPT) return;
       if (seen.has(sheet)) continue;
       this.#sheets.delete(key);
-      this.#pixels -= sheet.canvas.width * sheet.canvas.width;
+      this.#pixels -= sheet.canvas.width ** 2;
       const block = blockKey(blockOf(sheet));
       const others = this.#byBlock.get(block);
       others?.delete(sheet);
       if (others?.size === 0) this.#byBlock.delete(block);
-      // Gives the memory back now rather than at the next collection.
-      sheet.canvas.width = 0;
-      sheet.canvas.height = 0;
+      this.#put(sheet);
+    }
+  }
+
+  /** A square canvas with nothing on it. */
+  #blank(width: number): Canvas | undefined {
+    const used = this.#spare.get(width)?.pop();
+    if (used) {
+      this.#sparePixels -= width ** 2;
+      used.context.clearRect(0, 0, width, width);
+      return used;
+    }
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = width;
+    const context = canvas.getContext("2d", { alpha: true });
+    return context ? { canvas, context } : undefined;
+  }
+
+  /** Puts a canvas by for later; instead of those of other sizes, if there are too many. */
+  #put({ canvas, context }: Canvas): void {
+    const { width } = canvas;
+    const same = this.#spare.get(width) ?? [];
+    this.#spare.set(width, same);
+    same.push({ canvas, context });
+    this.#sparePixels += width ** 2;
+    for (const [other, canvases] of this.#spare) {
+      while (this.#sparePixels > SPARE && (other !== width || this.#spare.size === 1)) {
+        const gone = canvases.shift();
+        if (!gone) break;
+        this.#sparePixels -= other ** 2;
+        // Gives the memory back now rather than at the next collection.
+        gone.canvas.width = 0;
+        gone.canvas.height = 0;
+      }
+      if (canvases.length === 0) this.#spare.delete(other);
     }
   }
 
