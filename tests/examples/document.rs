@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     let bearer = format!("Authorization: Bearer {}", entered["token"].as_str().expect("a token"));
     for (seed, headers) in [("1", vec![]), ("2", vec!["--header", &bearer])] {
         let mut asks = Command::new(&schemathesis);
-        asks.args(["run", &format!("http://{addr}/openapi.json"), "--checks", CHECKS])
+        // (What it writes down on the way goes with the cluster's files.)
+        asks.current_dir(cluster.folder())
+            .args(["run", &format!("http://{addr}/openapi.json"), "--checks", CHECKS])
             .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", seed])
             .args(["--continue-on-failure", "--no-color", "--generation-database", "none"])
             .args(headers);

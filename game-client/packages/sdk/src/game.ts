@@ -70,6 +70,9 @@ export class Game extends Emitter<Events> {
   #terrain: TerrainMap | undefined;
   #view: { readonly level: number; readonly blocks: readonly BlockAt[]; readonly read: ReadLevel } | undefined;
   #viewKey = "";
+  /** What the gateway shows, and what it has been asked to show since: it sends of these only what changes, so they are kept. */
+  #granted: readonly BlockAt[] = [];
+  readonly #asked = new Map<number, readonly BlockAt[]>();
   #lookId = LOOK_IDS;
   #lookAgain: ReturnType<typeof setTimeout> | undefined;
   #aheadMs = 0;
@@ -156,7 +159,6 @@ export class Game extends Emitter<Events> {
     const fresh = blocks.filter((block) => !before.has(blockKey(block)));
     const have = this.land.have(fresh);
     this.#view = { level, blocks, read };
-    this.land.view(blocks);
     this.#look(have);
   }
 
@@ -209,7 +211,7 @@ export class Game extends Emitter<Events> {
     if (!first || !last) return;
     clearTimeout(this.#lookAgain);
     this.#lookId = LOOK_IDS + ((this.#lookId + 1) % LOOK_IDS);
-    this.#connection.send({
+    const asked = this.#connection.send({
       type: "look",
       id: this.#lookId,
       level,
@@ -220,6 +222,8 @@ export class Game extends Emitter<Events> {
       read,
       have: have ?? [],
     });
+    if (asked) this.#asked.set(this.#lookId, blocks);
+    this.#keep();
   }
 
   #welcomed(welcome: Welcome): void {
@@ -231,6 +235,8 @@ export class Game extends Emitter<Events> {
     this.#welcome = welcome;
     this.#aheadMs = welcome.time_ms - Date.now();
     this.emit("welcome", welcome);
+    this.#granted = [];
+    this.#asked.clear();
     if (this.#view) this.#look(this.land.have(this.#view.blocks));
     this.#commands.again();
     if (this.player !== undefined) this.refreshWallet();
@@ -244,12 +250,27 @@ export class Game extends Emitter<Events> {
   #heard(control: FromGateway): void {
     if (this.#commands.heard(control)) return;
     if (control.type === "pong") this.#aheadMs = control.time_ms - Date.now();
+    else if (control.type === "looking") this.#seeing(control.id);
     else if (control.type === "problem" && control.id !== undefined && control.id >= LOOK_IDS) this.#unseen(control);
     else if (control.type === "problem" || control.type === "bye") this.emit("problem", control.problem);
   }
 
-  /** The gateway does not show what was asked for. */
+  #keep(): void {
+    this.land.view([...(this.#view?.blocks ?? []), ...this.#granted, ...[...this.#asked.values()].flat()]);
+  }
+
+  /** The gateway shows what was asked for. */
+  #seeing(id: number): void {
+    const blocks = this.#asked.get(id);
+    if (!blocks) return;
+    this.#granted = blocks;
+    this.#asked.delete(id);
+    this.#keep();
+  }
+
+  /** The gateway does not show what was asked for, but on what it showed before. */
   #unseen({ id, problem }: { readonly id?: number | undefined; readonly problem: ProblemDetails }): void {
+    if (id !== undefined) this.#asked.delete(id);
     // One that is no longer wanted is not missed.
     if (id !== this.#lookId) return;
     if (problem.status === 429 || problem.status === 503) {

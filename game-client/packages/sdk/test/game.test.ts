@@ -107,6 +107,22 @@ describe("a view that is refused", () => {
     expect(problems).toMatchObject([full]);
   });
 
+  it("leaves what was shown before in view: the gateway will not send that again", async () => {
+    last().says({ type: "looking", id: last().of("look")[0]?.["id"], blocks: 1 });
+    // Far away, and refused; so often that anything not in view is forgotten.
+    for (let nth = 1; nth <= 4; nth += 1) {
+      game.look(0, { x: nth * 6_400, y: 0, w: 64 * 100, h: 64 });
+      for (let column = 0; column < 100; column += 1) {
+        last().says([[0, nth * 100 + column, 0, true, [1, "n1", 5, "session", 0], [], []]]);
+      }
+      refuse(fast);
+    }
+    expect(game.land.knows({ level: 0, bx: 100, by: 0 })).toBe(false);
+    expect(game.land.knows({ level: 0, bx: 0, by: 0 })).toBe(true);
+    // Once something else is shown, it may go.
+    last().says({ type: "looking", id: last().of("look").at(-1)?.["id"], blocks: 100 });
+  });
+
   it("is not asked for again once another is wanted", async () => {
     refuse(fast);
     const id = last().of("look")[0]?.["id"];
