@@ -88,7 +88,10 @@ function drawNodes({ nodes, missing }: Cluster, now: Sample): void {
         `${node.node} `,
         h("span", { class: "aside" }, node.state),
       ),
-      h("p", {}, `leads ${node.leads} of ${node.replicas} replicas`, leads),
+      // (How many replicas a silent node has only it could say.)
+      node.state === "up"
+        ? h("p", {}, `leads ${node.leads} of ${node.replicas} replicas`, leads)
+        : h("p", {}, `leads ${node.leads} shards`),
       figures,
       h("p", { class: "aside" }, node.http, node.data ? ` · ${node.data}` : ""),
       why ? h("p", { class: "problem" }, why) : undefined,
