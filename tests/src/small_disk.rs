@@ -1,11 +1,15 @@
 //! A small disk of a node's own, which can be filled up: a file system in memory.
 
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What takes space is called so.
+const BALLAST: &str = "ballast-";
 
 /// It is gone, with all that is on it, when dropped.
 #[derive(Debug)]
@@ -32,34 +36,39 @@ impl SmallDisk {
         }
     }
 
-    /// Takes the space that is left, but for about so many bytes.
+    /// Takes the space that is left, but for about so many bytes: at once, for a node that meets a full disk meanwhile gives its
+    /// reserve way, and that is not to be taken.
     ///
     /// # Panics
-    /// If that fails for another reason than that the disk is full.
+    /// If that fails for another reason than that somebody else took the space first, again and again.
     pub fn fill_but(&self, bytes: u64) {
-        const ZEROS: [u8; 4_096] = [0; 4_096];
-        let mut ballast = File::create(self.ballast()).expect("a file can be made");
-        let mut taken: u64 = 0;
-        loop {
-            match ballast.write(&ZEROS) {
-                Ok(count) => taken += count as u64,
-                Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                Err(error) => panic!("{}: {error}", self.ballast().display()),
+        let nth = self.ballasts().len();
+        let ballast = File::create(self.path.join(format!("{BALLAST}{nth}"))).expect("a file can be made");
+        crate::until("the disk is filled", Duration::from_secs(10), || {
+            let disk = fstatvfs(&ballast).map_err(|error| error.to_string())?;
+            let taken = (disk.f_bavail * disk.f_frsize).saturating_sub(bytes);
+            if taken == 0 {
+                return Ok(());
             }
-        }
-        ballast.set_len(taken.saturating_sub(bytes)).expect("a file can become shorter");
+            fallocate(&ballast, FallocateFlags::empty(), 0, taken).map_err(|error| error.to_string())
+        });
     }
 
-    /// Gives back what [`SmallDisk::fill_but`] took.
+    /// Gives back all that [`SmallDisk::fill_but`] took.
     ///
     /// # Panics
     /// If nothing was taken.
     pub fn clear(&self) {
-        fs::remove_file(self.ballast()).expect("what was taken is there");
+        let ballasts = self.ballasts();
+        assert!(!ballasts.is_empty(), "nothing was taken");
+        for ballast in ballasts {
+            fs::remove_file(ballast).expect("what was taken is there");
+        }
     }
 
-    fn ballast(&self) -> PathBuf {
-        self.path.join("ballast")
+    fn ballasts(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(&self.path).expect("a folder").map(|file| file.expect("listed").path());
+        files.filter(|file| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(BALLAST))).collect()
     }
 }
 

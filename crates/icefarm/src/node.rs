@@ -2,9 +2,9 @@
 
 use crate::exit::{Exit, Failure};
 use node::{Node, NodeConfig, NodeError};
-use std::fs;
+use std::fs::{self, File};
 use std::future::Future;
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -107,8 +107,13 @@ struct PidFile {
 impl PidFile {
     fn write(config: &Path) -> Result<Self, Failure> {
         let path = config.with_file_name("pid");
-        fs::write(&path, format!("{}\n", std::process::id()))
-            .map_err(|error| Failure::new(Exit::Machine, format!("cannot write {}: {error}", path.display())))?;
+        let pid = format!("{}\n", std::process::id());
+        // What a killed process left is written over rather than given up first: on a full disk there is no other space.
+        let written = File::options().write(true).create(true).truncate(false).open(&path).and_then(|mut file| {
+            file.write_all(pid.as_bytes())?;
+            file.set_len(pid.len() as u64)
+        });
+        written.map_err(|error| Failure::new(Exit::Machine, format!("cannot write {}: {error}", path.display())))?;
         Ok(Self { path })
     }
 }

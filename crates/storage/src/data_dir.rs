@@ -5,6 +5,7 @@
 //! | `LOCK` | locked while a process uses the directory; names its pid |
 //! | `VERSION` | format, cluster, node, incarnation, boots, support; text with a checksum |
 //! | `RESERVE` | nothing: disk space that is there when the disk is full |
+//! | `SPARE` | nothing: the same for `VERSION` and `PEERS` alone, without which a node could not even start |
 //! | `PEERS` | the lives of other nodes' disks that this node met first; text with a checksum |
 //! | `log/` | the log's segments |
 //! | `pages.redb` | the checkpoints |
@@ -25,9 +26,13 @@ use paxos::{NodeId, Recovered};
 use placement::{ClusterId, Membership, ShardId};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Space for the small files and the names of what replaces them.
+const SPARE_BYTES: u64 = 64 << 10;
 
 /// A data directory that this process holds; let go when dropped.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub struct DataDir {
     meta: Meta,
     met: BTreeMap<NodeId, Incarnation>,
     reserve: Reserve,
+    /// What the log and the checkpoints never take.
+    spare: Reserve,
     /// Unlocked when closed.
     _lock: File,
 }
@@ -100,9 +107,10 @@ impl DataDir {
         };
         let met = peers::read(&path.join("PEERS"))?;
         meta.boots += 1;
-        let data =
-            Self { path: path.to_owned(), meta, met, reserve: Reserve::found(&path.join("RESERVE")), _lock: lock };
+        let [reserve, spare] = ["RESERVE", "SPARE"].map(|name| Reserve::found(&path.join(name)));
+        let data = Self { path: path.to_owned(), meta, met, reserve, spare, _lock: lock };
         data.write_meta()?;
+        data.spare.resize(SPARE_BYTES);
         Ok(data)
     }
 
@@ -174,12 +182,14 @@ impl DataDir {
         self.with_room(|| self.meta.write(&self.path.join("VERSION")))
     }
 
-    /// Writes something small, if need be into the reserve.
+    /// Writes something small in the place of what is there, if need be with the spare space, which is then whole again.
     fn with_room(&self, write: impl Fn() -> Result<(), DataError>) -> Result<(), DataError> {
-        match write() {
-            Err(error) if error.is_full() && self.reserve.give_way() => write(),
+        let written = match write() {
+            Err(error) if error.is_full() && self.spare.give_way() => write(),
             done => done,
-        }
+        };
+        self.spare.restore();
+        written
     }
 
     /// Whose data this is.
@@ -265,18 +275,20 @@ fn remove_if_there(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) ->
 fn lock(dir: &Path) -> Result<File, DataError> {
     let path = dir.join("LOCK");
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = opened.map_err(failed("open", &path))?;
+    let file = opened.map_err(failed("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             // The pid is a courtesy: without it the message is still right.
-            let _ = file.read_to_string(&mut text);
+            let _ = (&file).read_to_string(&mut text);
             return Err(DataError::InUse { path: dir.to_owned(), pid: text.trim().parse().ok() });
         }
         Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
     }
-    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    let pid = format!("{}\n", std::process::id());
+    // Over what is there, from the beginning: on a full disk there is no other space.
+    let written = file.write_all_at(pid.as_bytes(), 0).and_then(|()| file.set_len(pid.len() as u64));
     written.map_err(failed("write", &path))?;
     Ok(file)
 }

@@ -71,6 +71,15 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// What to do about what the machine refused.
+pub(crate) fn advice(refused: &io::Error) -> &'static str {
+    if is_full(refused) {
+        "Free space on this disk, then start the node again: nothing is lost"
+    } else {
+        "Check the disk and the rights on it"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

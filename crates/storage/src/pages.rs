@@ -16,7 +16,7 @@ mod tests;
 pub use file::FilePages;
 pub use memory::MemoryPages;
 
-use crate::Identity;
+use crate::{Identity, fsops};
 use bytes::Bytes;
 use paxos::Slot;
 use placement::{Membership, ShardId};
@@ -218,7 +218,7 @@ pub enum PagesError {
         file: PathBuf,
     },
     /// The machine refused.
-    #[error("cannot {doing} {}: {source}. Check the disk and the rights on it", path.display())]
+    #[error("cannot {doing} {}: {source}. {}", path.display(), fsops::advice(source))]
     Io {
         /// What was tried.
         doing: &'static str,

@@ -6,10 +6,15 @@
 import { BLOCK, type BlockAt, blockKey } from "@icefarm/sdk";
 import type { Detail } from "./detail.ts";
 
-/** Pixels of sheets that are kept beside those that are seen: 32 MiB. */
+/** What sheets may take that are kept beside those that are seen, in pixels: 32 MiB. */
 const KEPT = 8 << 20;
-/** Pixels of canvases that wait to be used again: 16 MiB. */
+/** What canvases may take that wait to be used again, in pixels: 16 MiB. */
 const SPARE = 4 << 20;
+/**
+ * What a canvas takes beside its pixels, in pixels: a browser keeps tens of KiB of its own for each. Seen from afar a sheet is
+ * no larger than that, and thousands of them would be kept for the sake of their pixels alone.
+ */
+const OVERHEAD = 16 << 10;
 
 /** What is painted on. */
 interface Canvas {
@@ -50,8 +55,8 @@ export class Sheets {
   readonly #byBlock = new Map<number, Set<Sheet>>();
   /** By their width: a browser that makes and drops canvases all day ends with its memory in shreds. */
   readonly #spare = new Map<number, Canvas[]>();
-  #pixels = 0;
-  #sparePixels = 0;
+  #kept = 0;
+  #waiting = 0;
 
   /** The sheet, if there is one. */
   find(detail: Detail, sx: number, sy: number): Sheet | undefined {
@@ -72,7 +77,7 @@ export class Sheets {
     if (!blank) return undefined;
     const sheet = { detail, sx, sy, ...blank, painted: false, drawn: false, rows: 0, stale: new Set<number>() };
     this.#sheets.set(key, sheet);
-    this.#pixels += blank.canvas.width ** 2;
+    this.#kept += costs(blank.canvas.width);
     const block = blockKey(blockOf(sheet));
     this.#byBlock.set(block, (this.#byBlock.get(block) ?? new Set()).add(sheet));
     return sheet;
@@ -90,12 +95,12 @@ export class Sheets {
 
   /** Forgets the sheets that were not used for longest, down to what may be kept; never one of `seen`. */
   prune(seen: ReadonlySet<Sheet>): void {
-    if (this.#pixels <= KEPT) return;
+    if (this.#kept <= KEPT) return;
     for (const [key, sheet] of this.#sheets) {
-      if (this.#pixels <= KEPT) return;
+      if (this.#kept <= KEPT) return;
       if (seen.has(sheet)) continue;
       this.#sheets.delete(key);
-      this.#pixels -= sheet.canvas.width ** 2;
+      this.#kept -= costs(sheet.canvas.width);
       const block = blockKey(blockOf(sheet));
       const others = this.#byBlock.get(block);
       others?.delete(sheet);
@@ -108,7 +113,7 @@ export class Sheets {
   #blank(width: number): Canvas | undefined {
     const used = this.#spare.get(width)?.pop();
     if (used) {
-      this.#sparePixels -= width ** 2;
+      this.#waiting -= costs(width);
       used.context.clearRect(0, 0, width, width);
       return used;
     }
@@ -125,12 +130,12 @@ export class Sheets {
     const same = this.#spare.get(width) ?? [];
     this.#spare.set(width, same);
     same.push({ canvas, context });
-    this.#sparePixels += width ** 2;
+    this.#waiting += costs(width);
     for (const [other, canvases] of this.#spare) {
-      while (this.#sparePixels > SPARE && (other !== width || this.#spare.size === 1)) {
+      while (this.#waiting > SPARE && (other !== width || this.#spare.size === 1)) {
         const gone = canvases.shift();
         if (!gone) break;
-        this.#sparePixels -= other ** 2;
+        this.#waiting -= costs(other);
         // Gives the memory back now rather than at the next collection.
         gone.canvas.width = 0;
         gone.canvas.height = 0;
@@ -160,6 +165,11 @@ export class Mosaic {
     } else context?.clearRect(0, 0, width, height);
     return context;
   }
+}
+
+/** What a square canvas takes, in pixels. */
+function costs(width: number): number {
+  return width ** 2 + OVERHEAD;
 }
 
 function name({ level, scale }: Detail, sx: number, sy: number): string {

@@ -78,7 +78,7 @@ pub enum DataError {
     #[error(transparent)]
     Pages(#[from] PagesError),
     /// The machine refused.
-    #[error("cannot {doing} {}: {source}. Check the disk and the rights on it", path.display())]
+    #[error("cannot {doing} {}: {source}. {}", path.display(), fsops::advice(source))]
     Io {
         /// What was tried.
         doing: &'static str,

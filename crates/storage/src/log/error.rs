@@ -1,6 +1,6 @@
 //! Why the log refused.
 
-use crate::Identity;
+use crate::{Identity, fsops};
 use paxos::Slot;
 use placement::ShardId;
 use std::{io, path::PathBuf};
@@ -87,7 +87,7 @@ pub enum LogError {
         expected: Identity,
     },
     /// The machine refused.
-    #[error("cannot {doing} {}: {source}. Check the disk and the rights on it", path.display())]
+    #[error("cannot {doing} {}: {source}. {}", path.display(), fsops::advice(source))]
     Io {
         /// What was tried.
         doing: &'static str,
