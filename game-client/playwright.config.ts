@@ -1,4 +1,5 @@
 import { defineConfig } from "@playwright/test";
+import { NAMED } from "./e2e/cluster.ts";
 
 /** The page in the system's Chromium, against clusters of real nodes. One at a time: they share two cores with their clusters. */
 export default defineConfig({
@@ -22,6 +23,7 @@ export default defineConfig({
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        `--host-resolver-rules=MAP ${NAMED} 127.0.0.1`,
       ],
     },
   },

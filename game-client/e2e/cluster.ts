@@ -9,6 +9,9 @@ import { fileURLToPath } from "node:url";
 
 const PROGRAM = process.env["ICEFARM"] ?? fileURLToPath(new URL("../../target/release/icefarm", import.meta.url));
 
+/** A name for this machine that browsers do not trust as they do its own address. */
+export const NAMED = "farm.example";
+
 export class Cluster {
   readonly #up: ChildProcess;
   readonly #data: string;

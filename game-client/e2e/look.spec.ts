@@ -2,7 +2,7 @@
 
 import { AxeBuilder } from "@axe-core/playwright";
 import { expect, type Page, test } from "@playwright/test";
-import { Cluster } from "./cluster.ts";
+import { Cluster, NAMED } from "./cluster.ts";
 import { chooseMiddle, owner, sit } from "./seat.ts";
 
 let cluster: Cluster;
@@ -72,6 +72,10 @@ test("one can play with keys alone, and is told what others see", async ({ page 
   await page.keyboard.press("Enter");
   await expect(page.locator("#guide")).toContainText("2 of 3");
   await expect(owner(page)).toContainText("you");
+  // Whoever presses Enter once too often does nothing; what there is to do now is one step further.
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("button", { name: /^Plant lichen/ })).toBeFocused();
   await page.locator("#map").focus();
   await page.keyboard.press("p");
   await expect(page.locator("#guide")).toContainText("3 of 3");
@@ -86,6 +90,16 @@ test("one can play with keys alone, and is told what others see", async ({ page 
   await page.keyboard.up("d");
   await page.keyboard.press("Escape");
   await expect(page.locator("#panel")).toBeHidden();
+});
+
+test("one plays as well where the world has a name and no TLS, as in a house's own network", async ({ page }) => {
+  await page.goto(`${cluster.at(1).replace("127.0.0.1", NAMED)}/#30720,8190,32`);
+  expect(await page.evaluate(() => isSecureContext)).toBe(false);
+  await page.getByLabel("What shall you be called?").fill("housemate");
+  await page.getByRole("button", { name: "Enter the world" }).click();
+  await expect(page.locator("#purse")).toContainText("housemate");
+  await page.getByRole("button", { name: "Claim this field" }).click();
+  await expect(page.locator("#guide")).toContainText("2 of 3");
 });
 
 test("newcomers begin where there is life, and the first land is there within a second", async ({ browser }) => {

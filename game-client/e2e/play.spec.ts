@@ -91,14 +91,18 @@ test("land is planted, tended, built on, offered, and given up only after a ques
   await panel.getByRole("button", { name: /^Build igloo/ }).click();
   await expect(panel).toContainText("igloo");
   await panel.getByText("Sell or abandon").click();
-  await panel.getByLabel("Price in acorns").fill("250");
+  const price = panel.getByLabel("Price in acorns");
+  await price.fill("2.5e2");
   await panel.getByRole("button", { name: "Offer" }).click();
   await expect(panel).toContainText("250 acorns");
+  // Somebody is about to change the price when the crop ripens, and the panel with it.
+  await price.fill("300");
   await expect(panel.getByRole("button", { name: /^Harvest/ })).toBeVisible({ timeout: 30_000 });
+  await expect(price).toHaveValue("300");
+  await expect(price).toBeFocused();
   await panel.getByRole("button", { name: /^Harvest/ }).click();
   await expect(page.locator("#toasts")).toContainText("acorns are on their way");
   await expect(page.locator("#purse")).toContainText("1 field");
-  await panel.getByText("Sell or abandon").click();
   await panel.getByRole("button", { name: "Abandon" }).click();
   await page.getByRole("button", { name: "Keep it" }).click();
   await expect(owner(page)).toContainText("you");

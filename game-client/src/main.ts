@@ -1,6 +1,6 @@
 /** The page: puts the world, the map and the parts around it together. */
 
-import { BLOCK, type Deed, Game, offsetOf, type ReadLevel } from "@icefarm/sdk";
+import { BLOCK, type Deed, drawId, Game, offsetOf, type ReadLevel } from "@icefarm/sdk";
 import { linkTo, placeIn } from "./address.ts";
 import { Sprites } from "./art/sprites.ts";
 import { livingLand } from "./homing.ts";
@@ -15,7 +15,7 @@ import { button, byId, h } from "./ui/dom.ts";
 import { askName, askSure, freeNear, Guide } from "./ui/guide.ts";
 import { Panel } from "./ui/panel.ts";
 import { Leaders, Purse } from "./ui/people.ts";
-import { described, outcome } from "./words.ts";
+import { described, isUnknownToken, outcome } from "./words.ts";
 
 /** The link in the address bar follows the view this far behind, in milliseconds. */
 const LINK_MS = 250;
@@ -27,7 +27,7 @@ const ABOUT =
   "Drag or use W, A, S, D to look around, the wheel or two fingers to come closer. Arrows move a cursor, Enter acts on it. " +
   "Animals, plants and huts: Fluent Emoji by Microsoft (MIT). Igloo, fence and granary: Delapouite and Lorc, game-icons.net (CC BY 3.0).";
 
-const game = new Game({ gateways: [location.origin], client: crypto.randomUUID() });
+const game = new Game({ gateways: [location.origin], client: drawId() });
 const sprites = new Sprites();
 const dialog = byId("dialog", HTMLDialogElement);
 const canvas = byId("map", HTMLCanvasElement);
@@ -113,8 +113,9 @@ game.on("land", ({ block, offsets }) => {
 });
 game.on("problem", (problem) => toast(problem.detail ?? problem.title, true));
 game.on("status", (status) => {
-  if (status.state === "refused" && identity()) {
-    // A token of another cluster, or of before this one was founded anew.
+  // Whatever else it may be refused for, the token is all that a player has.
+  if (status.state === "refused" && isUnknownToken(status.problem) && identity()) {
+    // Of another cluster, or of before this one was founded anew.
     keepIdentity(undefined);
     game.start();
     void enter("This world does not know the player you were. Choose a name again.");

@@ -34,6 +34,11 @@ const DONE: Readonly<Record<Deed["do"], string>> = {
   abandon: "is free again",
 };
 
+/** Whether it says that nobody is known by this token. */
+export function isUnknownToken(problem: messages.ProblemDetails): boolean {
+  return problem.type === "urn:icefarm:problem:bad-token";
+}
+
 /** What came of a command, in a sentence that says why. */
 export function outcome({ x, y, deed, answer, done }: Settled): string {
   const field = `Field ${x}, ${y}`;
@@ -41,6 +46,10 @@ export function outcome({ x, y, deed, answer, done }: Settled): string {
     if ("acorns" in answer && answer.acorns !== undefined)
       return `${field} is harvested: ${grouped(answer.acorns)} acorns are on their way.`;
     return `${field} ${DONE[deed.do]}.`;
+  }
+  const applied = "problem" in answer ? answer.problem.applied : "applied" in answer ? answer.applied : undefined;
+  if (applied === "unknown") {
+    return `The cluster has not said what came of it: ${field.toLowerCase()} shows it as soon as that is known.`;
   }
   const taken = `Taken back: ${field.toLowerCase()}`;
   if ("problem" in answer) return `${taken}: ${answer.problem.detail ?? answer.problem.title}.`;

@@ -25,8 +25,18 @@ describe("what came of a command", () => {
     [claim, rejected("of_the_future"), "Taken back: field 5, 6 was refused (of the future)."],
     [
       claim,
-      { outcome: "unavailable", applied: "unknown", reason: "no_quorum", missing: [], retry_after_ms: 5 },
+      { outcome: "unavailable", applied: "no", reason: "no_quorum", missing: [], retry_after_ms: 5 },
       "Taken back: field 5, 6: the cluster could not answer (no quorum). Try again.",
+    ],
+    [
+      claim,
+      { outcome: "unavailable", applied: "unknown", reason: "timed_out", missing: [], retry_after_ms: 5 },
+      "The cluster has not said what came of it: field 5, 6 shows it as soon as that is known.",
+    ],
+    [
+      claim,
+      { outcome: "problem", problem: { type: "x", title: "Stopping", status: 503, applied: "unknown" } },
+      "The cluster has not said what came of it: field 5, 6 shows it as soon as that is known.",
     ],
     [
       claim,

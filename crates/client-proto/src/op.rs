@@ -321,6 +321,9 @@ pub enum StartError {
     /// The map has no such shard.
     #[error("there is no shard {0}")]
     NoSuchShard(ShardId),
+    /// None of what is asked for lies in the shard.
+    #[error("shard {0} has no part of that rectangle")]
+    NotThere(ShardId),
     /// No node has said which world this is.
     #[error("no node has been heard from yet: wait for the first welcome")]
     NotWelcomed,

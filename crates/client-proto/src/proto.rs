@@ -236,6 +236,7 @@ impl ClientProto {
                 Ok(self.begin(None, Parts::Many(Box::new(Gathering::new(read, level, from, parts)))))
             }
             Split::NoSuchShard(shard) => Err(StartError::NoSuchShard(shard)),
+            Split::NotThere(shard) => Err(StartError::NotThere(shard)),
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) enum Split {
     /// All these, and the answers are to be gathered.
     Many(Vec<(Place, Body)>),
     NoSuchShard(ShardId),
+    /// The shard has no part of the rectangle: it would answer with nothing, which is not so.
+    NotThere(ShardId),
 }
 
 /// What must be asked where to answer `read`, at this level or the usual one of the shard; of a watch, each answer waits for
@@ -64,8 +66,12 @@ pub(crate) fn split(seed: WorldSeed, routes: &Routes, read: Read, level: Option<
         }
         Read::Changes { shard, rect, seen, wait: waits } => {
             let wait_ms = if waits { u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) } else { 0 };
+            let is_part = |chunk| routes.row(Bucket::of_chunk(seed, chunk)).shard == shard;
             match routes.rows().iter().find(|row| row.shard == shard) {
-                Some(row) => alone(row.first, Query::Changes { rect, seen: Some(seen), wait_ms }),
+                Some(row) if rect.chunks().any(is_part) => {
+                    alone(row.first, Query::Changes { rect, seen: Some(seen), wait_ms })
+                }
+                Some(_) => Split::NotThere(shard),
                 None => Split::NoSuchShard(shard),
             }
         }

@@ -329,8 +329,8 @@ impl Driver {
             Ok(op) => self.wait_for(op, waiting),
             // Room comes with the next outcome, and something is under way: otherwise there would be room.
             Err(StartError::TooMany { .. } | StartError::WindowFull { .. }) => return Some((what, waiting)),
-            Err(StartError::NoSuchShard(shard)) => {
-                let reason = format!("there is no shard {shard}");
+            Err(error @ (StartError::NoSuchShard(_) | StartError::NotThere(_))) => {
+                let reason = error.to_string();
                 match waiting {
                     Waiting::One(caller) => _ = caller.send(Err(Error::Invalid { reason })),
                     Waiting::Lane { lane, tag } => {

@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use crate::access::Access;
+use crate::api::Peer;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::live::Hub;
@@ -19,6 +20,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// Handlers hold it behind an [`Arc`].
 #[derive(Debug)]
 pub struct App {
+    /// Which cluster this is.
+    pub cluster: String,
     /// Which node this is.
     pub node: String,
     /// Where it is.
@@ -44,9 +47,14 @@ impl App {
     /// The way into the cluster.
     pub fn client(&self) -> Result<Client, Problem> {
         if *self.stopping.borrow() {
-            return Err(Problem::stopping());
+            return Err(Problem::stopping().with("applied", "no".into()));
         }
         self.link.now().ok_or_else(Problem::starting)
+    }
+
+    /// What costs as much as so many requests, from there.
+    pub fn charge(&self, from: Peer, cost: u32) -> Result<(), Problem> {
+        self.limits.request(from.0, cost).inspect_err(|_| self.meters.limited.increment(1))
     }
 
     /// A number that no other viewer has.

@@ -30,14 +30,14 @@ impl Limits {
         }
     }
 
-    /// A request from this address.
-    pub fn request(&self, from: IpAddr) -> Result<(), Problem> {
-        self.check(&self.addresses, &network(from), "this address")
+    /// From this address a request, or something that takes as much as so many.
+    pub fn request(&self, from: IpAddr, cost: u32) -> Result<(), Problem> {
+        self.check(&self.addresses, &network(from), "this address", cost)
     }
 
     /// A command of this player.
     pub fn command(&self, player: PlayerName) -> Result<(), Problem> {
-        self.check(&self.players, &player, player.as_str())
+        self.check(&self.players, &player, player.as_str(), 1)
     }
 
     fn check<K: Hash + Eq + Clone>(
@@ -45,14 +45,20 @@ impl Limits {
         limiter: &DefaultKeyedRateLimiter<K>,
         key: &K,
         who: &str,
+        cost: u32,
     ) -> Result<(), Problem> {
         if limiter.len() > REMEMBERED {
             limiter.retain_recent();
         }
-        limiter.check_key(key).map_err(|early| {
-            let wait = early.wait_time_from(self.clock.now());
-            Problem::too_many(who, millis(wait))
-        })
+        let cost = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+        match limiter.check_key_n(key, cost) {
+            Ok(taken) => taken.map_err(|early| {
+                let wait = early.wait_time_from(self.clock.now());
+                Problem::too_many(who, millis(wait))
+            }),
+            // More than there ever is at once is all there ever is.
+            Err(capacity) => self.check(limiter, key, who, capacity.0),
+        }
     }
 }
 
@@ -108,8 +114,11 @@ mod tests {
     fn each_may_ask_so_often_and_who_asks_more_hears_when_to_come_back() {
         let limits = Limits::new(5, 2);
         let (home, away) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        assert_eq!((0..20).filter(|_| limits.request(home).is_ok()).count(), 10, "twice as many at once");
-        assert!(limits.request(away).is_ok());
+        assert_eq!((0..20).filter(|_| limits.request(home, 1).is_ok()).count(), 10, "twice as many at once");
+        assert!(limits.request(away, 1).is_ok());
+        assert!(limits.request(away, 9).is_ok() && limits.request(away, 1).is_err(), "what costs more is like more");
+        let third = "10.0.0.3".parse().unwrap();
+        assert!(limits.request(third, 1_000).is_ok() && limits.request(third, 1).is_err(), "all there is");
         let scrat = "scrat".parse().unwrap();
         let refused = (0..20).find_map(|_| limits.command(scrat).err()).unwrap();
         let details = serde_json::to_value(refused.details()).unwrap();

@@ -10,6 +10,8 @@
 //! | `method-not-allowed` | 405 | something lives there, but not for that method (`Allow` says for which) |
 //! | `bad-request` | 400 | a path, query, header, body or message that cannot be meant |
 //! | `unknown-entry` | 400 | a character, crop or building that the rule book does not have; `known` lists those it has |
+//! | `other-protocol` | 400 | a client of the WebSocket that speaks another version of the protocol |
+//! | `late` | 408 | a WebSocket on which nobody said hello in time |
 //! | `no-token`, `bad-token` | 401 | who commands must say who it is |
 //! | `not-allowed` | 403 | this token does not allow that |
 //! | `too-large` | 413 | a body above [`MAX_BODY_BYTES`](crate::serve::MAX_BODY_BYTES), or a view of too many cells |
@@ -55,7 +57,7 @@ pub struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     detail: Option<String>,
-    /// Of `unavailable`: whether a command may have taken effect: `no` or `unknown`.
+    /// Of those of status 503: whether a command may have taken effect: `no` or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     applied: Option<String>,
@@ -90,6 +92,23 @@ impl Problem {
     /// What was asked cannot be meant.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "This request cannot be understood").detail(detail)
+    }
+
+    /// A client that does not fit this gateway.
+    pub fn other_protocol(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "other-protocol", "This client speaks another protocol").detail(detail)
+    }
+
+    /// Nobody said anything.
+    pub fn late(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "late", "Nothing was heard in time").detail(detail)
+    }
+
+    /// No answer is there yet.
+    pub fn timed_out() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", "No answer in time")
+            .detail("what was asked for may still be done")
+            .with("applied", "unknown".into())
     }
 
     /// Who asks has not said who it is.

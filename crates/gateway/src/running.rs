@@ -173,6 +173,7 @@ async fn run(
     let addresses: Vec<String> = others.iter().map(|other| other.http.clone()).collect();
     let any = settings.allow_origins.iter().any(|origin| origin == "*");
     let app = Arc::new(App {
+        cluster: settings.tokens.cluster.to_string(),
         node: settings.node.to_string(),
         region: settings.region.clone(),
         others,
@@ -218,7 +219,7 @@ async fn limit(
     next: Next,
 ) -> Response {
     app.meters.requests.increment(1);
-    match app.limits.request(peer.0) {
+    match app.limits.request(peer.0, 1) {
         Ok(()) => next.run(request).await,
         Err(problem) => {
             app.meters.limited.increment(1);

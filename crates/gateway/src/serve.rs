@@ -23,6 +23,7 @@ use tokio::{
     task::JoinSet,
     time,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time; further ones wait in the system's backlog until one ends.
@@ -44,13 +45,20 @@ pub struct Times {
     pub header: Duration,
     /// An answer must begin this long after its request, else the request is answered with `timed-out`.
     pub answer: Duration,
+    /// A client that takes nothing of its answer for so long is gone.
+    pub taken: Duration,
     /// What is under way when the server is told to stop may take this long.
     pub grace: Duration,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { header: Duration::from_secs(10), answer: Duration::from_secs(15), grace: Duration::from_secs(2) }
+        Self {
+            header: Duration::from_secs(10),
+            answer: Duration::from_secs(15),
+            taken: Duration::from_secs(30),
+            grace: Duration::from_secs(2),
+        }
     }
 }
 
@@ -128,7 +136,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
 async fn within(time: Duration, request: Request, next: Next) -> Response {
     match time::timeout(time, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed-out", "No answer in time").into_response(),
+        Err(_) => Problem::timed_out().into_response(),
     }
 }
 
@@ -176,12 +184,14 @@ async fn converse(
     mut stopping: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(times.taken));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(times.header)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADER_FIELDS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(routes))
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

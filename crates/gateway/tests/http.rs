@@ -166,6 +166,23 @@ async fn a_client_that_never_finishes_its_header_is_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_never_takes_its_answers_is_closed() {
+    let server = Server::with(Times { taken: Duration::from_millis(100), ..Times::default() });
+    let stream = TcpStream::connect(server.addr).await.unwrap();
+    let (mut answers, mut requests) = stream.into_split();
+    // The system takes some megabytes of what it reads; then nothing goes on, in neither direction.
+    let ask = async move {
+        let many = "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1_000);
+        while requests.write_all(many.as_bytes()).await.is_ok() {}
+    };
+    timeout(Duration::from_mins(1), ask).await.expect("the connection ends");
+    let mut rest = Vec::new();
+    // The end may be orderly or not; it comes.
+    let _ = timeout(Duration::from_secs(20), answers.read_to_end(&mut rest)).await.expect("it is at an end");
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
 async fn told_to_stop_it_ends_idle_connections_and_frees_the_port() {
     let server = Server::start();
     let mut idle = TcpStream::connect(server.addr).await.unwrap();

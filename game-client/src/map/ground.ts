@@ -38,6 +38,10 @@ export class Ground {
     };
   }
 
+  get seed(): bigint | undefined {
+    return this.#seed;
+  }
+
   /** Which world's. */
   grow(seed: bigint): void {
     if (seed === this.#seed) return;

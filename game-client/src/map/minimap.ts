@@ -8,12 +8,18 @@ import { css, OWN } from "./palette.ts";
 /** At the coarsest level the world is one block, of which so many cells lie within it. */
 const ACROSS = GRID / cellSide(COARSEST);
 
+/** All of it, as it grew from a seed. */
+interface World {
+  readonly seed: bigint | undefined;
+  readonly canvas: HTMLCanvasElement;
+}
+
 /** See the module. */
 export class Minimap {
   readonly #canvas: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
   readonly #map: WorldMap;
-  #world: HTMLCanvasElement | undefined;
+  #world: World | undefined;
   #homes: readonly At[] = [];
 
   constructor(canvas: HTMLCanvasElement, map: WorldMap, go: (at: At) => void) {
@@ -39,9 +45,11 @@ export class Minimap {
     canvas.addEventListener("pointermove", (event) => {
       if (held) to(event);
     });
-    canvas.addEventListener("pointerup", () => {
-      held = false;
-    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, () => {
+        held = false;
+      });
+    }
   }
 
   set homes(homes: readonly At[]) {
@@ -53,10 +61,11 @@ export class Minimap {
   draw(): void {
     const { width, height } = this.#canvas;
     const to = this.#context;
+    if (this.#world?.seed !== this.#map.ground.seed) this.#world = undefined;
     this.#world ??= this.#paintWorld();
     to.fillStyle = "#0b1a2b";
     to.fillRect(0, 0, width, height);
-    if (this.#world) to.drawImage(this.#world, 0, 0, ACROSS, ACROSS, 0, 0, width, height);
+    if (this.#world) to.drawImage(this.#world.canvas, 0, 0, ACROSS, ACROSS, 0, 0, width, height);
     to.fillStyle = css(OWN);
     for (const { x, y } of this.#homes) to.fillRect((x / GRID) * width - 2, (y / GRID) * height - 2, 4, 4);
     const { x, y, w, h } = this.#map.visible;
@@ -72,13 +81,13 @@ export class Minimap {
     to.strokeRect(left, top, pw, ph);
   }
 
-  #paintWorld(): HTMLCanvasElement | undefined {
+  #paintWorld(): World | undefined {
     const cells = this.#map.ground.cells({ level: COARSEST, bx: 0, by: 0 });
     if (!cells) return undefined;
     const canvas = document.createElement("canvas");
     canvas.width = BLOCK;
     canvas.height = BLOCK;
     canvas.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(cells), BLOCK, BLOCK), 0, 0);
-    return canvas;
+    return { seed: this.#map.ground.seed, canvas };
   }
 }

@@ -89,7 +89,10 @@ export class Badge {
         this.#banner.replaceChildren("Connecting again… What you did is kept and will be sent.");
         break;
       case "refused":
-        this.#banner.replaceChildren(`The world does not let you in: ${status.problem.detail ?? status.problem.title}`);
+        this.#banner.replaceChildren(
+          `The world does not let you in: ${status.problem.detail ?? status.problem.title} `,
+          button("Load the page anew", {}, () => location.reload()),
+        );
         break;
       case "unsupported":
         this.#banner.replaceChildren(

@@ -1,6 +1,6 @@
 /** The first minute: a name, and a first claim, planting and harvest with somebody pointing at what to press. */
 
-import { ApiError, BLOCK, claimable, type Game, GRID, offsetOf, onGrid } from "@icefarm/sdk";
+import { ApiError, BLOCK, claimable, drawId, type Game, GRID, offsetOf, onGrid } from "@icefarm/sdk";
 import type { Identity } from "../keep.ts";
 import type { At } from "../map/marks.ts";
 import { button, h } from "./dom.ts";
@@ -43,15 +43,18 @@ export function askName(dialog: HTMLDialogElement, game: Game, why: string | und
       ),
     );
     let entered: Identity | undefined;
+    let entering: Promise<unknown> = Promise.resolve();
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const name = input.value.trim();
       if (name === "") return;
-      if (attempt?.name !== name) attempt = { name, key: crypto.randomUUID() };
+      if (attempt?.name !== name) attempt = { name, key: drawId() };
       enter.disabled = true;
       problem.textContent = "";
       try {
-        const { player, token } = await game.api.enter(name, attempt.key);
+        const asked = game.api.enter(name, attempt.key);
+        entering = asked.catch(() => undefined);
+        const { player, token } = await asked;
         entered = { name: player.name, token };
         dialog.close();
       } catch (error) {
@@ -65,7 +68,8 @@ export function askName(dialog: HTMLDialogElement, game: Game, why: string | und
         enter.disabled = false;
       }
     });
-    dialog.addEventListener("close", () => settle(entered), { once: true });
+    // Who closes it while the world is being asked may have entered all the same.
+    dialog.addEventListener("close", () => void entering.then(() => settle(entered)), { once: true });
     dialog.replaceChildren(form);
     dialog.showModal();
   });

@@ -27,6 +27,60 @@ export interface Wishes {
   closed(): void;
 }
 
+/** What somebody is in the middle of, in a panel that is built anew. */
+interface Held {
+  /** Where the focus is, if it is in the panel. */
+  readonly focus: string | undefined;
+  /** What is unfolded. */
+  readonly open: ReadonlySet<string>;
+  /** What was typed and not yet sent. */
+  readonly typed: ReadonlyMap<string, string>;
+}
+
+const NOTHING: Held = { focus: undefined, open: new Set(), typed: new Map() };
+
+function same(one: At, other: At | undefined): boolean {
+  return one.x === other?.x && one.y === other.y;
+}
+
+/** The same for the same control, however often it is built. */
+function nameOf(element: HTMLElement): string {
+  if (element instanceof HTMLInputElement) {
+    return `input ${element.type} ${element.type === "radio" ? element.value : ""}`;
+  }
+  const { do: deed, what } = element.dataset;
+  return `${element.tagName} ${deed ?? element.textContent} ${what ?? ""}`;
+}
+
+const TYPED = 'input[type="number"]';
+
+function heldIn(root: HTMLElement): Held {
+  const { activeElement: active } = document;
+  const typed = [...root.querySelectorAll<HTMLInputElement>(TYPED)].filter(
+    (input) => input.value !== input.defaultValue,
+  );
+  const open = [...root.querySelectorAll<HTMLElement>("details[open] > summary")];
+  return {
+    focus: active instanceof HTMLElement && root.contains(active) ? nameOf(active) : undefined,
+    open: new Set(open.map(nameOf)),
+    typed: new Map(typed.map((input) => [nameOf(input), input.value])),
+  };
+}
+
+function keepOn(root: HTMLElement, { focus, open, typed }: Held): void {
+  for (const summary of root.querySelectorAll("summary")) {
+    if (summary.parentElement instanceof HTMLDetailsElement) summary.parentElement.open = open.has(nameOf(summary));
+  }
+  for (const input of root.querySelectorAll<HTMLInputElement>(TYPED)) {
+    input.value = typed.get(nameOf(input)) ?? input.value;
+  }
+  if (focus === undefined) return;
+  const controls = root.querySelectorAll<HTMLElement>("button, input, summary");
+  const same = [...controls].find((control) => nameOf(control) === focus);
+  // If that is gone, the next press must not do something else: what there is to do is one step further.
+  (same ?? root.querySelector<HTMLElement>(".actions") ?? root).focus();
+}
+
 /** See the module. */
 export class Panel {
   readonly #root: HTMLElement;
@@ -35,6 +89,7 @@ export class Panel {
   readonly #wishes: Wishes;
   #at: At | undefined;
   #shape = "";
+  #builtAt: At | undefined;
   #meter: { readonly bar: HTMLProgressElement; readonly text: HTMLElement } | undefined;
 
   constructor(root: HTMLElement, game: Game, sprites: Sprites, wishes: Wishes) {
@@ -93,8 +148,9 @@ export class Panel {
   }
 
   #build(at: At, terrain: number, shown: Shown, ripe: boolean): void {
-    const focused = document.activeElement instanceof HTMLElement && this.#root.contains(document.activeElement);
-    const before = focused ? (document.activeElement as HTMLElement).dataset["do"] : undefined;
+    const held = heldIn(this.#root);
+    const before = same(at, this.#builtAt) ? held : { ...held, open: NOTHING.open, typed: NOTHING.typed };
+    this.#builtAt = at;
     this.#meter = undefined;
     this.#root.replaceChildren(
       h(
@@ -106,10 +162,7 @@ export class Panel {
       this.#facts(terrain, shown),
       this.#actions(at, terrain, shown, ripe),
     );
-    if (!focused) return;
-    const again = before && this.#root.querySelector<HTMLElement>(`[data-do="${before}"]`);
-    if (again) again.focus();
-    else if (!this.focus()) this.#root.focus();
+    keepOn(this.#root, before);
   }
 
   #picture(name: string, glyph: string): HTMLElement {
@@ -159,7 +212,7 @@ export class Panel {
 
   #actions(at: At, terrain: number, { state }: Shown, ripe: boolean): HTMLElement {
     const { player } = this.#game;
-    const actions = h("div", { class: "actions" });
+    const actions = h("div", { class: "actions", tabindex: "-1" });
     const owner = state?.owner ?? null;
     if (!claimable(terrain)) return actions;
     if (player === undefined) {
@@ -273,7 +326,7 @@ export class Panel {
     });
     const offer = button("Offer", { "data-do": "offer" }, () => {
       if (price.value !== "" && price.reportValidity())
-        this.#wishes.give(at, { do: "offer", price: BigInt(price.value) });
+        this.#wishes.give(at, { do: "offer", price: BigInt(price.valueAsNumber) });
     });
     const withdraw = state.price !== null && this.#deed(at, "Not for sale", { do: "offer", price: null });
     const abandon = button("Abandon", { class: "danger", "data-do": "abandon" }, async () => {

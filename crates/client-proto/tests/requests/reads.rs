@@ -326,4 +326,11 @@ fn a_watch_begins_at_every_shard_and_goes_on_at_each_behind_what_it_has_shown() 
     let nowhere = Read::Changes { shard: placement::ShardId(17), rect, seen, wait: true };
     let refused = play.proto.start_read(play.now, nowhere, None, None);
     assert_eq!(refused, Err(client_proto::StartError::NoSuchShard(placement::ShardId(17))));
+
+    let here = Rect::new(rect.corner(), 1, 1).unwrap();
+    let holder = play.shard_of(rect.corner());
+    let elsewhere = shards.into_iter().find(|shard| *shard != holder).unwrap();
+    let empty = Read::Changes { shard: elsewhere, rect: here, seen, wait: true };
+    let refused = play.proto.start_read(play.now, empty, None, None);
+    assert_eq!(refused, Err(client_proto::StartError::NotThere(elsewhere)), "it would say that nothing has changed");
 }

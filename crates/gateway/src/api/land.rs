@@ -1,9 +1,10 @@
 //! Looking at a rectangle.
 
-use super::extract::{Asked, level};
+use super::extract::{Asked, Peer, level};
 use super::{Usual, fresh};
 use crate::app::App;
 use crate::problem::{Details, Problem};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use utoipa::IntoParams;
 use world::grid::GridError;
 use world::{FieldId, Rect};
+
+/// Looking at so many fields costs as much as another request.
+const FIELDS_A_REQUEST: u32 = 1_024;
 
 /// Which rectangle.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -45,7 +49,11 @@ pub struct View {
         Usual,
     )
 )]
-pub async fn view(State(app): State<Arc<App>>, Asked(asked): Asked<View>) -> Result<Response, Problem> {
+pub async fn view(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Asked(asked): Asked<View>,
+) -> Result<Response, Problem> {
     let client = app.client()?;
     let View { x, y, w, h, read } = asked;
     let corner = FieldId::new(x, y).map_err(|error| Problem::bad_request(error.to_string()))?;
@@ -54,6 +62,7 @@ pub async fn view(State(app): State<Arc<App>>, Asked(asked): Asked<View>) -> Res
         _ => Problem::bad_request(error.to_string()),
     })?;
     let options = level(read.as_deref())?;
+    app.charge(peer, rect.w() * rect.h() / FIELDS_A_REQUEST)?;
     let read = client.view(rect, options).await.map_err(|error| Problem::of(&error))?;
     Ok(fresh(StatusCode::OK, &json::ViewAnswer::new(rect, &read, &client.rules())))
 }

@@ -1,10 +1,11 @@
 //! Entering the world; wallets and land.
 
-use super::extract::{Asked, Body, Key, Name, level};
+use super::extract::{Asked, Body, Key, Name, Peer, level};
 use super::{Usual, fresh, refused};
 use crate::app::App;
 use crate::commands;
 use crate::problem::{Details, Problem};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,9 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use world::{Command, PlayerName};
+
+/// Asking every shard costs as much as so many more requests.
+const EVERY_SHARD: u32 = 4;
 
 /// Chunks in one answer.
 const CHUNKS: usize = 1_000;
@@ -113,10 +117,12 @@ pub async fn enter(
 )]
 pub async fn player(
     State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
     Name(name): Name,
     Asked(read): Asked<Read>,
 ) -> Result<Response, Problem> {
     let client = app.client()?;
+    app.charge(peer, EVERY_SHARD)?;
     let read = client.player_summary(&name, read.level()?).await.map_err(|error| Problem::of(&error))?;
     match json::PlayerAnswer::new(&read) {
         Some(answer) => Ok(fresh(StatusCode::OK, &answer)),
@@ -136,6 +142,7 @@ pub async fn player(
 )]
 pub async fn land(
     State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
     Name(name): Name,
     Asked(page): Asked<Page>,
 ) -> Result<Response, Problem> {
@@ -143,6 +150,7 @@ pub async fn land(
     let after = page.after.as_deref().map(str::parse::<u32>).transpose();
     let after = after.map_err(|_| Problem::bad_request("`after` must be the `next` of an answer before"))?;
     let options = level(page.read.as_deref())?;
+    app.charge(peer, EVERY_SHARD)?;
     match client.estate(&name, options).await {
         Ok(read) => Ok(fresh(StatusCode::OK, &json::EstateAnswer::new(&read, after, CHUNKS))),
         Err(error @ Error::Rejected(..)) => Ok(refused(&error, &client.rules())),

@@ -1,6 +1,6 @@
 //! Questions to the cluster: each is a task that tells the hub what it has heard.
 
-use super::hub::{Key, ViewerId};
+use super::hub::{Key, Losses, ViewerId};
 use super::tap::Sight;
 use crate::link::Link;
 use client::{CensusRead, Client, Error, ReadOptions, ViewRead};
@@ -15,19 +15,27 @@ use world::{Block, ChunkId, FieldView, Rect};
 /// Between two tries where something is wrong.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// A question about a scene.
+#[derive(Clone, Copy, Debug)]
+pub struct Question {
+    pub key: Key,
+    /// What was lost when it was asked: the answer knows of nothing that is lost later.
+    pub losses: Losses,
+}
+
 /// What the hub hears.
 #[derive(Debug)]
 pub enum Heard {
     /// All fields of a chunk that anybody ever owned.
-    Whole(Key, Result<(Receipt, Vec<FieldView>), Error>),
+    Whole(Question, Result<(Receipt, Vec<FieldView>), Error>),
     /// What has changed in a chunk since one viewer saw it last.
-    Since(ViewerId, Key, Result<(Receipt, Vec<FieldView>), Error>),
+    Since(ViewerId, Question, Result<(Receipt, Vec<FieldView>), Error>),
     /// What has changed in a chunk that is followed.
     Followed(Key, Receipt, Vec<FieldView>),
     /// A chunk that is followed cannot be seen just now.
     Silent(Key, Error),
     /// Whose the fields of each cell of a block are.
-    Counted(Key, Result<CensusRead, Error>),
+    Counted(Question, Result<CensusRead, Error>),
 }
 
 /// Asks for the hub.
@@ -40,7 +48,8 @@ pub struct Sources {
 
 impl Sources {
     /// Reads a chunk. If `look`, what changes there is told from before that on.
-    pub fn whole(&self, key: Key, look: bool) {
+    pub fn whole(&self, question: Question, look: bool) {
+        let key = question.key;
         let Some(chunk) = key.block.as_chunk() else { return };
         let this = self.clone();
         tokio::spawn(async move {
@@ -51,12 +60,13 @@ impl Sources {
                 Some(client) => client.touched(rect(chunk), key.options()).await.and_then(one),
                 None => Err(Error::Closed),
             };
-            this.tell(Heard::Whole(key, read)).await;
+            this.tell(Heard::Whole(question, read)).await;
         });
     }
 
     /// Reads what has changed in a chunk since `viewer` saw it.
-    pub fn since(&self, viewer: ViewerId, key: Key, shard: ShardId, seen: Slot, look: bool) {
+    pub fn since(&self, viewer: ViewerId, question: Question, shard: ShardId, seen: Slot, look: bool) {
+        let key = question.key;
         let Some(chunk) = key.block.as_chunk() else { return };
         let this = self.clone();
         tokio::spawn(async move {
@@ -67,7 +77,7 @@ impl Sources {
                 Some(client) => client.changes(shard, rect(chunk), seen, false, key.options()).await.and_then(one),
                 None => Err(Error::Closed),
             };
-            this.tell(Heard::Since(viewer, key, read)).await;
+            this.tell(Heard::Since(viewer, question, read)).await;
         });
     }
 
@@ -97,7 +107,8 @@ impl Sources {
     }
 
     /// Counts a block. If `look`, who comes and goes there is told from before that on.
-    pub fn count(&self, key: Key, look: bool) {
+    pub fn count(&self, question: Question, look: bool) {
+        let key = question.key;
         let this = self.clone();
         tokio::spawn(async move {
             if look {
@@ -107,7 +118,7 @@ impl Sources {
                 Some(client) => client.census(key.block, key.options()).await,
                 None => Err(Error::Closed),
             };
-            this.tell(Heard::Counted(key, read)).await;
+            this.tell(Heard::Counted(question, read)).await;
         });
     }
 

@@ -179,6 +179,8 @@ pub enum FromGateway {
 pub struct Welcome {
     /// The protocol the gateway speaks.
     pub protocol: u32,
+    /// Which cluster it is of: what is known of another is of another world.
+    pub cluster: String,
     /// On which node it is.
     pub node: String,
     /// Where that is.

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wire::{ClientId, RequestNo};
 use world::{FieldId, PlayerName};
 
@@ -100,7 +100,7 @@ struct Session {
 async fn greet(socket: &mut WebSocket, app: &Arc<App>) -> Result<Session, End> {
     let first = timeout(HELLO_WITHIN, next(socket)).await.map_err(|_| {
         let late = format!("no hello came within {} s", HELLO_WITHIN.as_secs());
-        End::refused(Problem::bad_request(late))
+        End::refused(Problem::late(late))
     })??;
     let hello = match understood(&first) {
         Ok(ToGateway::Hello(hello)) => hello,
@@ -110,7 +110,7 @@ async fn greet(socket: &mut WebSocket, app: &Arc<App>) -> Result<Session, End> {
     let Hello { protocol, client: instance, token, seen } = hello;
     if protocol != PROTOCOL {
         let other = format!("this gateway speaks protocol {PROTOCOL}, the client {protocol}: load the page anew");
-        return Err(End::refused(Problem::bad_request(other)));
+        return Err(End::refused(Problem::other_protocol(other)));
     }
     let fits = (16..=64).contains(&instance.len())
         && instance.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
@@ -122,6 +122,7 @@ async fn greet(socket: &mut WebSocket, app: &Arc<App>) -> Result<Session, End> {
     let client = app.client().map_err(|problem| End { code: close_code::AGAIN, problem: Some(problem) })?;
     let welcome = Welcome {
         protocol: PROTOCOL,
+        cluster: app.cluster.clone(),
         node: app.node.clone(),
         region: app.region.clone(),
         seed: client.seed().0,
@@ -147,20 +148,22 @@ impl Session {
         let mut stopping = self.app.stopping.clone();
         let messages = Limit::new(MESSAGES_PER_S);
         let mut deaf_until = None;
+        let mut heard_at = Instant::now();
         loop {
             let done = tokio::select! {
                 () = sleep_until(deaf_until.unwrap_or_else(Instant::now)), if deaf_until.is_some() => {
                     deaf_until = None;
                     Ok(())
                 }
-                told = timeout(HEARD_WITHIN, next(socket)), if deaf_until.is_none() => {
+                told = timeout_at(heard_at + HEARD_WITHIN, next(socket)), if deaf_until.is_none() => {
+                    heard_at = Instant::now();
                     deaf_until = messages.take(1).err().map(|wait_ms| Instant::now() + Duration::from_millis(wait_ms));
                     let told = match told {
                         Ok(Ok(told)) => told,
                         Ok(Err(end)) => return end,
                         Err(_) => {
                             let silent = format!("nothing was heard for {} s: a client is to ping", HEARD_WITHIN.as_secs());
-                            return End::refused(Problem::bad_request(silent));
+                            return End::refused(Problem::late(silent));
                         }
                     };
                     let heard = match understood(&told) {

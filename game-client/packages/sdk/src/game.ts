@@ -227,10 +227,11 @@ export class Game extends Emitter<Events> {
   }
 
   #welcomed(welcome: Welcome): void {
-    if (this.#welcome?.seed !== welcome.seed) {
+    const before = this.#welcome;
+    if (before?.cluster !== welcome.cluster || before.seed !== welcome.seed) {
       this.land.clear();
       this.#seen.clear();
-      this.#terrain = new TerrainMap(welcome.seed);
+      if (before?.seed !== welcome.seed) this.#terrain = new TerrainMap(welcome.seed);
     }
     this.#welcome = welcome;
     this.#aheadMs = welcome.time_ms - Date.now();

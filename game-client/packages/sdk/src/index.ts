@@ -12,6 +12,7 @@ export { Land } from "./land.ts";
 export type * as messages from "./messages.ts";
 export { ALL_SHARDS, MAX_BLOCKS, MAX_SIDE, PROTOCOL } from "./messages.ts";
 export { predict } from "./predict.ts";
+export { drawId } from "./random.ts";
 export { growth, harvestOf, ripensIn, stateOf, tendedLeft } from "./rules.ts";
 export { claimable, TERRAINS, type Terrain, TerrainMap } from "./terrain.ts";
 export { ProtocolError, toBigInt, toNumber } from "./u64.ts";

@@ -486,7 +486,7 @@ status: number,
  */
 detail?: string, 
 /**
- * Of `unavailable`: whether a command may have taken effect: `no` or `unknown`.
+ * Of those of status 503: whether a command may have taken effect: `no` or `unknown`.
  */
 applied?: string, 
 /**
@@ -595,6 +595,10 @@ export type Welcome = {
  * The protocol the gateway speaks.
  */
 protocol: number, 
+/**
+ * Which cluster it is of: what is known of another is of another world.
+ */
+cluster: string, 
 /**
  * On which node it is.
  */

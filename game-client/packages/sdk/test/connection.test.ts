@@ -95,6 +95,15 @@ describe("a connection", () => {
     expect(connection.status).toEqual({ state: "refused", problem: gone });
   });
 
+  it("tries again where it was too late", async () => {
+    connection.start("right", () => []);
+    last().onopen?.();
+    last().says({ type: "bye", problem: { type: "urn:icefarm:problem:late", title: "Too late", status: 408 } });
+    last().dies();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sockets).toHaveLength(2);
+  });
+
   it("leaves a gateway that speaks nonsense", async () => {
     connection.start(undefined, () => []);
     last().welcomes();

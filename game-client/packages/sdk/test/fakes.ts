@@ -51,6 +51,7 @@ export class FakeSocket implements Socket {
     this.says({
       type: "welcome",
       protocol: 1,
+      cluster: "c1",
       node: "n1",
       region: "here",
       seed: 7n,

@@ -240,12 +240,15 @@ describe("a reconnect", () => {
     expect(last().of("look")[0]).toMatchObject({ have: [[0, 0, 1, 7n]] });
   });
 
-  it("to another world forgets everything", async () => {
+  it.each([
+    ["seed", { seed: 8n }],
+    ["cluster", { cluster: "founded anew" }],
+  ])("to a world of another %s forgets everything", async (_, other) => {
     last().says(land(6, false, [[0, 1, 0, 0, null, [], null]]));
     expect(game.shown(0, 0).state?.owner).toBe("sid");
     last().dies();
     await breathe();
-    last().welcomes({ seed: 8n });
+    last().welcomes(other);
     expect(game.shown(0, 0).state).toBeUndefined();
     expect(last().of("look")[0]).toMatchObject({ have: [] });
   });

@@ -2,7 +2,7 @@
 
 use super::{Key, Scene, State, TRIES, What, worst};
 use crate::live::frames;
-use crate::live::sources::Heard;
+use crate::live::sources::{Heard, Question};
 use crate::live::tap::Told;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +12,16 @@ use world::{Block, Zoom};
 
 impl State {
     pub(super) fn heard(&mut self, heard: Heard) {
-        if let Heard::Whole(key, _) | Heard::Since(_, key, _) | Heard::Counted(key, _) = &heard
-            && let Some(scene) = self.scenes.get_mut(key)
+        if let Heard::Whole(question, _) | Heard::Since(_, question, _) | Heard::Counted(question, _) = &heard
+            && let Some(scene) = self.scenes.get_mut(&question.key)
         {
             scene.asked -= 1;
+            if question.losses < scene.lost {
+                return self.outdated(&heard);
+            }
         }
         match heard {
-            Heard::Whole(key, Ok((receipt, fields))) => {
+            Heard::Whole(Question { key, .. }, Ok((receipt, fields))) => {
                 let Some(scene) = self.scenes.get_mut(&key) else { return };
                 scene.reading = false;
                 if !self.settle(key, receipt) {
@@ -36,8 +39,10 @@ impl State {
                     scene.tries = 0;
                 }
             }
-            Heard::Whole(key, Err(error)) | Heard::Counted(key, Err(error)) => self.failed(key, &error),
-            Heard::Since(id, key, Ok((receipt, fields))) => {
+            Heard::Whole(Question { key, .. }, Err(error)) | Heard::Counted(Question { key, .. }, Err(error)) => {
+                self.failed(key, &error);
+            }
+            Heard::Since(id, Question { key, .. }, Ok((receipt, fields))) => {
                 if !self.settle(key, receipt) {
                     return self.wait(id, key);
                 }
@@ -57,7 +62,7 @@ impl State {
                 *seen = Some(receipt.slot.0);
                 self.bring(id, key);
             }
-            Heard::Since(id, key, Err(_)) => self.wait(id, key),
+            Heard::Since(id, Question { key, .. }, Err(_)) => self.wait(id, key),
             Heard::Followed(key, receipt, fields) => {
                 let Some(scene) = self.scenes.get_mut(&key) else { return };
                 scene.heard = Instant::now();
@@ -73,7 +78,7 @@ impl State {
             Heard::Silent(key, error) => {
                 tracing::debug!(block = ?key.block, %error, "land cannot be followed just now");
             }
-            Heard::Counted(key, Ok(read)) => {
+            Heard::Counted(Question { key, .. }, Ok(read)) => {
                 let me = self.node;
                 let local = |receipt: &&Receipt| self.local.contains_key(&receipt.shard);
                 let strayed = key.at.is_none() && read.receipts.iter().filter(local).any(|receipt| receipt.node != me);
@@ -99,6 +104,21 @@ impl State {
         }
     }
 
+    /// The answer to a question that was asked before something was lost: what was lost may lie behind it.
+    fn outdated(&mut self, heard: &Heard) {
+        match *heard {
+            Heard::Whole(Question { key, .. }, _) | Heard::Counted(Question { key, .. }, _) => {
+                let Some(scene) = self.scenes.get_mut(&key) else { return };
+                scene.reading = false;
+                if !scene.viewers.is_empty() {
+                    self.read(key);
+                }
+            }
+            Heard::Since(id, Question { key, .. }, _) => self.wait(id, key),
+            Heard::Followed(..) | Heard::Silent(..) => {}
+        }
+    }
+
     /// Sees to it that what changes in a chunk of the receipt's shard is heard from now on. `false`: it must be read again.
     pub(super) fn settle(&mut self, key: Key, receipt: Receipt) -> bool {
         let here = self.local.contains_key(&receipt.shard);
@@ -110,8 +130,11 @@ impl State {
         if key.at.is_none() && here && scene.tries < TRIES {
             // Another has answered for this node, which may know more already than was told of it.
             scene.tries += 1;
-            scene.waits = self.ticks;
             self.stalled.insert(key);
+            return false;
+        }
+        if scene.viewers.is_empty() {
+            // Whoever asked has gone.
             return false;
         }
         if scene.follower.is_none() {
@@ -170,14 +193,17 @@ impl State {
 
     /// What happened in these shards was not heard: what is seen of them is read again.
     pub(super) fn lost(&mut self, of: impl Fn(ShardId) -> bool) {
+        self.losses.0 += 1;
         let mut again = Vec::new();
         for (key, scene) in self.scenes.iter_mut().filter(|(key, _)| key.at.is_none()) {
             match &mut scene.what {
-                What::Land(land) if scene.follower.is_none() && land.shard().is_some_and(&of) => {
+                What::Land(land) if scene.follower.is_none() && land.shard().is_none_or(&of) => {
+                    scene.lost = self.losses;
                     land.lost();
                     self.dirty.insert(*key);
                 }
                 What::Tiles(tiles) => {
+                    scene.lost = self.losses;
                     tiles.lost();
                     again.push(*key);
                 }

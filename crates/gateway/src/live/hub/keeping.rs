@@ -8,16 +8,31 @@ use std::collections::BTreeMap;
 use wire::Receipt;
 
 impl State {
+    /// These are the node's own replicas now. Of one that has left the node nothing more is told: what is seen of it is read
+    /// again, and then followed.
+    pub(super) fn replicas(&mut self, receipts: Vec<Receipt>) {
+        let now = receipts.into_iter().map(|receipt| (receipt.shard, receipt)).collect();
+        let mut left = std::mem::replace(&mut self.local, now);
+        left.retain(|shard, _| !self.local.contains_key(shard));
+        if !left.is_empty() {
+            self.lost(|shard| left.contains_key(&shard));
+        }
+    }
+
     /// Tells each viewer how fresh what it sees is.
     pub(super) fn tell_fresh(&mut self) {
         let Some(time) = self.sources.link.now().map(|client| client.time()) else { return };
-        for (id, viewer) in &self.viewers {
+        for (id, viewer) in self.up_to_date() {
             let receipts = self.freshness(*id, viewer);
             if !receipts.is_empty() {
-                // Who is behind has other things to read.
                 viewer.mailbox.put(&frames::fresh(time, receipts), None);
             }
         }
+    }
+
+    /// All but those who are behind: they have other things to read, and do not see what it would be about.
+    pub(super) fn up_to_date(&self) -> impl Iterator<Item = (&ViewerId, &Viewer)> {
+        self.viewers.iter().filter(|(_, viewer)| !viewer.full)
     }
 
     /// How fresh what a viewer sees is: a receipt for each shard, and one for what comes from many.
@@ -27,7 +42,8 @@ impl State {
         let mut of_many = Vec::new();
         for block in viewer.view.keys() {
             let Some(scene) = self.scenes.get(&viewer.key(*block)) else { continue };
-            if scene.waiting.contains(&id) && self.ticks.saturating_sub(scene.waits) >= FRESH_TICKS {
+            let since = scene.waits.filter(|_| scene.waiting.contains(&id));
+            if since.is_some_and(|since| self.ticks - since >= FRESH_TICKS) {
                 // Nobody could answer for a while.
                 of_many.push(None);
             }
@@ -39,7 +55,10 @@ impl State {
                         Some(local) if scene.follower.is_none() => *local,
                         _ => Receipt { bound_ms: receipt.bound_ms.map(|bound| bound + passed), ..*receipt },
                     };
-                    receipts.insert(receipt.shard, now);
+                    let of_shard = receipts.entry(receipt.shard).or_insert(now);
+                    if worst([of_shard.bound_ms, now.bound_ms]) == now.bound_ms {
+                        *of_shard = now;
+                    }
                 }
                 What::Tiles(tiles) if tiles.is_known() => {
                     let bound = if scene.recount { tiles.bound_ms.map(|bound| bound + passed) } else { Some(0) };

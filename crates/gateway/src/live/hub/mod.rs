@@ -55,6 +55,8 @@ const REMEMBERED: usize = 262_144;
 const LOOKS_PER_S: u32 = 512;
 /// Who has seen more elsewhere waits for so many ticks until this node has caught up.
 const PATIENCE_TICKS: u64 = 12;
+/// Shards of which is known what one viewer has seen elsewhere.
+const ELSEWHERE: usize = 4_096;
 /// A replica of this node that another answered for is asked again so often.
 const TRIES: u32 = 3;
 
@@ -93,6 +95,10 @@ pub struct Key {
     pub block: Block,
     pub at: Option<Level>,
 }
+
+/// How often something that happened was not heard. A question carries what it was when it was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Losses(u64);
 
 enum Ask {
     Join(ViewerId, Arc<Mailbox>),
@@ -179,6 +185,18 @@ impl Viewer {
         let at = if let Sure::At(level) = self.sure { Some(level) } else { None };
         Key { block, at }
     }
+
+    fn sees(&self, key: Key) -> bool {
+        self.view.contains_key(&key.block) && self.key(key.block) == key
+    }
+
+    /// It knows of `shard` up to `slot`. (Its word: so many shards are remembered.)
+    fn has_seen(&mut self, shard: ShardId, slot: Slot) {
+        if self.elsewhere.len() < ELSEWHERE || self.elsewhere.contains_key(&shard) {
+            let seen = self.elsewhere.entry(shard).or_default();
+            *seen = slot.max(*seen);
+        }
+    }
 }
 
 enum What {
@@ -199,7 +217,9 @@ struct Scene {
     /// How often it was read in vain.
     tries: u32,
     /// Since when somebody waits, in ticks.
-    waits: u64,
+    waits: Option<u64>,
+    /// What was asked before this [`Losses`] may miss something.
+    lost: Losses,
     follower: Option<AbortHandle>,
     /// Parts of it must be read again now and then.
     recount: bool,
@@ -223,6 +243,7 @@ struct State {
     dirty: BTreeSet<Key>,
     /// Scenes that are to be read again.
     stalled: BTreeSet<Key>,
+    losses: Losses,
     /// When the oldest change was applied that was not told.
     since: Option<Instant>,
     flushed: Instant,
@@ -241,6 +262,7 @@ impl State {
             local: BTreeMap::new(),
             dirty: BTreeSet::new(),
             stalled: BTreeSet::new(),
+            losses: Losses::default(),
             since: None,
             flushed: Instant::now(),
             ticks: 0,
@@ -320,7 +342,7 @@ impl State {
         }
         if self.ticks % FRESH_TICKS == 1 {
             let receipts = self.sources.fresh().await;
-            self.local = receipts.into_iter().map(|receipt| (receipt.shard, receipt)).collect();
+            self.replicas(receipts);
             self.tell_fresh();
         }
         self.forget().await;
@@ -329,7 +351,7 @@ impl State {
     /// Who has seen more elsewhere has waited long enough: it is shown what there is.
     fn give_in(&mut self, key: Key) {
         let Some(scene) = self.scenes.get(&key) else { return };
-        if self.ticks.saturating_sub(scene.waits) < PATIENCE_TICKS {
+        if scene.waits.is_none_or(|since| self.ticks - since < PATIENCE_TICKS) {
             return;
         }
         if let What::Land(land) = &scene.what
@@ -363,7 +385,8 @@ impl Scene {
             asked: 0,
             looked: false,
             tries: 0,
-            waits: 0,
+            waits: None,
+            lost: Losses::default(),
             follower: None,
             recount: false,
             heard: Instant::now(),
@@ -374,6 +397,16 @@ impl Scene {
     /// Whether nobody would miss it.
     fn is_left(&self) -> bool {
         self.left.is_some() && self.asked == 0
+    }
+
+    /// Nobody sees it just now: it is followed no longer, and read again when somebody comes back.
+    fn rest(&mut self) {
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+            if let What::Land(land) = &mut self.what {
+                land.lost();
+            }
+        }
     }
 
     fn remembered(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The hub without a cluster: what it would ask is heard by nobody, and what it hears is made up here.
 
 use super::*;
+use crate::live::sources::Question;
 use crate::live::tap::Sight;
 use wire::News;
 use wire::news::Changes;
@@ -50,8 +51,8 @@ impl Stage {
                     let _ = done.send(());
                 },
                 Some(heard) = self.heard.recv() => {
-                    let (Heard::Whole(key, _) | Heard::Since(_, key, _)) = heard else { panic!("{heard:?}") };
-                    return key;
+                    let (Heard::Whole(question, _) | Heard::Since(_, question, _)) = heard else { panic!("{heard:?}") };
+                    return question.key;
                 }
             }
         }
@@ -67,7 +68,25 @@ impl Stage {
     }
 
     fn answer(&mut self, slot: u64, fields: &[FieldView]) {
-        self.state.heard(Heard::Whole(key(0), Ok((receipt(slot), fields.to_vec()))));
+        self.answered(self.asked(key(0)), receipt(slot), fields);
+    }
+
+    fn answered(&mut self, question: Question, receipt: Receipt, fields: &[FieldView]) {
+        self.state.heard(Heard::Whole(question, Ok((receipt, fields.to_vec()))));
+    }
+
+    /// Nobody can say.
+    fn failed(&mut self, key: Key) {
+        self.state.heard(Heard::Whole(self.asked(key), Err(client::Error::Closed)));
+    }
+
+    /// As it would be asked now.
+    fn asked(&self, key: Key) -> Question {
+        Question { key, losses: self.state.losses }
+    }
+
+    fn scene(&self, key: Key) -> &Scene {
+        &self.state.scenes[&key]
     }
 
     fn change(&mut self, slot: u64, fields: Vec<FieldView>) {
@@ -205,12 +224,118 @@ async fn who_has_seen_more_elsewhere_waits_for_it_but_not_for_ever() {
     stage.questions().await;
     stage.answer(10, &fields(5, 1));
     assert_eq!(stage.taken(0).await, [], "this node is behind");
-    for _ in 0..=PATIENCE_TICKS {
+    let mut ticks = 0;
+    let shown = loop {
+        // It is read again and again, and each time that is not enough.
         stage.state.ticks += 1;
-        stage.state.give_in(key(0));
+        ticks += 1;
+        for key in std::mem::take(&mut stage.state.stalled) {
+            stage.state.give_in(key);
+            stage.state.read(key);
+        }
+        if stage.questions().await > 0 {
+            stage.answer(10, &fields(5, 1));
+        }
+        match stage.taken(0).await {
+            shown if !shown.is_empty() => break shown,
+            _ => assert!(ticks < 2 * PATIENCE_TICKS, "it waits for ever"),
+        }
+    };
+    assert_eq!((shown, ticks), (vec![(true, 10, 5)], PATIENCE_TICKS), "it is shown what there is");
+    assert_eq!(stage.scene(key(0)).waits, None);
+}
+
+#[tokio::test]
+async fn an_answer_that_may_miss_what_was_lost_is_asked_for_again() {
+    let mut stage = Stage::with(1).await;
+    stage.look(0, 0..1).await.unwrap();
+    assert_eq!(stage.questions().await, 1);
+    let before = stage.asked(key(0));
+    // What slot 101 has changed is dropped before the answer is heard that knows of slot 100 only.
+    stage.state.told(Told { at: Instant::now(), news: None });
+    stage.answered(before, receipt(100), &fields(5, 1));
+    assert_eq!((stage.taken(0).await, stage.questions().await), (vec![], 1));
+    stage.answer(101, &fields(5, 2));
+    assert_eq!(stage.taken(0).await, [(true, 101, 5)]);
+    // And what has changed since it was seen elsewhere.
+    stage.look(0, 0..0).await.unwrap();
+    stage.state.scenes.get_mut(&key(0)).unwrap().forget_cached();
+    let have = Have(0, 0, SHARD.0, 99);
+    stage.state.look(ViewerId(0), Sure::Session, vec![(block(0), Some(have))]).await.unwrap();
+    assert_eq!(stage.questions().await, 1);
+    let before = stage.asked(key(0));
+    stage.state.told(Told { at: Instant::now(), news: None });
+    stage.state.heard(Heard::Since(ViewerId(0), before, Ok((receipt(101), Vec::new()))));
+    assert_eq!((stage.taken(0).await, stage.questions().await), (vec![], 1));
+}
+
+#[tokio::test]
+async fn land_whose_replica_leaves_the_node_is_read_again_and_followed() {
+    let mut stage = Stage::with(1).await;
+    stage.look(0, 0..1).await.unwrap();
+    stage.questions().await;
+    stage.answer(10, &fields(5, 1));
+    stage.taken(0).await;
+    assert!(stage.scene(key(0)).follower.is_none(), "its own replica tells");
+    stage.state.replicas(vec![receipt(10)]);
+    stage.state.flush();
+    assert_eq!(stage.questions().await, 0);
+    stage.state.replicas(Vec::new());
+    stage.state.flush();
+    assert_eq!(stage.questions().await, 1);
+    stage.answered(stage.asked(key(0)), Receipt { node: NodeId(2), ..receipt(12) }, &fields(6, 2));
+    assert!(stage.scene(key(0)).follower.is_some());
+    stage.state.flush();
+    assert_eq!(stage.taken(0).await, [(true, 12, 6)]);
+    let moved = Heard::Followed(key(0), Receipt { node: NodeId(2), ..receipt(13) }, fields(1, 3));
+    stage.state.heard(moved);
+    stage.state.flush();
+    assert_eq!(stage.taken(0).await, [(false, 13, 1)]);
+}
+
+#[tokio::test]
+async fn what_nobody_sees_is_not_followed_and_read_again_for_who_comes_back() {
+    let mut stage = Stage::with(1).await;
+    let strong = Key { block: block(0), at: Some(Level::Strong) };
+    let look = |blocks: Vec<u32>| blocks.into_iter().map(|column| (block(column), None)).collect::<Vec<_>>();
+    let sure = Sure::At(Level::Strong);
+    stage.state.look(ViewerId(0), sure, look(vec![0])).await.unwrap();
+    stage.questions().await;
+    stage.answered(stage.asked(strong), receipt(10), &fields(5, 1));
+    assert!(stage.scene(strong).follower.is_some());
+    assert_eq!(stage.taken(0).await, [(true, 10, 5)]);
+    stage.state.look(ViewerId(0), sure, look(vec![1])).await.unwrap();
+    assert!(stage.scene(strong).follower.is_none());
+    stage.questions().await;
+    // An answer that comes too late does not begin it again.
+    stage.state.scenes.get_mut(&strong).unwrap().asked += 1;
+    stage.answered(stage.asked(strong), receipt(11), &fields(5, 1));
+    assert!(stage.scene(strong).follower.is_none());
+    stage.state.look(ViewerId(0), sure, look(vec![0, 1])).await.unwrap();
+    assert_eq!(stage.question().await, strong);
+    stage.answered(stage.asked(strong), receipt(12), &fields(5, 2));
+    assert!(stage.scene(strong).follower.is_some());
+    assert_eq!(stage.taken(0).await, [(true, 12, 5)]);
+}
+
+#[tokio::test]
+async fn who_is_behind_is_not_told_that_what_it_sees_is_fresh() {
+    let mut stage = Stage::with(1).await;
+    stage.look(0, 0..2).await.unwrap();
+    stage.questions().await;
+    let remote = |bound_ms| Receipt { shard: ShardId(9), node: NodeId(2), bound_ms, ..receipt(10) };
+    for (column, bound_ms) in [(0, Some(40)), (1, Some(9_000))] {
+        let question = stage.asked(key(column));
+        stage.answered(question, remote(bound_ms), &[]);
     }
-    stage.state.relieve(key(0));
-    assert_eq!(stage.taken(0).await, [(true, 10, 5)], "it is shown what there is");
+    let bound = |stage: &Stage| {
+        let receipts = stage.state.freshness(ViewerId(0), &stage.state.viewers[&ViewerId(0)]);
+        assert_eq!(receipts.len(), 1);
+        receipts[0].4.unwrap()
+    };
+    assert!((9_000..60_000).contains(&bound(&stage)), "of two blocks of one shard, the older counts");
+    stage.state.viewers.get_mut(&ViewerId(0)).unwrap().full = true;
+    assert!(stage.state.up_to_date().next().is_none());
 }
 
 #[tokio::test]
@@ -264,8 +389,7 @@ async fn what_nobody_sees_gives_way_to_what_somebody_wants_to_and_what_is_seen_d
     assert_eq!(stage.look(2, 100..101).await, Err(LookError::TooMuch), "they have been asked for, and no answer came");
     assert_eq!(stage.questions().await, 20);
     for column in 0..20 {
-        let gone = client::Error::Closed;
-        stage.state.heard(Heard::Whole(key(column), Err(gone)));
+        stage.failed(key(column));
     }
     stage.look(2, 100..104).await.unwrap();
     let kept: Vec<bool> = (0..20).map(|column| stage.state.scenes.contains_key(&key(column))).collect();
@@ -283,7 +407,7 @@ async fn what_nobody_has_seen_for_a_while_is_forgotten() {
     stage.look(0, 0..2).await.unwrap();
     assert_eq!(stage.questions().await, 2);
     for column in 0..2 {
-        stage.state.heard(Heard::Whole(key(column), Err(client::Error::Closed)));
+        stage.failed(key(column));
     }
     stage.look(0, 0..1).await.unwrap();
     stage.state.ticks += KEPT_TICKS - 1;

@@ -2,6 +2,7 @@
 
 use super::{Ask, Key, LOOKS_PER_S, LookError, Scene, State, Sure, Viewer, ViewerId, What};
 use crate::limits::Limit;
+use crate::live::sources::Question;
 use crate::live::{land, tiles};
 use crate::socket::messages::Have;
 use paxos::Slot;
@@ -30,8 +31,7 @@ impl State {
             }
             Ask::Seen(id, shard, slot) => {
                 if let Some(viewer) = self.viewers.get_mut(&id) {
-                    let seen = viewer.elsewhere.entry(shard).or_default();
-                    *seen = slot.max(*seen);
+                    viewer.has_seen(shard, slot);
                 }
             }
             Ask::Drained(id) => {
@@ -129,7 +129,11 @@ impl State {
         if matches!(land.update(Some(slot), Slot::ZERO), land::Update::Unknown) {
             let look = key.at.is_none() && !std::mem::replace(&mut scene.looked, true);
             scene.asked += 1;
-            return self.sources.since(id, key, shard, slot, look);
+            if let Some(viewer) = self.viewers.get_mut(&id) {
+                // If all of it must be read in the end, it is not shown less than it has.
+                viewer.has_seen(shard, slot);
+            }
+            return self.sources.since(id, Question { key, losses: self.losses }, shard, slot, look);
         }
         if let Some(seen) = self.viewers.get_mut(&id).and_then(|viewer| viewer.view.get_mut(&key.block)) {
             *seen = Some(slot.0);
@@ -141,8 +145,12 @@ impl State {
         if let Some(scene) = self.scenes.get_mut(&key) {
             scene.viewers.remove(&id);
             scene.waiting.remove(&id);
+            if scene.waiting.is_empty() {
+                scene.waits = None;
+            }
             if scene.viewers.is_empty() {
                 scene.left = Some(self.ticks);
+                scene.rest();
             }
         }
     }
@@ -186,10 +194,12 @@ impl State {
 
     /// A viewer waits until the scene has been read.
     pub(super) fn wait(&mut self, id: ViewerId, key: Key) {
-        let Some(scene) = self.scenes.get_mut(&key) else { return };
-        if scene.waiting.is_empty() {
-            scene.waits = self.ticks;
+        if !self.viewers.get(&id).is_some_and(|viewer| viewer.sees(key)) {
+            return;
         }
+        let Some(scene) = self.scenes.get_mut(&key) else { return };
+        // (Told in vain meanwhile, it has waited all the same.)
+        scene.waits.get_or_insert(self.ticks);
         scene.waiting.insert(id);
         if scene.tries > 0 {
             // It was read a moment ago, and that was not enough.
@@ -206,9 +216,10 @@ impl State {
         }
         let look = key.at.is_none() && !std::mem::replace(&mut scene.looked, true);
         scene.asked += 1;
+        let question = Question { key, losses: self.losses };
         match scene.what {
-            What::Land(_) => self.sources.whole(key, look),
-            What::Tiles(_) => self.sources.count(key, look),
+            What::Land(_) => self.sources.whole(question, look),
+            What::Tiles(_) => self.sources.count(question, look),
         }
     }
 
@@ -217,6 +228,11 @@ impl State {
         let Some(scene) = self.scenes.get_mut(&key) else { return };
         for id in std::mem::take(&mut scene.waiting) {
             self.bring(id, key);
+        }
+        if let Some(scene) = self.scenes.get_mut(&key)
+            && scene.waiting.is_empty()
+        {
+            scene.waits = None;
         }
     }
 }
