@@ -3,28 +3,14 @@
  * (which is where pictures are). `MINUTES` says how long: 60 unless said otherwise.
  */
 
-import { readFileSync } from "node:fs";
-import { type Browser, expect, test } from "@playwright/test";
+import { setTimeout as rest } from "node:timers/promises";
+import { expect, test } from "@playwright/test";
 import { Cluster } from "../e2e/cluster.ts";
+import { BarePage } from "./bare.ts";
 
 const MINUTES = Number(process.env["MINUTES"] ?? "60");
 /** Between two looks at the memory, in milliseconds. */
 const LOOK_MS = Math.min(60_000, (MINUTES * 60_000) / 12);
-
-/** What the processes that draw pages hold of their own, in MiB. */
-async function resident(browser: Browser): Promise<number> {
-  const session = await browser.newBrowserCDPSession();
-  const { processInfo } = (await session.send("SystemInfo.getProcessInfo")) as {
-    processInfo: { type: string; id: number }[];
-  };
-  await session.detach();
-  let kib = 0;
-  for (const { id } of processInfo.filter(({ type }) => type === "renderer")) {
-    const status = readFileSync(`/proc/${id}/status`, "utf8");
-    for (const [, size] of status.matchAll(/^Rss(?:Anon|Shmem):\s+(\d+) kB$/gm)) kib += Number(size);
-  }
-  return kib / 1_024;
-}
 
 /** Where to go next: round and round, and a little further east or west with each round, so that half of it is new. */
 function heading(step: number): string {
@@ -33,14 +19,20 @@ function heading(step: number): string {
   return part < 5 ? on : part < 8 ? "s" : part < 11 ? back : "w";
 }
 
-test("memory while panning", async ({ page, browser }) => {
+test("memory while panning", async () => {
   test.setTimeout((MINUTES + 2) * 60_000);
   const cluster = await Cluster.start("--bots", "40");
+  let page: BarePage | undefined;
+  const seen = new Set<string>();
   try {
-    await page.goto(`${cluster.at(1)}/#30960,8190,24`);
-    await page.getByRole("button", { name: "Just look around" }).click();
-    await page.locator("#map").focus();
-    const session = await page.context().newCDPSession(page);
+    page = await BarePage.open(`${cluster.at(1)}/#30960,8190,24`);
+    const open = page;
+    const shown = () => open.value<boolean>('performance.getEntriesByName("first-land").length > 0');
+    await expect.poll(shown).toBe(true);
+    await page.value(
+      '[...document.querySelectorAll("button")].find((b) => b.textContent === "Just look around").click()',
+    );
+    await page.value('document.querySelector("#map").focus()');
     const used: number[] = [];
     const whole: number[] = [];
     let step = 0;
@@ -49,21 +41,22 @@ test("memory while panning", async ({ page, browser }) => {
       const until = Math.min(end, Date.now() + LOOK_MS);
       for (; Date.now() < until; step += 1) {
         const key = heading(step);
-        await page.keyboard.down(key);
-        await page.waitForTimeout(900);
-        await page.keyboard.up(key);
-        await page.mouse.move(640, 300);
-        await page.mouse.wheel(0, step % 8 < 4 ? 300 : -300);
+        await page.key("keyDown", key);
+        await rest(900);
+        await page.key("keyUp", key);
+        await page.wheel(640, 300, step % 8 < 4 ? 300 : -300);
       }
-      await session.send("HeapProfiler.collectGarbage");
-      const { usedSize } = (await session.send("Runtime.getHeapUsage")) as { usedSize: number };
-      used.push(usedSize / 2 ** 20);
-      whole.push(await resident(browser));
+      seen.add(await page.value("location.hash"));
+      used.push(await page.scripts());
+      whole.push(await page.resident());
       const [scripts, all] = [used.at(-1)?.toFixed(1), whole.at(-1)?.toFixed(0)];
       console.info(
         `${(((nth + 1) * LOOK_MS) / 60_000).toFixed(1)} min: scripts hold ${scripts} MiB, the process ${all} MiB`,
       );
     }
+    // It did pan, and what it saw was alive to the end.
+    expect(seen.size).toBeGreaterThan(used.length / 2);
+    expect(await page.value('document.querySelector("#badge").dataset.state')).toBe("live");
     const mean = (part: readonly number[]) => part.reduce((sum, size) => sum + size, 0) / part.length;
     for (const [what, sizes] of [["scripts", used] as const, ["process", whole] as const]) {
       const third = Math.floor(sizes.length / 3);
@@ -72,6 +65,7 @@ test("memory while panning", async ({ page, browser }) => {
       expect(last, `what ${what} hold levels off`).toBeLessThan(middle * 1.1 + 2);
     }
   } finally {
+    await page?.close();
     await cluster.stop();
   }
 });

@@ -26,6 +26,8 @@ import { blockOf, Mosaic, repaint, type Sheet, Sheets } from "./sheets.ts";
 
 /** Painting may take so long of a frame, in milliseconds; what is left waits for the next. */
 const BUDGET_MS = 5;
+/** The same until land has been seen for the first time: nothing moves yet that could stutter, and somebody waits. */
+const FIRST_MS = 40;
 /** Crops are looked at so often whether they have grown, in milliseconds. */
 const GROW_MS = 500;
 
@@ -207,7 +209,7 @@ export class WorldMap {
   }
 
   #drawSheets(detail: Detail, cells: Rect): void {
-    const until = performance.now() + BUDGET_MS;
+    const until = performance.now() + (this.#shown ? BUDGET_MS : FIRST_MS);
     const seen = new Set<Sheet>();
     const later = { any: false };
     const { sheet: side } = detail;
