@@ -29,8 +29,8 @@ use world::{FieldId, PlayerName};
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// A client that takes nothing for so long is gone.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
-/// A client that says nothing for so long is gone: it is to ping.
-const HEARD_WITHIN: Duration = Duration::from_mins(1);
+/// A client that says nothing for so long is gone: it is to ping. A browser lets a page in the background do so but once a minute.
+const HEARD_WITHIN: Duration = Duration::from_mins(3);
 /// Commands and questions of one client under way at a time.
 const UNDER_WAY: usize = 256;
 /// Messages that are heard in a second, and twice as many at once.

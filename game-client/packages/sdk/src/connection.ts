@@ -26,12 +26,13 @@ export type Status =
   | { readonly state: "unsupported" }
   | { readonly state: "closed" };
 
-/** The part of the browser's `WebSocket` that is used; tests bring their own. */
+/** The part of a `WebSocket` that is used, the browser's or that of the package `ws`; tests bring their own. */
 export interface Socket {
   binaryType: string;
-  onopen: (() => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
   send(bytes: Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
 }
@@ -81,14 +82,15 @@ export class Connection extends Emitter<Events> {
   #openedAt = 0;
   #pings = new Map<number, number>();
   #lastPing = 0;
+  /** Counts attempts: whoever hears how it stands may end it, or begin anew, before they have all heard. */
+  #turn = 0;
 
   constructor({ gateways, client, open }: ConnectionOptions) {
     super();
     if (gateways.length === 0) throw new RangeError("a connection needs the address of at least one gateway");
     this.#client = client;
     this.#gateways = [...new Set(gateways)];
-    const native =
-      typeof WebSocket === "undefined" ? undefined : (url: string) => new WebSocket(url) as unknown as Socket;
+    const native = typeof WebSocket === "undefined" ? undefined : (url: string): Socket => new WebSocket(url);
     this.#open = open ?? native;
   }
 
@@ -142,7 +144,9 @@ export class Connection extends Emitter<Events> {
       return;
     }
     const gateway = this.gateway;
+    const turn = this.#turn;
     this.#become({ state: "connecting", gateway });
+    if (turn !== this.#turn) return;
     let socket: Socket;
     try {
       socket = this.#open(`${gateway.replace(/^http/, "ws").replace(/\/$/, "")}/v1/ws`);
@@ -160,10 +164,12 @@ export class Connection extends Emitter<Events> {
       if (this.#token !== undefined) hello.token = this.#token;
       socket.send(encodeMessage({ type: "hello", ...hello }));
     };
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }: { readonly data: unknown }) => {
       if (socket === this.#socket) this.#heard(data);
     };
-    socket.onclose = ({ code, reason }) => {
+    // What is wrong its end tells; but where nobody hears errors, as in Node.js, they end the process.
+    socket.onerror = () => {};
+    socket.onclose = ({ code, reason }: { readonly code: number; readonly reason: string }) => {
       if (socket === this.#socket) this.#lost(reason || `the connection ended (code ${code})`);
     };
   }
@@ -195,7 +201,9 @@ export class Connection extends Emitter<Events> {
   #welcomed(welcome: Welcome): void {
     this.#failures = 0;
     for (const { http } of welcome.nodes) if (!this.#gateways.includes(http)) this.#gateways.push(http);
+    const turn = this.#turn;
     this.#become({ state: "open", gateway: this.gateway, node: welcome.node, region: welcome.region });
+    if (turn !== this.#turn) return;
     this.emit("welcome", welcome);
     this.#beat();
   }
@@ -204,13 +212,19 @@ export class Connection extends Emitter<Events> {
     const now = performance.now();
     if (this.#status.state === "connecting" && now - this.#openedAt > OPEN_WITHIN_MS) {
       this.#lost("the gateway does not answer");
-    } else if (this.#status.state === "open" && now - this.#heardAt > SILENT_MS) {
+    } else if (this.#status.state === "open" && this.#silentFor(now) > SILENT_MS) {
       this.#lost("the gateway has fallen silent");
     } else if (this.#status.state === "open") {
       this.#lastPing += 1;
       this.#pings.set(this.#lastPing, now);
       this.send({ type: "ping", id: this.#lastPing });
     }
+  }
+
+  /** How long we have been waiting for any word. A page in the background asks, and so hears, but once a minute. */
+  #silentFor(now: number): number {
+    const asked = this.#pings.values().next().value;
+    return asked === undefined ? 0 : now - Math.max(asked, this.#heardAt);
   }
 
   #ponged(id: number): void {
@@ -228,11 +242,12 @@ export class Connection extends Emitter<Events> {
     // Spread out: when a node dies, all of its players come at the same time.
     const wait = this.#failures === 0 ? 0 : longest * (0.5 + Math.random() / 2);
     this.#failures += 1;
-    this.#become({ state: "waiting", retryAtMs: Date.now() + wait, reason });
     this.#retry = setTimeout(() => this.#connect(), wait);
+    this.#become({ state: "waiting", retryAtMs: Date.now() + wait, reason });
   }
 
   #drop(): void {
+    this.#turn += 1;
     clearTimeout(this.#retry);
     clearInterval(this.#pulse);
     this.#pings.clear();

@@ -10,7 +10,20 @@ export class Emitter<Events extends object> {
     return () => listeners.delete(listener);
   }
 
+  /** Tells them all. One that throws is no reason for the others, or for who tells them, to stop half-way. */
   protected emit<Name extends keyof Events>(event: Name, value: Events[Name]): void {
-    for (const listener of this.#listeners.get(event) ?? []) (listener as (value: Events[Name]) => void)(value);
+    const listeners = this.#listeners.get(event);
+    // Those that are added meanwhile hear of the next one.
+    for (const listener of [...(listeners ?? [])]) {
+      if (!listeners?.has(listener)) continue;
+      try {
+        (listener as (value: Events[Name]) => void)(value);
+      } catch (error) {
+        // Whoever wrote it hears of it where uncaught errors are heard of.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }

@@ -7,7 +7,7 @@ import type { FieldState, FreshFrame, Receipt } from "./codec.ts";
 import { type Answer, Commands, type Deed } from "./commands.ts";
 import { Connection, type ConnectionOptions, type Status } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { BLOCK, type BlockAt, blockKey, blocksIn, cutToWorld, fieldKey, type Rect } from "./grid.ts";
+import { BLOCK, type BlockAt, blockKey, blocksIn, cutToWorld, fieldKey, onGrid, type Rect } from "./grid.ts";
 import { Api } from "./http.ts";
 import { Land } from "./land.ts";
 import type { FromGateway, Look, Player, ProblemDetails, Rules, Welcome } from "./messages.ts";
@@ -23,6 +23,8 @@ export interface Shown {
   readonly state: FieldState | undefined;
   /** A command on it has no answer yet, and `state` is what it will most likely do. */
   readonly pending: boolean;
+  /** Whether that is watched now, was when it was looked at last, or nothing was ever heard of the land around it. */
+  readonly seen: "now" | "before" | "never";
 }
 
 /** A command and what came of it. */
@@ -56,8 +58,11 @@ const WALLET_OFTEN_MS = 5_000;
 const LOOK_IDS = 0x8000_0000;
 /** A view that was refused for now is asked for again after so long, unless the gateway says when; in milliseconds. */
 const LOOK_AGAIN_MS = 1_000;
+const MAX_U64 = 2n ** 64n - 1n;
 /** Shards of which a hello tells what was seen. */
 const SEEN = 128;
+
+const CLOSED: ProblemDetails = { type: "urn:icefarm:problem:closed", title: "The game was closed", status: 0 };
 
 /** See the module. */
 export class Game extends Emitter<Events> {
@@ -72,11 +77,14 @@ export class Game extends Emitter<Events> {
   #viewKey = "";
   /** What the gateway shows, and what it has been asked to show since: it sends of these only what changes, so they are kept. */
   #granted: readonly BlockAt[] = [];
+  #watched = new Set<number>();
   readonly #asked = new Map<number, readonly BlockAt[]>();
   #lookId = LOOK_IDS;
   #lookAgain: ReturnType<typeof setTimeout> | undefined;
   #aheadMs = 0;
   #walletTimer: ReturnType<typeof setTimeout> | undefined;
+  /** When the wallet will be asked for, by `performance.now()`. */
+  #walletDue = Number.POSITIVE_INFINITY;
 
   constructor(options: ConnectionOptions) {
     super();
@@ -100,11 +108,13 @@ export class Game extends Emitter<Events> {
     this.#connection.start(token, () => [...this.#seen].slice(-SEEN));
   }
 
-  /** Ends. */
+  /** Ends. Commands without an answer are settled: of those that were said nobody knows what came of them. */
   close(): void {
     clearTimeout(this.#walletTimer);
+    this.#walletDue = Number.POSITIVE_INFINITY;
     clearTimeout(this.#lookAgain);
     this.#connection.close();
+    this.#commands.abandon(CLOSED);
   }
 
   /** Tries at once to connect again, if it is waiting to; if it is connected, asks for a sign of life. */
@@ -119,6 +129,11 @@ export class Game extends Emitter<Events> {
   /** The gateway in use. */
   get api(): Api {
     return new Api(this.#connection.gateway);
+  }
+
+  /** Which cluster this is: what is known of one, and who plays there, is nothing in another. */
+  get cluster(): string | undefined {
+    return this.#welcome?.cluster;
   }
 
   /** Who plays; `undefined` for who only looks. */
@@ -165,11 +180,19 @@ export class Game extends Emitter<Events> {
   /** A field as it is to be shown: with what is under way. */
   shown(x: number, y: number): Shown {
     const pending = this.#pending.get(fieldKey(x, y))?.at(-1);
-    return pending ? { state: pending, pending: true } : { state: this.land.field(x, y), pending: false };
+    const state = pending ?? this.land.field(x, y);
+    return { state, pending: pending !== undefined, seen: this.#sight(x, y) };
   }
 
-  /** Does something with a field: shown at once, and taken back if the world says no. */
+  /**
+   * Does something with a field: shown at once, and taken back if the world says no. What is given for one field is done in that
+   * order. Fails for what cannot be said at all: nobody plays, a field off the grid, a price that is none.
+   */
   async give(x: number, y: number, deed: Deed): Promise<Settled> {
+    if (!onGrid(x, y)) throw new RangeError(`there is no field ${x}, ${y}`);
+    if (deed.do === "offer" && deed.price !== null && (deed.price < 0n || deed.price > MAX_U64)) {
+      throw new RangeError(`${deed.price} is no price: 0 to 2^64 - 1`);
+    }
     const { player, rules } = this;
     if (player === undefined || rules === undefined) throw new Error("nobody plays: start with a token first");
     const key = fieldKey(x, y);
@@ -192,16 +215,35 @@ export class Game extends Emitter<Events> {
     return settled;
   }
 
-  /** Asks for the wallet, soon; then again now and then, since harvests arrive by themselves. */
+  /** Asks for the wallet by then, if it would not be asked for sooner; then again now and then: harvests arrive by themselves. */
   refreshWallet(afterMs = 0): void {
+    const due = performance.now() + afterMs;
+    if (due >= this.#walletDue || this.status.state === "closed") return;
     clearTimeout(this.#walletTimer);
-    this.#walletTimer = setTimeout(async () => {
-      const { player } = this;
-      if (player === undefined) return;
-      const wallet = await this.api.player(player).catch(() => undefined);
-      if (wallet) this.emit("wallet", wallet);
-      this.refreshWallet(wallet && wallet.pending > 0 ? WALLET_SOON_MS * 4 : WALLET_OFTEN_MS);
-    }, afterMs);
+    this.#walletDue = due;
+    this.#walletTimer = setTimeout(() => void this.#askWallet(), afterMs);
+  }
+
+  async #askWallet(): Promise<void> {
+    this.#walletDue = Number.POSITIVE_INFINITY;
+    const { player } = this;
+    if (player === undefined) return;
+    const wallet = await this.api.player(player).catch(() => undefined);
+    // (Whoever plays by now has been asked about since.)
+    if (player !== this.player || this.status.state === "closed") return;
+    if (wallet) this.emit("wallet", wallet);
+    this.refreshWallet(wallet && wallet.pending > 0 ? WALLET_SOON_MS * 4 : WALLET_OFTEN_MS);
+  }
+
+  #sight(x: number, y: number): Shown["seen"] {
+    const block = { level: 0, bx: Math.floor(x / BLOCK), by: Math.floor(y / BLOCK) };
+    if (!this.land.knows(block)) return "never";
+    return this.status.state === "open" && this.#watched.has(blockKey(block)) ? "now" : "before";
+  }
+
+  #grant(blocks: readonly BlockAt[]): void {
+    this.#granted = blocks;
+    this.#watched = new Set(blocks.map(blockKey));
   }
 
   #look(have: Look["have"]): void {
@@ -235,12 +277,13 @@ export class Game extends Emitter<Events> {
     }
     this.#welcome = welcome;
     this.#aheadMs = welcome.time_ms - Date.now();
-    this.emit("welcome", welcome);
-    this.#granted = [];
+    this.#grant([]);
     this.#asked.clear();
     if (this.#view) this.#look(this.land.have(this.#view.blocks));
     this.#commands.again();
     if (this.player !== undefined) this.refreshWallet();
+    // Last: what is given and looked at because of it comes after what was there before.
+    this.emit("welcome", welcome);
   }
 
   #became(status: Status): void {
@@ -264,7 +307,7 @@ export class Game extends Emitter<Events> {
   #seeing(id: number): void {
     const blocks = this.#asked.get(id);
     if (!blocks) return;
-    this.#granted = blocks;
+    this.#grant(blocks);
     this.#asked.delete(id);
     this.#keep();
   }

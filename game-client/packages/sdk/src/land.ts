@@ -59,8 +59,10 @@ export class Land {
   /** The blocks that are looked at from now on; what is known of others is forgotten by and by. */
   view(blocks: readonly BlockAt[]): void {
     this.#viewed = new Set(blocks.map(blockKey));
-    prune(this.#chunks, this.#viewed);
-    prune(this.#tiles, this.#viewed);
+    for (const known of [this.#chunks, this.#tiles]) {
+      lastInLine<unknown>(known, this.#viewed);
+      prune<unknown>(known, this.#viewed);
+    }
   }
 
   /** What is known of these blocks, for the gateway to go on from. */
@@ -145,7 +147,17 @@ export class Land {
   }
 }
 
-/** Forgets the oldest of what is out of view, down to what may be kept. */
+/** What is in view is the last to be forgotten once it is not. */
+function lastInLine<T>(known: Map<number, T>, viewed: ReadonlySet<number>): void {
+  for (const key of viewed) {
+    const value = known.get(key);
+    if (value === undefined) continue;
+    known.delete(key);
+    known.set(key, value);
+  }
+}
+
+/** Forgets what has been out of view for longest, down to what may be kept. */
 function prune<T>(known: Map<number, T>, viewed: ReadonlySet<number>): void {
   let over = known.size - viewed.size - KEPT;
   for (const key of known.keys()) {

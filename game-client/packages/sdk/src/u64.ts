@@ -25,9 +25,12 @@ export function toNumber(value: unknown): number {
   throw new ProtocolError(`not an unsigned integer below 2^53: ${String(value)}`);
 }
 
-/** `value` with every `bigint` in it a number: for objects whose integers are all below 2^53. */
+/**
+ * `value` with every `bigint` in it a number, as in the HTTP API's JSON. One beyond 2^53 stays what it is: a message is not to be lost
+ * for the sake of a number that it only repeats.
+ */
 export function withNumbers(value: unknown): unknown {
-  if (typeof value === "bigint") return toNumber(value);
+  if (typeof value === "bigint") return value <= Number.MAX_SAFE_INTEGER ? toNumber(value) : value;
   if (Array.isArray(value)) return value.map(withNumbers);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withNumbers(inner)]));

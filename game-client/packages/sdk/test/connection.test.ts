@@ -1,4 +1,7 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { WebSocket as NodeWebSocket } from "ws";
 import { Connection, type Status } from "../src/connection.ts";
 import { type FakeSocket, gone, opener } from "./fakes.ts";
 
@@ -16,7 +19,10 @@ beforeEach(() => {
   connection.on("status", ({ state }) => statuses.push(state));
 });
 
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 const last = () => {
   const socket = sockets.at(-1);
@@ -75,6 +81,23 @@ describe("a connection", () => {
     expect(sockets.length).toBeGreaterThan(2);
   });
 
+  it("stays with one that answers, though a page in the background asks but once a minute", async () => {
+    connection.start(undefined, () => []);
+    last().welcomes();
+    const pong = () => last().says({ type: "pong", id: last().of("ping").at(-1)?.["id"], time_ms: 5 });
+    pong();
+    let slept = 0;
+    const awake = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => awake() + slept);
+    for (let nth = 0; nth < 10; nth += 1) {
+      // The clock goes on, and no timer runs; then one does.
+      slept += 58_000;
+      await vi.advanceTimersByTimeAsync(2_000);
+      pong();
+    }
+    expect(sockets).toHaveLength(1);
+  });
+
   it("measures how long a sign of life takes", async () => {
     const latencies: number[] = [];
     connection.on("latency", (latency) => latencies.push(latency));
@@ -113,6 +136,21 @@ describe("a connection", () => {
     expect(sockets).toHaveLength(2);
   });
 
+  it.each(["connecting", "open", "waiting"])("ends when it is told to by who hears that it is %s", async (when) => {
+    const welcomes: unknown[] = [];
+    connection.on("welcome", (welcome) => welcomes.push(welcome));
+    connection.on("status", ({ state }) => state === when && connection.close());
+    connection.start(undefined, () => []);
+    sockets.at(-1)?.welcomes();
+    sockets.at(-1)?.dies();
+    const opened = sockets.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sockets).toHaveLength(opened);
+    expect(connection.status).toEqual({ state: "closed" });
+    expect(vi.getTimerCount()).toBe(0);
+    expect(welcomes).toHaveLength(when === "waiting" ? 1 : 0);
+  });
+
   it("ends when it is told to, and nothing comes after", async () => {
     connection.start(undefined, () => []);
     last().welcomes();
@@ -122,6 +160,29 @@ describe("a connection", () => {
     expect(last().closed).toBe(true);
     expect(connection.status).toEqual({ state: "closed" });
   });
+});
+
+it("a gateway that is not there ends no process, where sockets are those of the package `ws`", async () => {
+  const none = createServer().listen(0, "127.0.0.1");
+  await once(none, "listening");
+  const { port } = none.address() as AddressInfo;
+  none.close();
+  await once(none, "close");
+  vi.useRealTimers();
+  const lost = new Connection({
+    gateways: [`http://127.0.0.1:${port}`],
+    client: CLIENT,
+    open: (url) => new NodeWebSocket(url),
+  });
+  const waiting = new Promise<Status>((settle) => {
+    lost.on("status", (status) => status.state === "waiting" && settle(status));
+  });
+  lost.start(undefined, () => []);
+  expect(await waiting).toMatchObject({ reason: expect.stringContaining("1006") });
+  // One that is given up while it is opened says so, too.
+  lost.start(undefined, () => []);
+  lost.close();
+  await new Promise(setImmediate);
 });
 
 it("a machine without WebSocket is told so", () => {

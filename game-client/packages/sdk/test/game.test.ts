@@ -20,6 +20,8 @@ const answered = (owner: string | null, more = {}) => ({
   receipt: RECEIPT,
   ...more,
 });
+/** The cluster cannot answer, and says that the command was not done. */
+const away = { outcome: "unavailable", applied: "no", reason: "no_quorum", missing: [], retry_after_ms: 500 };
 const land = (slot: number, whole: boolean, rows: unknown[], owners = ["sid"]) => [
   [0, 0, 0, whole, [1, "n1", slot, "session", 0], owners, rows],
 ];
@@ -121,6 +123,15 @@ describe("a view that is refused", () => {
     expect(game.land.knows({ level: 0, bx: 0, by: 0 })).toBe(true);
     // Once something else is shown, it may go.
     last().says({ type: "looking", id: last().of("look").at(-1)?.["id"], blocks: 100 });
+    for (let nth = 5; nth <= 8; nth += 1) {
+      game.look(0, { x: nth * 6_400, y: 0, w: 64 * 100, h: 64 });
+      last().says({ type: "looking", id: last().of("look").at(-1)?.["id"], blocks: 100 });
+      for (let column = 0; column < 100; column += 1) {
+        last().says([[0, nth * 100 + column, 0, true, [1, "n1", 5, "session", 0], [], []]]);
+      }
+    }
+    game.look(0, { x: 0, y: 0, w: 64, h: 64 });
+    expect(last().of("look").at(-1)).toMatchObject({ have: [] });
   });
 
   it("is not asked for again once another is wanted", async () => {
@@ -152,7 +163,7 @@ describe("a command", () => {
   it("is taken back when somebody else was first, with who that was", async () => {
     void game.give(5, 6, { do: "claim", character: "sloth" });
     await answer({ outcome: "rejected", reason: "already_owned", owner: "sid", receipt: RECEIPT });
-    expect(game.shown(5, 6)).toEqual({ pending: false, state: undefined });
+    expect(game.shown(5, 6)).toMatchObject({ pending: false, state: undefined });
     expect(settled).toMatchObject([{ done: false, answer: { reason: "already_owned", owner: "sid" } }]);
     last().says(land(9, false, [[6 * 64 + 5, 1, 0, 0, null, [], null]]));
     expect(game.shown(5, 6).state?.owner).toBe("sid");
@@ -200,6 +211,82 @@ describe("a command", () => {
     expect(game.shown(5, 6).pending).toBe(false);
   });
 
+  it.each([
+    ["its first answer was lost", () => last().dies(), "unknown"],
+    ["nobody could tell at first", () => answer({ ...away, applied: "unknown" }), "unknown"],
+    ["every attempt is known to have failed", () => answer(away), "no"],
+  ])("that is given up when %s is told so", async (_, begins, applied) => {
+    void game.give(5, 6, { do: "claim" });
+    await begins();
+    await breathe();
+    if (sockets.length > 1) last().welcomes({ node: "n2" });
+    const slow = { type: "urn:icefarm:problem:too-many-requests", title: "", status: 429, retry_after_ms: 500 };
+    for (let nth = 0; nth < 100 && settled.length === 0; nth += 1) {
+      last().says({ type: "pong", id: last().of("ping").at(-1)?.["id"], time_ms: 1 });
+      if (nth % 2 === 0) await answer(away);
+      else last().says({ type: "problem", id: 1, problem: slow });
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    const [{ answer: came } = { answer: undefined }] = settled;
+    const told =
+      came && "problem" in came ? came.problem.applied : came && "applied" in came ? came.applied : undefined;
+    expect(told ?? "no").toBe(applied);
+  });
+
+  it("is tried as long behind the next gateway as behind the first", async () => {
+    void game.give(5, 6, { do: "claim" });
+    await answer(away);
+    last().dies();
+    // Nobody is there for a minute.
+    for (let nth = 0; nth < 60; nth += 1) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      last().dies();
+    }
+    await vi.advanceTimersByTimeAsync(5_000);
+    last().welcomes();
+    await answer(away);
+    expect(settled).toEqual([]);
+  });
+
+  it("that may have been done is not said again once the cluster may have forgotten it", async () => {
+    void game.give(5, 6, { do: "abandon" });
+    void game.give(7, 6, { do: "claim" });
+    await answer(away);
+    last().dies();
+    // The lid is closed for an hour.
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await breathe();
+    last().welcomes({ node: "n2" });
+    await breathe();
+    expect(settled).toMatchObject([{ x: 5, done: false, answer: { problem: { applied: "unknown" } } }]);
+    // The other one is known not to have been done.
+    expect(last().of("command")).toMatchObject([{ do: "claim", x: 7 }]);
+  });
+
+  it("that cannot be said is refused at once", async () => {
+    const wrong: [number, number, bigint][] = [
+      [5.5, 6, 1n],
+      [-1, 6, 1n],
+      [1_000_000, 6, 1n],
+      [5, 6, -1n],
+      [5, 6, 2n ** 64n],
+    ];
+    for (const [x, y, price] of wrong) {
+      await expect(game.give(x, y, { do: "offer", price })).rejects.toThrow(RangeError);
+    }
+    expect(last().of("command")).toEqual([]);
+    expect(game.underWay).toBe(0);
+  });
+
+  it("with a number beyond 2^53 is answered like any other", async () => {
+    const price = 2n ** 64n - 1n;
+    void game.give(5, 6, { do: "offer", price });
+    expect(last().of("command")[0]).toMatchObject({ price });
+    await answer({ outcome: "rejected", reason: "price_too_high", max: 1_000, price, receipt: RECEIPT });
+    expect(settled).toMatchObject([{ done: false, answer: { reason: "price_too_high", price } }]);
+    expect(sockets).toHaveLength(1);
+  });
+
   it("that comes too fast waits as long as it is told", async () => {
     void game.give(5, 6, { do: "claim" });
     const problem = { type: "urn:icefarm:problem:too-many-requests", title: "", status: 429, retry_after_ms: 70 };
@@ -218,6 +305,29 @@ describe("a command", () => {
     expect(settled).toMatchObject([{ done: false, answer: { outcome: "problem", problem } }]);
   });
 
+  it("is said once what was given for its field before has its answer, also over a reconnect", async () => {
+    void game.give(5, 6, { do: "claim", character: "sloth" });
+    void game.give(5, 6, { do: "plant", crop: "lichen" });
+    void game.give(6, 6, { do: "claim", character: "sloth" });
+    const said = () =>
+      last()
+        .of("command")
+        .map(({ do: deed, x }) => [deed, x]);
+    expect(said()).toEqual([
+      ["claim", 5],
+      ["claim", 6],
+    ]);
+    last().dies();
+    await breathe();
+    last().welcomes({ node: "n2" });
+    expect(said()).toEqual([
+      ["claim", 5],
+      ["claim", 6],
+    ]);
+    last().says({ type: "answer", id: 1, number: 1, result: answered("scrat") });
+    expect(said().at(-1)).toEqual(["plant", 5]);
+  });
+
   it("on top of another shows both until they are settled", async () => {
     void game.give(5, 6, { do: "claim", character: "sloth" });
     void game.give(5, 6, { do: "plant", crop: "lichen" });
@@ -225,6 +335,100 @@ describe("a command", () => {
     last().says({ type: "answer", id: 1, number: 1, result: answered("scrat") });
     await breathe();
     expect(game.shown(5, 6)).toMatchObject({ pending: true, state: { owner: "scrat", crop: { kind: 0 } } });
+  });
+});
+
+describe("what is shown", () => {
+  const sight = (x = 5, y = 6) => game.shown(x, y).seen;
+  const looking = () => last().says({ type: "looking", id: last().of("look").at(-1)?.["id"], blocks: 1 });
+
+  it("is watched, was watched, or is not known at all", async () => {
+    expect(sight(5, 700)).toBe("never");
+    expect(sight()).toBe("before");
+    looking();
+    expect(sight()).toBe("now");
+    game.look(1, { x: 0, y: 0, w: 64, h: 64 });
+    looking();
+    expect(sight()).toBe("before");
+    game.look(0, { x: 0, y: 0, w: 64, h: 64 });
+    looking();
+    expect(sight()).toBe("now");
+    last().dies();
+    await breathe();
+    expect(sight()).toBe("before");
+  });
+});
+
+describe("a listener", () => {
+  it("that throws costs nobody else anything", async () => {
+    const thrown: unknown[] = [];
+    vi.stubGlobal("queueMicrotask", (task: () => void) => thrown.push(task));
+    const off = game.on("land", () => {
+      throw new Error("of the game's own making");
+    });
+    const heard: number[] = [];
+    game.on("land", ({ block }) => heard.push(block.bx));
+    last().says([1, 2].map((bx) => [0, bx, 0, true, [1, "n1", 5, "session", 0], [], []]));
+    expect(heard).toEqual([1, 2]);
+    expect(thrown).toHaveLength(2);
+    expect(thrown[0]).toThrow("of the game's own making");
+    void game.give(5, 6, { do: "claim" });
+    expect(last().of("command")).toHaveLength(1);
+    off();
+  });
+
+  it("of the welcome comes last: what it gives goes out once, and after what was given before", async () => {
+    void game.give(5, 6, { do: "claim" });
+    game.on("welcome", () => void game.give(9, 9, { do: "claim" }));
+    last().dies();
+    await breathe();
+    last().welcomes();
+    expect(
+      last()
+        .of("command")
+        .map(({ x }) => x),
+    ).toEqual([5, 9]);
+  });
+});
+
+describe("the wallet", () => {
+  const wallet = { name: "scrat", acorns: 1, pending: 0, fields: 0 };
+  let asked: (() => void)[];
+  beforeEach(() => {
+    asked = [];
+    vi.stubGlobal("fetch", () => {
+      return new Promise((settle) =>
+        asked.push(() => settle(new Response(JSON.stringify({ outcome: "ok", player: wallet })))),
+      );
+    });
+  });
+
+  it("is asked for soon after a command, also while it is asked for", async () => {
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(asked).toHaveLength(1);
+    void game.give(5, 6, { do: "claim" });
+    await answer(answered("scrat"));
+    asked[0]?.();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(asked).toHaveLength(2);
+  });
+
+  it("is not asked for once the game is closed, and what was said is settled as not known", async () => {
+    await vi.advanceTimersByTimeAsync(5_000);
+    void game.give(5, 6, { do: "claim" });
+    void game.give(5, 6, { do: "plant", crop: "lichen" });
+    const wallets: unknown[] = [];
+    game.on("wallet", (one) => wallets.push(one));
+    game.close();
+    asked[0]?.();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(wallets).toEqual([]);
+    const applied = (x: Settled | undefined) => x && "problem" in x.answer && x.answer.problem.applied;
+    expect(settled.map(({ deed }) => deed.do).sort()).toEqual(["claim", "plant"]);
+    expect(applied(settled.find(({ deed }) => deed.do === "claim"))).toBe("unknown");
+    expect(applied(settled.find(({ deed }) => deed.do === "plant"))).toBeUndefined();
   });
 });
 

@@ -99,4 +99,16 @@ describe("land", () => {
       [0, [7]],
     ]);
   });
+
+  it("forgets first what has been out of view for longest, whenever it was first heard of", () => {
+    const [home, away] = [
+      { level: 0, bx: 0, by: 0 },
+      { level: 0, bx: 500, by: 0 },
+    ];
+    for (let bx = 0; bx <= 192; bx += 1) land.apply(frame(5n, true, [], bx));
+    land.view([home]);
+    for (let bx = 193; bx <= 194; bx += 1) land.apply(frame(5n, true, [], bx));
+    land.view([away]);
+    expect([0, 1, 2, 3].filter((bx) => land.knows({ level: 0, bx, by: 0 }))).toEqual([0, 3]);
+  });
 });
