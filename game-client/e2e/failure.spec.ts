@@ -74,12 +74,15 @@ test("what the badge says of age is true, also where nobody can prove what was a
     await expect(badge).toHaveAttribute("data-state", "unsure");
     // Land that was never seen cannot be shown now; that is said too.
     await page.evaluate(() => {
-      location.hash = "#700000,300000,40";
+      location.hash = "#700042,300000,40";
     });
     await expect(badge).toContainText("age unknown");
+    await chooseMiddle(page);
+    await expect(owner(page)).toHaveText("not known just now");
+    await expect(page.getByRole("button", { name: "Claim this field" })).toHaveCount(0);
     // Whoever is content with what there is sees it at once.
     await page.locator("#read").selectOption("eventual");
-    await expect(badge).toHaveAttribute("title", /read level eventual|cannot prove/);
+    await expect(owner(page)).toHaveText("nobody yet");
     await expect(badge).not.toContainText("not connected");
   } finally {
     await cluster.stop();
@@ -105,6 +108,45 @@ test("a player of another world is told so and may choose a name", async ({ page
     await expect(page.getByRole("dialog")).toContainText("does not know the player you were");
     await page.getByLabel("What shall you be called?").fill("scrat");
     await page.getByRole("button", { name: "Enter the world" }).click();
+    await expect(page.locator("#purse")).toContainText("scrat");
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test("who was a player of this world before is that player again, whatever the page was elsewhere", async ({
+  context,
+}) => {
+  const cluster = await Cluster.start("--nodes", "1", "--voters", "1");
+  try {
+    const page = await context.newPage();
+    await page.goto(`${cluster.at(1)}/#30980,8190,40`);
+    await page.getByLabel("What shall you be called?").fill("scrat");
+    await page.getByRole("button", { name: "Enter the world" }).click();
+    await expect(page.locator("#purse")).toContainText("scrat");
+    // At the same address another world is played, by somebody else.
+    await page.evaluate(() => localStorage.setItem("icefarm.player", '{"name":"sid","token":"00"}'));
+    await page.reload();
+    await expect(page.locator("#purse")).toContainText("scrat");
+    await expect(page.locator("#badge")).toHaveAttribute("data-state", "live");
+    await expect(page.getByRole("dialog")).toBeHidden();
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test("who cannot be kept by the browser is told so", async ({ page }) => {
+  const cluster = await Cluster.start("--nodes", "1", "--voters", "1");
+  try {
+    await page.addInitScript(() => {
+      Storage.prototype.setItem = () => {
+        throw new DOMException("full", "QuotaExceededError");
+      };
+    });
+    await page.goto(`${cluster.at(1)}/#30980,8190,40`);
+    await page.getByLabel("What shall you be called?").fill("scrat");
+    await page.getByRole("button", { name: "Enter the world" }).click();
+    await expect(page.locator("#toasts p.bad")).toContainText("nobody can play as scrat any more");
     await expect(page.locator("#purse")).toContainText("scrat");
   } finally {
     await cluster.stop();

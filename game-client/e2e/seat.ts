@@ -34,3 +34,15 @@ export async function chooseMiddle(page: Page): Promise<void> {
 export function owner(page: Page): ReturnType<Page["locator"]> {
   return page.locator("#panel dt", { hasText: "Owner" }).locator("xpath=following-sibling::dd[1]");
 }
+
+/** What is painted of the fields around the middle, so many CSS pixels each way, and of nothing else. */
+export async function painted(page: Page, pixels: number): Promise<string> {
+  return page.locator("#map").evaluate((canvas, half) => {
+    if (!(canvas instanceof HTMLCanvasElement)) throw new Error("that is no canvas");
+    const [x, y] = [canvas.width / 2 - half, canvas.height / 2 - half];
+    const data = canvas.getContext("2d")?.getImageData(x, y, half * 2, half * 2).data;
+    let text = "";
+    for (const byte of data ?? []) text += String.fromCharCode(byte);
+    return btoa(text);
+  }, pixels);
+}

@@ -12,9 +12,16 @@ export function placeIn(hash: string): Camera | undefined {
   return { x: x + 0.5, y: y + 0.5, z: Math.min(z, NEAREST) };
 }
 
-/** The link to where the camera is. */
-export function linkTo({ x, y, z }: Camera): string {
+/** The field in the middle: where the world ends, the last one. */
+export function fieldAt({ x, y }: Pick<Camera, "x" | "y">): { readonly x: number; readonly y: number } {
   const field = (at: number) => Math.min(GRID - 1, Math.floor(at));
+  return { x: field(x), y: field(y) };
+}
+
+/** The link to where the camera is. */
+export function linkTo(camera: Camera): string {
+  const { x, y } = fieldAt(camera);
+  const { z } = camera;
   const pixels = z >= 10 ? z.toFixed(0) : z >= 0.1 ? z.toFixed(2) : z.toFixed(5);
-  return `#${field(x)},${field(y)},${pixels}`;
+  return `#${x},${y},${pixels}`;
 }

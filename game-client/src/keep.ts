@@ -10,9 +10,23 @@ const PLAYER = "icefarm.player";
 const CHARACTER = "icefarm.character";
 const READ = "icefarm.read";
 
-/** Who plays here; `undefined`: nobody yet, or the browser keeps nothing. */
+/** Who played here last; `undefined`: nobody yet, or the browser keeps nothing. */
 export function identity(): Identity | undefined {
-  const text = read(PLAYER);
+  return parsed(read(PLAYER));
+}
+
+/** Who played here last in that cluster: the same address may be another world's tomorrow, and this one's again. */
+export function identityIn(cluster: string): Identity | undefined {
+  return parsed(read(`${PLAYER}:${cluster}`));
+}
+
+/** Remembers who plays, in which cluster if that is known; `false`: the browser does not. Nobody who was is ever forgotten. */
+export function keepIdentity(player: Identity, cluster: string | undefined): boolean {
+  const text = JSON.stringify(player);
+  return write(PLAYER, text) && (cluster === undefined || write(`${PLAYER}:${cluster}`, text));
+}
+
+function parsed(text: string | undefined): Identity | undefined {
   if (text === undefined) return undefined;
   try {
     const kept = JSON.parse(text) as Partial<Identity>;
@@ -21,11 +35,6 @@ export function identity(): Identity | undefined {
     // Not ours, or of another time: as good as nothing.
   }
   return undefined;
-}
-
-/** Remembers who plays, or that nobody does any more. */
-export function keepIdentity(player: Identity | undefined): void {
-  write(PLAYER, player && JSON.stringify(player));
 }
 
 export function character(): string | undefined {
@@ -53,11 +62,11 @@ function read(key: string): string | undefined {
   }
 }
 
-function write(key: string, value: string | undefined): void {
+function write(key: string, value: string): boolean {
   try {
-    if (value === undefined) localStorage.removeItem(key);
-    else localStorage.setItem(key, value);
+    localStorage.setItem(key, value);
+    return true;
   } catch {
-    // See above.
+    return false;
   }
 }

@@ -1,10 +1,10 @@
 /** The page: puts the world, the map and the parts around it together. */
 
 import { BLOCK, type Deed, drawId, Game, offsetOf, type ReadLevel } from "@icefarm/sdk";
-import { linkTo, placeIn } from "./address.ts";
+import { fieldAt, linkTo, placeIn } from "./address.ts";
 import { Sprites } from "./art/sprites.ts";
 import { livingLand } from "./homing.ts";
-import { identity, keepIdentity, keepReadLevel, readLevel } from "./keep.ts";
+import { type Identity, identity, identityIn, keepIdentity, keepReadLevel, readLevel } from "./keep.ts";
 import { zoomed } from "./map/camera.ts";
 import { attach } from "./map/input.ts";
 import { WorldMap } from "./map/map.ts";
@@ -21,6 +21,8 @@ import { described, isUnknownToken, outcome } from "./words.ts";
 const LINK_MS = 250;
 /** So large a field is when the page begins, in CSS pixels. */
 const BEGIN_Z = 28;
+/** Drawings that did not come are asked for again after so long, in milliseconds. */
+const DRAWINGS_AGAIN_MS = 5_000;
 /** What is said is read for so long, in milliseconds. */
 const TOAST_MS = 6_000;
 const ABOUT =
@@ -75,19 +77,20 @@ function choose(at: At | undefined, act: boolean): void {
   map.marks.cursor = at;
   panel.show(at);
   if (!at || !game.terrain) return;
-  const { state } = game.shown(at.x, at.y);
-  spoken.textContent = described(at.x, at.y, game.terrain.at(at.x, at.y), state, game.rules, game.player, game.now());
+  const shown = game.shown(at.x, at.y);
+  spoken.textContent = described(at.x, at.y, game.terrain.at(at.x, at.y), shown, game.rules, game.player, game.now());
   if (act && !panel.focus()) toast(spoken.textContent ?? "", false);
 }
 
 const KEYS: Readonly<Record<string, Deed["do"]>> = { c: "claim", p: "plant", t: "tend", h: "harvest" };
 
 function key(pressed: string): boolean {
-  if (pressed === "j") purse.home();
+  const letter = pressed.toLowerCase();
+  if (letter === "j") purse.home();
   else {
-    const deed = KEYS[pressed];
+    const deed = KEYS[letter];
     if (!deed) return false;
-    if (!map.marks.cursor) choose({ x: Math.floor(map.camera.x), y: Math.floor(map.camera.y) }, false);
+    if (!map.marks.cursor) choose(fieldAt(map.camera), false);
     if (!panel.press(deed)) toast(`There is nothing to ${deed} here.`, false);
   }
   return true;
@@ -103,7 +106,7 @@ game.on("settled", (settled) => {
   const at = { x: settled.x, y: settled.y };
   map.marks.pending(at, game.shown(at.x, at.y).pending);
   map.marks.happened(at, settled.done ? "done" : "refused");
-  toast(outcome(settled), !settled.done);
+  toast(outcome(settled, game.player), !settled.done);
   panel.refresh();
 });
 game.on("land", ({ block, offsets }) => {
@@ -112,15 +115,29 @@ game.on("land", ({ block, offsets }) => {
   if (offsets === undefined || offsets.includes(offsetOf(at.x, at.y))) panel.refresh();
 });
 game.on("problem", (problem) => toast(problem.detail ?? problem.title, true));
-game.on("status", (status) => {
-  // Whatever else it may be refused for, the token is all that a player has.
-  if (status.state === "refused" && isUnknownToken(status.problem) && identity()) {
-    // Of another cluster, or of before this one was founded anew.
-    keepIdentity(undefined);
-    game.start();
-    void enter("This world does not know the player you were. Choose a name again.");
-  }
+/** Who plays, or is about to: whoever the gateway is told we are. */
+let playing: Identity | undefined;
+
+function playAs(player: Identity | undefined): void {
+  playing = player;
+  game.start(player?.token);
+}
+
+game.on("welcome", () => {
+  if (playing && playing.name === game.player) keepIdentity(playing, game.cluster);
 });
+game.on("status", (status) => {
+  if (status.state === "refused" && isUnknownToken(status.problem) && playing) void stranger(playing);
+});
+
+/** This is another cluster than the one that the token is of: looks who plays in this one. */
+async function stranger(refused: Identity): Promise<void> {
+  playAs(undefined);
+  await heard("welcome");
+  const own = game.cluster === undefined ? undefined : identityIn(game.cluster);
+  if (own && own.token !== refused.token) playAs(own);
+  else await enter("This world does not know the player you were. Choose a name again.");
+}
 
 function toast(text: string, bad: boolean): void {
   const line = h("p", { class: bad ? "bad" : "good" }, text);
@@ -151,11 +168,13 @@ async function enter(why: string | undefined): Promise<void> {
   const player = await askName(dialog, game, why);
   play.hidden = player !== undefined;
   if (!player) return;
-  keepIdentity(player);
-  game.start(player.token);
+  if (!keepIdentity(player, game.cluster)) {
+    toast(`This browser keeps nothing: once the page is closed, nobody can play as ${player.name} any more.`, true);
+  }
+  playAs(player);
   await heard("welcome");
   map.repaint();
-  const middle = { x: Math.floor(map.camera.x), y: Math.floor(map.camera.y) };
+  const middle = fieldAt(map.camera);
   const free = freeNear(game, middle);
   if (free) go(free);
   guide.start(free ?? middle);
@@ -197,11 +216,8 @@ async function begin(): Promise<void> {
   const place = placeIn(location.hash);
   if (place) map.look(place);
   const welcomed = heard("welcome");
-  game.start(known?.token);
-  void sprites.load().then(() => {
-    map.repaint();
-    panel.refresh();
-  });
+  playAs(known);
+  void draw();
   await welcomed;
   if (!place) {
     const own = known && (await game.api.land(known.name).catch(() => []))[0];
@@ -211,6 +227,18 @@ async function begin(): Promise<void> {
     play.hidden = false;
     await enter(undefined);
   }
+}
+
+/** Fetches the drawings; until they are there, letters stand for them. */
+async function draw(): Promise<void> {
+  try {
+    await sprites.load();
+  } catch {
+    setTimeout(() => void draw(), DRAWINGS_AGAIN_MS);
+    return;
+  }
+  map.repaint();
+  panel.refresh();
 }
 
 void begin();

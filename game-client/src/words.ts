@@ -1,7 +1,7 @@
 /** What the page says. Sentences that more than one part says, and those that tests check. */
 
-import type { Deed, FieldState, messages, Settled } from "@icefarm/sdk";
-import { bannerOf, growth, TERRAINS } from "@icefarm/sdk";
+import type { Deed, messages, Settled, Shown } from "@icefarm/sdk";
+import { bannerOf, claimable, growth, TERRAINS } from "@icefarm/sdk";
 import { BANNER_NAMES } from "./map/palette.ts";
 
 /** `woolly-rhino`: woolly rhino. */
@@ -39,8 +39,8 @@ export function isUnknownToken(problem: messages.ProblemDetails): boolean {
   return problem.type === "urn:icefarm:problem:bad-token";
 }
 
-/** What came of a command, in a sentence that says why. */
-export function outcome({ x, y, deed, answer, done }: Settled): string {
+/** What came of a command of `player`, in a sentence that says why. */
+export function outcome({ x, y, deed, answer, done }: Settled, player: string | undefined): string {
   const field = `Field ${x}, ${y}`;
   if (done) {
     if ("acorns" in answer && answer.acorns !== undefined)
@@ -55,7 +55,7 @@ export function outcome({ x, y, deed, answer, done }: Settled): string {
   if ("problem" in answer) return `${taken}: ${answer.problem.detail ?? answer.problem.title}.`;
   switch (answer.outcome) {
     case "rejected":
-      return "reason" in answer ? `${taken} ${rejected(answer)}.` : `${taken} was refused.`;
+      return "reason" in answer ? `${taken} ${rejected(answer, player)}.` : `${taken} was refused.`;
     case "unavailable":
       return `${taken}: the cluster could not answer${"reason" in answer ? ` (${plain(answer.reason.replaceAll("_", "-"))})` : ""}. Try again.`;
     default:
@@ -63,9 +63,10 @@ export function outcome({ x, y, deed, answer, done }: Settled): string {
   }
 }
 
-function rejected(answer: Extract<messages.Problem, { outcome: "rejected" }>): string {
+function rejected(answer: Extract<messages.Problem, { outcome: "rejected" }>, player: string | undefined): string {
   switch (answer.reason) {
     case "already_owned":
+      if (answer.owner === player) return "is yours already";
       return `belongs to ${answer.owner ?? "somebody else"}, who was first`;
     case "not_owner":
       return answer.owner ? `belongs to ${answer.owner}` : "belongs to nobody yet: claim it first";
@@ -99,14 +100,16 @@ export function described(
   x: number,
   y: number,
   terrain: number,
-  state: FieldState | undefined,
+  { state, seen }: Pick<Shown, "state" | "seen">,
   rules: messages.Rules | undefined,
   player: string | undefined,
   nowMs: number,
 ): string {
   const kind = TERRAINS[terrain] ?? "nothing";
   const parts = [`${x}, ${y}: ${kind}`];
-  if (!state || state.owner === null) parts.push(terrain >= 4 ? "nobody can claim it" : "free");
+  if (!claimable(terrain)) parts.push("nobody can claim it");
+  else if (!state && seen === "never") parts.push("not known just now");
+  else if (!state || state.owner === null) parts.push("free");
   else {
     parts.push(state.owner === player ? "yours" : `${state.owner}'s, ${BANNER_NAMES[bannerOf(state.owner)] ?? ""}`);
     const character = state.character === null ? undefined : rules?.characters[state.character];
@@ -122,5 +125,6 @@ export function described(
     }
     if (state.price !== null) parts.push(`for sale for ${grouped(state.price)} acorns`);
   }
+  if (seen === "before") parts.push("when it was seen last");
   return parts.join(", ");
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { linkTo, placeIn } from "../src/address.ts";
+import { fieldAt, linkTo, placeIn } from "../src/address.ts";
 
 describe("links", () => {
   it.each([
@@ -35,5 +35,6 @@ describe("links", () => {
       expect((back?.z ?? 0) / camera.z).toBeCloseTo(1, 1);
     }
     expect(linkTo({ x: 1_000_000, y: 0, z: 32 })).toBe("#999999,0,32");
+    expect(fieldAt({ x: 1_000_000, y: 999_999.9 })).toEqual({ x: 999_999, y: 999_999 });
   });
 });

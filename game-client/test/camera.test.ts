@@ -22,7 +22,8 @@ describe("a camera", () => {
     expect(zoomed(gone, screen, 1e9).z).toBe(NEAREST);
     const afar = zoomed(gone, screen, 1e-9);
     expect(afar).toEqual({ x: GRID / 2, y: GRID / 2, z: farthest(screen) });
-    expect(within({ x: Number.NaN, y: 1, z: Number.NaN }, screen)).toMatchObject({ x: expect.any(Number) });
+    for (const at of Object.values(within({ x: Number.NaN, y: 1, z: Number.NaN }, screen)))
+      expect(at).toSatisfy(Number.isFinite);
     const { x, w } = visible(afar, screen);
     expect(x).toBeLessThan(0);
     expect(x + w).toBeGreaterThan(GRID);

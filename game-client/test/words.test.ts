@@ -1,4 +1,4 @@
-import type { Answer, Deed, FieldState, Settled } from "@icefarm/sdk";
+import type { Answer, Deed, FieldState, Settled, Shown } from "@icefarm/sdk";
 import { describe, expect, it } from "vitest";
 import { rules } from "../packages/sdk/test/fakes.ts";
 import { described, grouped, outcome, span } from "../src/words.ts";
@@ -16,6 +16,7 @@ const claim: Deed = { do: "claim" };
 describe("what came of a command", () => {
   it.each([
     [claim, rejected("already_owned", { owner: "sid" }), "Taken back: field 5, 6 belongs to sid, who was first."],
+    [claim, rejected("already_owned", { owner: "scrat" }), "Taken back: field 5, 6 is yours already."],
     [claim, rejected("not_claimable", { terrain: "lake" }), "Taken back: field 5, 6 is lake that nobody can claim."],
     [
       claim,
@@ -43,12 +44,12 @@ describe("what came of a command", () => {
       { outcome: "problem", problem: { type: "x", title: "Too fast", status: 429 } },
       "Taken back: field 5, 6: Too fast.",
     ],
-  ])("%o %o", (deed, answer, words) => expect(outcome(settled(deed, answer))).toBe(words));
+  ])("%o %o", (deed, answer, words) => expect(outcome(settled(deed, answer), "scrat")).toBe(words));
 
   it("is said of what was done too, with what it brought", () => {
-    expect(outcome(settled(claim, { outcome: "claimed" }, true))).toBe("Field 5, 6 is yours.");
+    expect(outcome(settled(claim, { outcome: "claimed" }, true), "scrat")).toBe("Field 5, 6 is yours.");
     const harvest = settled({ do: "harvest" }, { outcome: "harvested", acorns: 2_500 }, true);
-    expect(outcome(harvest)).toContain("2 500 acorns are on their way");
+    expect(outcome(harvest, "scrat")).toContain("2 500 acorns are on their way");
   });
 });
 
@@ -61,12 +62,19 @@ it("a field is told in one breath", () => {
     structures: [0],
     price: 12_000n,
   };
-  expect(described(1, 2, 0, state, rules, "scrat", 500)).toBe(
+  expect(described(1, 2, 0, { state, seen: "now" }, rules, "scrat", 500)).toBe(
     "1, 2: ice, yours, mammoth, lichen, 50 percent grown, igloo, for sale for 12 000 acorns",
   );
-  expect(described(1, 2, 0, state, rules, "sid", 5_000)).toContain("scrat's, red chevrons, mammoth, lichen, ripe");
-  expect(described(1, 2, 4, undefined, rules, "sid", 0)).toBe("1, 2: lake, nobody can claim it");
-  expect(described(1, 2, 1, undefined, rules, undefined, 0)).toBe("1, 2: snow, free");
+  expect(described(1, 2, 0, { state, seen: "now" }, rules, "sid", 5_000)).toContain(
+    "scrat's, red chevrons, mammoth, lichen, ripe",
+  );
+  expect(described(1, 2, 4, { state: undefined, seen: "never" }, rules, "sid", 0)).toBe(
+    "1, 2: lake, nobody can claim it",
+  );
+  const free = (seen: Shown["seen"]) => described(1, 2, 1, { state: undefined, seen }, rules, undefined, 0);
+  expect(free("now")).toBe("1, 2: snow, free");
+  expect(free("before")).toBe("1, 2: snow, free, when it was seen last");
+  expect(free("never")).toBe("1, 2: snow, not known just now");
 });
 
 it("spans and numbers are for people", () => {

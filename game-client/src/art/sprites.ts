@@ -7,20 +7,20 @@ const KEPT = 400;
 
 /** See the module. */
 export class Sprites {
-  readonly #images = new Map<string, HTMLImageElement>();
+  #images: ReadonlyMap<string, HTMLImageElement> = new Map();
   readonly #rasters = new Map<string, HTMLCanvasElement>();
 
   /** Fetches and decodes the drawings; they are no part of what the page needs to begin. */
   async load(): Promise<void> {
     const { drawings } = await import("virtual:drawings");
-    await Promise.all(
-      Object.entries(drawings).map(async ([name, svg]) => {
-        const image = new Image();
-        image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
-        await image.decode();
-        this.#images.set(name, image);
-      }),
-    );
+    const images = Object.entries(drawings).map(async ([name, svg]) => {
+      const image = new Image();
+      image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+      await image.decode();
+      return [name, image] as const;
+    });
+    // All at once: a letter that stands for one that is not there yet would be kept in its place.
+    this.#images = new Map(await Promise.all(images));
   }
 
   get loaded(): boolean {

@@ -9,6 +9,8 @@ type Cluster = Omit<messages.Cluster, "nodes"> & { readonly nodes: readonly Node
 
 /** Between two looks, in milliseconds. */
 const EVERY_MS = 2_000;
+/** A node that has not answered by then is not looked at through, in milliseconds. */
+const PATIENCE_MS = 5_000;
 const SVG = "http://www.w3.org/2000/svg";
 /** A shard's tile, in pixels. */
 const TILE = 26;
@@ -27,7 +29,7 @@ let latest: Cluster | undefined;
 
 async function look(): Promise<void> {
   try {
-    const response = await fetch("/v1/cluster");
+    const response = await fetch("/v1/cluster", { signal: AbortSignal.timeout(PATIENCE_MS) });
     const body: unknown = await response.json();
     if (!response.ok)
       throw new Error((body as messages.ProblemDetails).detail ?? `the gateway answered ${response.status}`);

@@ -31,6 +31,16 @@ const FIRST_MS = 40;
 /** Crops are looked at so often whether they have grown, in milliseconds. */
 const GROW_MS = 500;
 
+/** From so many pixels a field on, one sees what grows there. */
+const GROWING = 4;
+/** From so many pixels a field on, its fence is drawn. */
+const FENCED = 16;
+/** The cells of a block that have neighbours in another. */
+const EDGES = Array.from({ length: BLOCK * BLOCK }, (_, offset) => offset).filter((offset) => {
+  const [column, row] = [offset % BLOCK, Math.floor(offset / BLOCK)];
+  return column === 0 || row === 0 || column === BLOCK - 1 || row === BLOCK - 1;
+});
+
 /** All of it at once: a minimap shows it. */
 const WORLD: BlockAt = { level: COARSEST, bx: 0, by: 0 };
 
@@ -55,7 +65,8 @@ export class WorldMap {
   #asleep = true;
   /** All that is in view has been drawn once. */
   #shown = false;
-  #grownAt = 0;
+  /** The sheets that were drawn last. */
+  #inView: ReadonlySet<Sheet> = new Set();
 
   /** `moved` is called when another part of the world is seen, and when more is known of its terrain. */
   constructor(canvas: HTMLCanvasElement, game: Game, sprites: Sprites, moved: () => void) {
@@ -79,6 +90,7 @@ export class WorldMap {
       this.draw();
     });
     new ResizeObserver(() => this.#resized()).observe(canvas);
+    onDensity(() => this.#resized());
     setInterval(() => this.#grow(), GROW_MS);
     this.#resized();
   }
@@ -153,8 +165,8 @@ export class WorldMap {
       else for (const offset of offsets) this.#stale(sheet, offset);
     }
     // A field's neighbours draw its fence: those in other blocks too.
-    if (offsets !== undefined && block.level === 0) {
-      for (const offset of offsets) {
+    if (block.level === 0) {
+      for (const offset of offsets ?? EDGES) {
         const [x, y] = [block.bx * BLOCK + (offset % BLOCK), block.by * BLOCK + Math.floor(offset / BLOCK)];
         if (x % BLOCK === 0) this.#staleField(x - 1, y);
         if (y % BLOCK === 0) this.#staleField(x, y - 1);
@@ -169,7 +181,8 @@ export class WorldMap {
     const block = { level: 0, bx: Math.floor(x / BLOCK), by: Math.floor(y / BLOCK) };
     if (x < 0 || y < 0) return;
     for (const sheet of this.#sheets.of(block)) {
-      const { sheet: side } = sheet.detail;
+      const { sheet: side, scale } = sheet.detail;
+      if (scale < FENCED) continue;
       const [column, row] = [x - sheet.sx * side, y - sheet.sy * side];
       if (column >= 0 && row >= 0 && column < side && row < side) sheet.stale.add(row * side + column);
     }
@@ -185,7 +198,7 @@ export class WorldMap {
       if (column >= 0 && row >= 0 && column < side && row < side) sheet.stale.add(row * side + column);
     };
     put(column, row);
-    if (level > 0 || scale < 16) return;
+    if (level > 0 || scale < FENCED) return;
     put(column - 1, row);
     put(column + 1, row);
     put(column, row - 1);
@@ -237,6 +250,7 @@ export class WorldMap {
       const last = this.#place(detail, right, bottom, pixels);
       this.#context.drawImage(mosaic.canvas, first.x, first.y, last.x + last.w - first.x, last.y + last.h - first.y);
     }
+    this.#inView = seen;
     this.#sheets.prune(seen);
     if (later.any) this.draw();
     else if (!this.#shown && blocksIn(detail.level, cells).every((block) => this.#game.land.knows(block))) {
@@ -282,7 +296,10 @@ export class WorldMap {
     const { sheet: side } = sheet.detail;
     if (!sheet.painted) {
       // What changes from now on is painted again.
-      if (sheet.rows === 0) sheet.stale.clear();
+      if (sheet.rows === 0) {
+        sheet.stale.clear();
+        sheet.grownMs = this.#game.now();
+      }
       for (; sheet.rows < side; sheet.rows += 1) {
         if (performance.now() > until) return false;
         this.#easel.row(sheet, ground, sheet.rows);
@@ -298,25 +315,36 @@ export class WorldMap {
     return true;
   }
 
-  /** Crops that have reached another step since the last time are painted again. */
+  /** Crops in view that have reached another step since their sheet looked last, however long ago, are painted again. */
   #grow(): void {
+    if (document.hidden) return;
     const now = this.#game.now();
-    const before = this.#grownAt;
-    this.#grownAt = now;
-    const detail = this.#detail();
-    if (document.hidden || detail.level > 0 || detail.scale < 4) return;
-    const cells = cutToWorld(0, cellsSeen(0, this.#camera, this.#screen));
-    if (!cells) return;
     let any = false;
-    for (const block of blocksIn(0, cells)) {
-      for (const [offset, state] of this.#game.land.fields(block.bx, block.by) ?? []) {
-        if (!state.crop || stage(state, before) === stage(state, now)) continue;
+    for (const sheet of this.#inView) {
+      const { level, scale } = sheet.detail;
+      if (level > 0 || scale < GROWING) continue;
+      const { bx, by } = blockOf(sheet);
+      for (const [offset, state] of this.#game.land.fields(bx, by) ?? []) {
+        if (!state.crop || stage(state, sheet.grownMs) === stage(state, now)) continue;
         any = true;
-        for (const sheet of this.#sheets.of(block)) this.#stale(sheet, offset);
+        this.#stale(sheet, offset);
       }
+      sheet.grownMs = now;
     }
     if (any) this.draw();
   }
+}
+
+/** Calls `changed` whenever the screen has another number of pixels for each of CSS: it was zoomed, or is another screen. */
+function onDensity(changed: () => void): void {
+  matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`).addEventListener(
+    "change",
+    () => {
+      changed();
+      onDensity(changed);
+    },
+    { once: true },
+  );
 }
 
 /** The blocks in the middle first. */

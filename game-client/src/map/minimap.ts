@@ -28,9 +28,8 @@ export class Minimap {
     this.#canvas = canvas;
     this.#context = context;
     this.#map = map;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    canvas.width = canvas.clientWidth * ratio;
-    canvas.height = canvas.clientHeight * ratio;
+    new ResizeObserver(() => this.#resized()).observe(canvas);
+    this.#resized();
     let held = false;
     const to = (event: PointerEvent) => {
       const box = canvas.getBoundingClientRect();
@@ -54,6 +53,17 @@ export class Minimap {
 
   set homes(homes: readonly At[]) {
     this.#homes = homes;
+    this.draw();
+  }
+
+  /** It is smaller on a phone, and a phone can be turned. */
+  #resized(): void {
+    const { clientWidth: w, clientHeight: h } = this.#canvas;
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const [width, height] = [Math.round(w * ratio), Math.round(h * ratio)];
+    if (w === 0 || (this.#canvas.width === width && this.#canvas.height === height)) return;
+    this.#canvas.width = width;
+    this.#canvas.height = height;
     this.draw();
   }
 

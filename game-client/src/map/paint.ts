@@ -58,7 +58,15 @@ export class Painter {
     if (!owner) return;
     to.fillStyle = css(owner, cell.whose.kind === "own" ? 0.34 : 0.3);
     to.fillRect(px, py, size, size);
-    if (cell.whose.kind === "other") pattern(to, cell.whose.banner, owner, px, py, size);
+    if (cell.whose.kind === "other" && SLANTED.has(cell.whose.banner)) {
+      // A slanting stroke's corners lie beyond the field's edge, and would stay there until that neighbour is painted.
+      to.save();
+      to.beginPath();
+      to.rect(px, py, size, size);
+      to.clip();
+      pattern(to, cell.whose.banner, owner, px, py, size);
+      to.restore();
+    } else if (cell.whose.kind === "other") pattern(to, cell.whose.banner, owner, px, py, size);
     this.#fences(to, cell, owner, px, py, size);
     if (cell.state) this.#inhabitants(to, cell.state, px, py, size, nowMs);
   }
@@ -107,7 +115,7 @@ export class Painter {
     for (let nth = 0; nth < 3; nth += 1) {
       const at = speckle(cell.x * 3 + nth, cell.y * 5 - nth);
       to.fillRect(
-        px + unit * (1 + (at & 13)),
+        px + unit * Math.min(1 + (at & 13), 13),
         py + unit * (1 + ((at >> 4) & 13)),
         unit * (cell.terrain === 2 ? 1 : 2.5),
         unit,
@@ -178,6 +186,9 @@ export class Painter {
     if (state.price !== null) put("price", "$", size * 0.84, size * 0.84, size * 0.26);
   }
 }
+
+/** Banners with slanting lines. Only these are cut off at the edge: to cut off every field makes painting a sixth slower. */
+const SLANTED: ReadonlySet<number> = new Set([0, 5]);
 
 /** Each banner has a pattern beside its colour, for eyes that do not tell colours apart. */
 function pattern(to: Context, banner: number, colour: Rgb, px: number, py: number, size: number): void {

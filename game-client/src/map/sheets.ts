@@ -33,6 +33,8 @@ export interface Sheet extends Canvas {
   drawn: boolean;
   /** How many rows are painted since it was begun last. */
   rows: number;
+  /** Crops on it look as they did then, or later; in Unix milliseconds. */
+  grownMs: number;
   /** Cells to paint again, as offsets within the sheet. */
   readonly stale: Set<number>;
 }
@@ -79,7 +81,8 @@ export class Sheets {
     }
     const blank = this.#blank(detail.sheet * detail.scale);
     if (!blank) return undefined;
-    const sheet = { detail, sx, sy, ...blank, painted: false, drawn: false, rows: 0, stale: new Set<number>() };
+    const fresh = { painted: false, drawn: false, rows: 0, grownMs: 0, stale: new Set<number>() };
+    const sheet = { detail, sx, sy, ...blank, ...fresh };
     this.#sheets.set(key, sheet);
     this.#kept += costs(blank.canvas.width);
     const block = blockKey(blockOf(sheet));

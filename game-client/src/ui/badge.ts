@@ -8,6 +8,9 @@ export class Badge {
   readonly #badge: HTMLElement;
   readonly #banner: HTMLElement;
   readonly #game: Game;
+  readonly #lost = h("span", {});
+  /** Not read out: it changes every second. */
+  readonly #countdown = h("span", { "aria-hidden": "true" });
   #latencyMs: number | undefined;
   #fresh: { readonly atMs: number; readonly boundMs: number | null; readonly level: string } | undefined;
 
@@ -69,25 +72,30 @@ export class Badge {
     this.#badge.title = title;
   }
 
+  /** Says what is wrong with the connection. What stays wrong stays as it is: it is read out when it changes. */
   #bannerFor(status: Status): void {
-    const key =
-      status.state === "waiting" ? `waiting ${Math.ceil((status.retryAtMs - Date.now()) / 1_000)}` : status.state;
-    if (this.#banner.dataset["shows"] === key) return;
-    this.#banner.dataset["shows"] = key;
     this.#banner.hidden = status.state === "open" || (status.state === "connecting" && this.#fresh === undefined);
-    const again = button("Try now", {}, () => this.#game.nudge());
+    if (status.state === "waiting") {
+      const wait = Math.max(0, Math.ceil((status.retryAtMs - Date.now()) / 1_000));
+      const reason = `Connection lost: ${status.reason}. Trying another node… What you did is kept and will be sent.`;
+      if (this.#lost.textContent !== reason) this.#lost.textContent = reason;
+      this.#countdown.textContent = wait > 0 ? ` In ${wait} s. ` : " ";
+    } else this.#countdown.textContent = " Now. ";
+    // Between attempts it waits, during one it connects: to who looks on that is the same.
+    const shows = status.state === "waiting" || status.state === "connecting" ? "trying" : status.state;
+    if (this.#banner.dataset["shows"] === shows) return;
+    this.#banner.dataset["shows"] = shows;
     switch (status.state) {
-      case "waiting": {
-        const wait = Math.max(0, Math.ceil((status.retryAtMs - Date.now()) / 1_000));
+      case "waiting":
+      case "connecting": {
+        if (status.state === "connecting") this.#lost.textContent = "Connecting…";
         this.#banner.replaceChildren(
-          `Connection lost: ${status.reason}. Trying another node${wait > 0 ? ` in ${wait} s` : ""}… `,
-          again,
+          this.#lost,
+          this.#countdown,
+          button("Try now", {}, () => this.#game.nudge()),
         );
         break;
       }
-      case "connecting":
-        this.#banner.replaceChildren("Connecting again… What you did is kept and will be sent.");
-        break;
       case "refused":
         this.#banner.replaceChildren(
           `The world does not let you in: ${status.problem.detail ?? status.problem.title} `,

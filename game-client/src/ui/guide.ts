@@ -97,7 +97,7 @@ export function askSure(dialog: HTMLDialogElement, question: string, yes: string
   });
 }
 
-/** A free field that may be claimed, as near as can be to a place; looks no further than a screen. */
+/** A field that may be claimed and is known to be free, as near as can be to a place; looks no further than a screen. */
 export function freeNear(game: Game, { x, y }: At): At | undefined {
   const { terrain } = game;
   if (!terrain) return undefined;
@@ -110,8 +110,9 @@ export function freeNear(game: Game, { x, y }: At): At | undefined {
         [ring, along],
       ] as const) {
         const at = { x: Math.min(GRID - 1, Math.max(0, x + dx)), y: Math.min(GRID - 1, Math.max(0, y + dy)) };
-        const owner = game.shown(at.x, at.y).state?.owner ?? null;
-        if (onGrid(at.x, at.y) && claimable(terrain.at(at.x, at.y)) && owner === null) return at;
+        const { state, seen } = game.shown(at.x, at.y);
+        if (!state && seen === "never") continue;
+        if (onGrid(at.x, at.y) && claimable(terrain.at(at.x, at.y)) && (state?.owner ?? null) === null) return at;
       }
     }
   }
@@ -132,6 +133,8 @@ export class Guide {
   readonly #show: (at: At | undefined) => void;
   #step = STEPS.length as number;
   #at: At | undefined;
+  /** Near here it points at something, as soon as there is something to point at. */
+  #near: At | undefined;
 
   constructor(root: HTMLElement, game: Game, show: (at: At | undefined) => void) {
     this.#root = root;
@@ -139,7 +142,12 @@ export class Guide {
     this.#show = show;
     game.on("land", ({ block, offsets }) => {
       const at = this.#at;
-      if (!at || STEPS[this.#step]?.deed !== "claim" || block.level > 0) return;
+      if (STEPS[this.#step]?.deed !== "claim" || block.level > 0) return;
+      if (!at) {
+        // Land that was not known has come.
+        if (this.#near && offsets === undefined) this.#point(freeNear(game, this.#near));
+        return;
+      }
       if (Math.floor(at.x / BLOCK) !== block.bx || Math.floor(at.y / BLOCK) !== block.by) return;
       if (offsets !== undefined && !offsets.includes(offsetOf(at.x, at.y))) return;
       // Somebody was faster: there is more land.
@@ -165,6 +173,7 @@ export class Guide {
   /** Begins at a free field near a place. */
   start(near: At): void {
     this.#step = 0;
+    this.#near = near;
     this.#point(freeNear(this.#game, near));
     this.#draw();
   }

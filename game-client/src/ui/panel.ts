@@ -172,14 +172,16 @@ export class Panel {
       : h("span", { class: "glyph", "aria-hidden": "true" }, glyph);
   }
 
-  #facts(terrain: number, { state, pending }: Shown): HTMLElement {
+  #facts(terrain: number, { state, pending, seen }: Shown): HTMLElement {
     const { rules, player } = this.#game;
     const owner = state?.owner ?? null;
     const facts = h("dl", {});
     const fact = (name: string, ...value: readonly (Node | string)[]) =>
       facts.append(h("dt", {}, name), h("dd", {}, ...value));
     fact("Ground", TERRAINS[terrain] ?? "");
-    if (owner === null) fact("Owner", claimable(terrain) ? "nobody yet" : "nobody can claim it");
+    if (!claimable(terrain)) fact("Owner", "nobody can claim it");
+    else if (!state && seen === "never") fact("Owner", h("span", { class: "aside" }, "not known just now"));
+    else if (owner === null) fact("Owner", "nobody yet");
     else if (owner === player) fact("Owner", chip("own"), "you");
     else {
       const banner = bannerOf(owner);
@@ -205,12 +207,13 @@ export class Panel {
       );
     }
     if (state && state.price !== null) fact("For sale", `${grouped(state.price)} acorns`);
+    if (seen === "before" && !pending) fact("As of", h("span", { class: "aside" }, "when it was seen last"));
     if (pending)
       facts.append(h("dt", {}, "Under way"), h("dd", { class: "pending" }, "the cluster has not answered yet"));
     return facts;
   }
 
-  #actions(at: At, terrain: number, { state }: Shown, ripe: boolean): HTMLElement {
+  #actions(at: At, terrain: number, { state, seen }: Shown, ripe: boolean): HTMLElement {
     const { player } = this.#game;
     const actions = h("div", { class: "actions", tabindex: "-1" });
     const owner = state?.owner ?? null;
@@ -219,7 +222,8 @@ export class Panel {
       actions.append(
         button("Play: choose a name", { class: "primary", "data-do": "enter" }, () => this.#wishes.enter()),
       );
-    } else if (owner === null) this.#claiming(actions, at);
+    } else if (!state && seen === "never") return actions;
+    else if (owner === null) this.#claiming(actions, at);
     else if (owner === player && state) {
       if (!state.crop) this.#planting(actions, at, terrain);
       else if (ripe) {

@@ -12,6 +12,8 @@ import { button, chip, h } from "./dom.ts";
 const LISTED = 40;
 /** Land is asked for again so long after it changed, in milliseconds. */
 const SOON_MS = 400;
+/** Until it is known what somebody has. */
+const NOTHING = { acorns: 0, pending: 0, fields: 0 };
 /** Rows of the leaderboard. */
 const LEADERS = 6;
 
@@ -25,8 +27,28 @@ export class Purse {
   #chunks: readonly messages.EstateChunk[] = [];
   #soon: ReturnType<typeof setTimeout> | undefined;
   #turn = 0;
+  readonly #name = h("strong", {});
+  readonly #acorns = h("b", {});
+  readonly #pending = h("small", {});
+  readonly #fields = h("b", {});
+  readonly #unit = h("span", {});
+  readonly #jump = button("Jump to my land", { class: "home" }, () => this.home());
+  readonly #list = h("ul", {});
+  readonly #land = h("details", {}, h("summary", {}, "My land"), this.#list);
+  #listed = "";
 
   constructor(root: HTMLElement, game: Game, go: (at: At) => void, found: (homes: readonly At[]) => void) {
+    const figures = [
+      h("span", { class: "figure" }, this.#acorns, " acorns"),
+      this.#pending,
+      h("span", { class: "figure" }, this.#fields, this.#unit),
+    ];
+    root.replaceChildren(
+      h("div", { class: "who" }, chip("own"), this.#name),
+      h("div", { class: "figures" }, ...figures),
+      this.#jump,
+      this.#land,
+    );
     this.#root = root;
     this.#game = game;
     this.#go = go;
@@ -73,42 +95,34 @@ export class Purse {
     const { player } = this.#game;
     this.#root.hidden = player === undefined;
     if (player === undefined) return;
-    const wallet = this.#wallet?.name === player ? this.#wallet : undefined;
-    const number = (what: string, value: string) => h("span", { class: "figure" }, h("b", {}, value), ` ${what}`);
-    const pending = wallet && wallet.pending > 0 ? `+${grouped(wallet.pending)} on the way` : "";
-    const open = this.#root.querySelector("details")?.open === true;
-    const list = this.#chunks.slice(0, LISTED).map((chunk) =>
-      h(
+    const { acorns, pending, fields } = this.#wallet?.name === player ? this.#wallet : NOTHING;
+    // The same elements stay: somebody may be about to press one.
+    put(this.#name, player);
+    put(this.#acorns, grouped(acorns));
+    put(this.#pending, pending > 0 ? `+${grouped(pending)} on the way` : "");
+    put(this.#fields, grouped(fields));
+    put(this.#unit, fields === 1 ? " field" : " fields");
+    this.#jump.disabled = this.#chunks.length === 0;
+    this.#land.hidden = this.#chunks.length === 0;
+    const shown = JSON.stringify(this.#chunks);
+    if (shown === this.#listed) return;
+    this.#listed = shown;
+    const list = this.#chunks.slice(0, LISTED).map(({ x, y, fields }) => {
+      const label = `${x}, ${y}: ${fields} field${fields === 1 ? "" : "s"}`;
+      return h(
         "li",
         {},
-        button(
-          `${chunk.x}, ${chunk.y}: ${chunk.fields} field${chunk.fields === 1 ? "" : "s"}`,
-          { class: "quiet" },
-          () => this.#go({ x: chunk.x + BLOCK / 2, y: chunk.y + BLOCK / 2 }),
-        ),
-      ),
-    );
+        button(label, { class: "quiet" }, () => this.#go({ x: x + BLOCK / 2, y: y + BLOCK / 2 })),
+      );
+    });
     const more = this.#chunks.length - list.length;
-    this.#root.replaceChildren(
-      h("div", { class: "who" }, chip("own"), h("strong", {}, player)),
-      h(
-        "div",
-        { class: "figures" },
-        number("acorns", grouped(wallet?.acorns ?? 0)),
-        h("small", {}, pending),
-        number(wallet?.fields === 1 ? "field" : "fields", grouped(wallet?.fields ?? 0)),
-      ),
-      button("Jump to my land", { class: "home", disabled: this.#chunks.length === 0 }, () => this.home()),
-      (list.length > 0 &&
-        h(
-          "details",
-          { open },
-          h("summary", {}, "My land"),
-          h("ul", {}, ...list, more > 0 && h("li", {}, `and ${more} more places`)),
-        )) ||
-        "",
-    );
+    this.#list.replaceChildren(...list, more > 0 ? h("li", {}, `and ${more} more places`) : "");
   }
+}
+
+/** Says it, if it does not say so already. */
+function put(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** Who has most of what is seen. */

@@ -1,4 +1,4 @@
-import { encode } from "@msgpack/msgpack";
+import { decode, encode } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
 import { type AnyFrame, decodeMessage, encodeMessage, type LandFrame } from "../src/codec.ts";
 import { ProtocolError } from "../src/u64.ts";
@@ -81,7 +81,11 @@ describe("control", () => {
   });
 
   it("goes out with whole numbers as such", () => {
-    const sent = encodeMessage({ type: "ping", id: 7 });
-    expect([...sent]).toEqual([...bytes({ type: "ping", id: 7 })]);
+    const offer = { type: "command", id: 7, do: "offer", x: 1, y: 2, number: 3n, floor: 2n ** 60n } as const;
+    const sent = encodeMessage({ ...offer, price: 2n ** 64n - 1n });
+    const heard = decode(sent, { useBigInt64: true }) as Record<string, unknown>;
+    expect(heard).toMatchObject({ id: 7, x: 1, floor: 2n ** 60n, price: 2n ** 64n - 1n });
+    // Integers, not floats: a gateway takes no others.
+    expect(heard["number"]).toBe(3n);
   });
 });
