@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { messages } from "@icefarm/sdk";
+import { type messages, PROTOCOL } from "@icefarm/sdk";
 import { decode, encode } from "@msgpack/msgpack";
 import { type WebSocket, WebSocketServer } from "ws";
 import { DRAWN } from "../src/art/names.ts";
@@ -77,11 +77,11 @@ export class StrawGateway {
     socket.on("close", () => clearInterval(timer));
     socket.on("message", (data: Buffer) => {
       const message = decode(data) as Record<string, number> & { type: string };
-      const time_ms = BigInt(Date.now());
       if (message.type === "hello") {
-        const here = { protocol: 1, node: "straw", region: "here", seed: 20_020_315, time_ms };
-        say({ type: "welcome", ...here, player: null, rules: RULES, nodes: [] });
-      } else if (message.type === "ping") say({ type: "pong", id: message["id"], time_ms });
+        const here = { protocol: PROTOCOL, cluster: "straw", node: "straw", region: "here", seed: 20_020_315n };
+        const welcome: messages.Welcome = { ...here, time_ms: Date.now(), player: null, rules: RULES, nodes: [] };
+        say({ type: "welcome", ...welcome });
+      } else if (message.type === "ping") say({ type: "pong", id: message["id"], time_ms: Date.now() });
       else if (message.type === "look" && message["level"] === 0) this.#look(message, say);
     });
   }

@@ -270,7 +270,7 @@ export class Game extends Emitter<Events> {
 
   #welcomed(welcome: Welcome): void {
     const before = this.#welcome;
-    if (before?.cluster !== welcome.cluster || before.seed !== welcome.seed) {
+    if (!before || before.cluster !== welcome.cluster || before.seed !== welcome.seed) {
       this.land.clear();
       this.#seen.clear();
       if (before?.seed !== welcome.seed) this.#terrain = new TerrainMap(welcome.seed);
