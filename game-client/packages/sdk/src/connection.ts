@@ -58,7 +58,7 @@ interface Events {
 
 /** A gateway is asked for a sign of life so often, and given up when it has given none for so long; in milliseconds. */
 const PING_MS = 2_000;
-const SILENT_MS = 6_000;
+const SILENT_MS = 4_000;
 /** Between attempts: from the first to the longest, in milliseconds. */
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
